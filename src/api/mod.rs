@@ -1,0 +1,1 @@
+//! The kinds of `queue.prism.io/v1alpha1`.

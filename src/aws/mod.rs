@@ -1,0 +1,65 @@
+//! What we ask of AWS: one narrow trait a service, the SDK behind it, one classification of errors,
+//! one budget of calls.
+
+use async_trait::async_trait;
+
+use crate::domain::attributes::{Attributes, QueueAttributes};
+use crate::domain::call::CallError;
+use crate::domain::names::QueueName;
+use crate::domain::tags::Tags;
+
+/// The calls to SQS that the operator makes, and no others. Every call is bounded in time and counted
+/// against the account's budget by its implementation; none is retried within.
+#[async_trait]
+pub trait Sqs: Send + Sync {
+    /// Creates a queue and returns its URL. On a queue that is there with identical attributes it returns
+    /// that queue's URL **silently** and changes nothing, its tags neither: it proves nothing about ownership.
+    async fn create_queue(&self, name: &QueueName, attributes: &Attributes, tags: &Tags) -> Result<String, CallError>;
+
+    /// The URL of the queue `name` in the caller's own account.
+    async fn get_queue_url(&self, name: &QueueName) -> Result<String, CallError>;
+
+    /// All attributes and counts.
+    async fn get_queue_attributes(&self, queue_url: &str) -> Result<QueueAttributes, CallError>;
+
+    /// Writes `attributes` and leaves the others alone. An empty text removes policies and the KMS key.
+    async fn set_queue_attributes(&self, queue_url: &str, attributes: &Attributes) -> Result<(), CallError>;
+
+    /// Deletes a queue with all its messages. Takes up to 60 s.
+    async fn delete_queue(&self, queue_url: &str) -> Result<(), CallError>;
+
+    /// All tags.
+    async fn list_queue_tags(&self, queue_url: &str) -> Result<Tags, CallError>;
+
+    /// Adds or overwrites `tags` and leaves the others alone.
+    async fn tag_queue(&self, queue_url: &str, tags: &Tags) -> Result<(), CallError>;
+
+    /// Removes the tags of these keys.
+    async fn untag_queue(&self, queue_url: &str, keys: &[String]) -> Result<(), CallError>;
+
+    /// URLs of queues whose names begin with `prefix`, at most 1,000 (one page).
+    async fn list_queues(&self, prefix: &QueueName) -> Result<Vec<String>, CallError>;
+}
+
+/// Who the operator is to AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerIdentity {
+    /// Twelve digits.
+    pub account_id: String,
+    /// The caller's ARN.
+    pub arn: String,
+}
+
+/// The call to STS that the operator makes.
+#[async_trait]
+pub trait Sts: Send + Sync {
+    /// `GetCallerIdentity`: needs no permission, so it fails only on bad credentials or no network.
+    async fn caller_identity(&self) -> Result<CallerIdentity, CallError>;
+}
+
+/// The call to KMS that the operator makes.
+#[async_trait]
+pub trait Kms: Send + Sync {
+    /// `DescribeKey`: the ARN of the key that an id, ARN or alias means.
+    async fn key_arn(&self, key: &str) -> Result<String, CallError>;
+}

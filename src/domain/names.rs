@@ -1,0 +1,191 @@
+//! Names of queues in AWS.
+//!
+//! The default name is `<prefix><namespace>_<name>`, the dead-letter queue's
+//! `<prefix><namespace>_<name>_dlq`, `.fifo` last for FIFO. `_` cannot occur in Kubernetes names, so
+//! no two objects meet in one name, nor a Queue with another's dead-letter queue.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::QueueType;
+
+/// SQS's limit, `.fifo` suffix included. Source: `CreateQueue` in the SQS API reference.
+pub const MAX_LENGTH: usize = 80;
+
+/// The suffix that every FIFO queue's name ends in.
+pub const FIFO_SUFFIX: &str = ".fifo";
+
+/// Digits of the hash that a cut name ends in; 40 bits.
+const HASH_DIGITS: usize = 10;
+
+/// A name that SQS accepts: 1–80 of `A-Z a-z 0-9 - _`, with `.fifo` last on a FIFO queue.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueName(String);
+
+impl QueueName {
+    /// Checks a whole name, suffix included.
+    ///
+    /// # Errors
+    /// The rule that the name breaks, as a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let stem = text.strip_suffix(FIFO_SUFFIX).unwrap_or(text);
+        if stem.is_empty() {
+            return Err("a queue name must not be empty".to_owned());
+        }
+        if text.len() > MAX_LENGTH {
+            return Err(format!(
+                "{text:?} has {} characters; SQS allows {MAX_LENGTH}, the {FIFO_SUFFIX} suffix included",
+                text.len()
+            ));
+        }
+        if let Some(bad) = stem.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))) {
+            return Err(format!(
+                "{text:?} has {bad:?}; SQS allows letters, digits, '-' and '_' (and {FIFO_SUFFIX} last on a FIFO queue)"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Checks a name that a user chose for a queue of type `queue_type`.
+    ///
+    /// # Errors
+    /// The rule that the name breaks, as a sentence.
+    pub fn custom(text: &str, queue_type: QueueType) -> Result<Self, String> {
+        let name = Self::parse(text)?;
+        match (queue_type, name.is_fifo()) {
+            (QueueType::Fifo, false) => Err(format!("{text:?}: the name of a FIFO queue must end in {FIFO_SUFFIX}")),
+            (QueueType::Standard, true) => {
+                Err(format!("{text:?}: only the name of a FIFO queue may end in {FIFO_SUFFIX}"))
+            }
+            _ => Ok(name),
+        }
+    }
+
+    /// The name as SQS knows it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the name is a FIFO queue's.
+    #[must_use]
+    pub fn is_fifo(&self) -> bool {
+        self.0.ends_with(FIFO_SUFFIX)
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How default names are made: the operator's (later the class's) prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Naming {
+    prefix: NamePrefix,
+}
+
+/// What every default name begins with: at most 40 of `A-Z a-z 0-9 -`, so that room is left for names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamePrefix(String);
+
+impl NamePrefix {
+    /// The most characters that a prefix may have.
+    pub const MAX_LENGTH: usize = 40;
+
+    /// Checks a prefix. `_` is refused: it separates the namespace from the name, and a prefix that
+    /// held one could make two objects meet in one name.
+    ///
+    /// # Errors
+    /// The rule that the prefix breaks, as a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > Self::MAX_LENGTH {
+            return Err(format!("{text:?} has {} characters; a name prefix may have {}", text.len(), Self::MAX_LENGTH));
+        }
+        match text.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '-')) {
+            Some(bad) => Err(format!("{text:?} has {bad:?}; a name prefix may have letters, digits and '-'")),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl Naming {
+    /// Names that begin with `prefix`.
+    #[must_use]
+    pub fn new(prefix: NamePrefix) -> Self {
+        Self { prefix }
+    }
+
+    /// The default name of the Queue `namespace/name`.
+    #[must_use]
+    pub fn queue(&self, namespace: &str, name: &str, queue_type: QueueType) -> QueueName {
+        self.fit(&format!("{namespace}_{name}"), queue_type)
+    }
+
+    /// The default name of the dead-letter queue of the Queue `namespace/name`.
+    #[must_use]
+    pub fn dead_letter(&self, namespace: &str, name: &str, queue_type: QueueType) -> QueueName {
+        self.fit(&format!("{namespace}_{name}_dlq"), queue_type)
+    }
+
+    /// Whether `custom` has the shape of a default name, and if so, whether of another namespace than
+    /// `namespace`: such a name could keep another team from making its queue. A cut name tells its
+    /// namespace no longer, so it counts as another's.
+    #[must_use]
+    pub fn is_shaped_like_another_namespaces(&self, custom: &QueueName, namespace: &str) -> bool {
+        let stem = custom.as_str().strip_suffix(FIFO_SUFFIX).unwrap_or(custom.as_str());
+        let Some(rest) = stem.strip_prefix(self.prefix.0.as_str()) else {
+            return false;
+        };
+        let Some((head, tail)) = rest.split_once('_') else {
+            return false;
+        };
+        let tail_is_name = match tail.rsplit_once('_') {
+            None => is_dns_label(tail),
+            Some((name, "dlq")) => is_dns_label(name),
+            // A cut name: whatever was left of it, and the hash.
+            Some((_, hash)) => is_hash(hash),
+        };
+        // The cut may fall right after the namespace, or within it.
+        if is_hash(tail) {
+            return true;
+        }
+        let is_cut = tail.rsplit_once('_').is_some_and(|(_, last)| is_hash(last));
+        is_dns_label(head) && tail_is_name && (head != namespace || is_cut)
+    }
+
+    /// Prefixes, suffixes, and cuts what is too long: `…_h<hash>`, the same on every run.
+    fn fit(&self, stem: &str, queue_type: QueueType) -> QueueName {
+        let suffix = match queue_type {
+            QueueType::Standard => "",
+            QueueType::Fifo => FIFO_SUFFIX,
+        };
+        let whole = format!("{}{stem}", self.prefix.0);
+        if whole.len() + suffix.len() <= MAX_LENGTH {
+            return QueueName(format!("{whole}{suffix}"));
+        }
+        let digest = Sha256::digest(whole.as_bytes());
+        let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let tail = format!("_h{}", &hash[..HASH_DIGITS]);
+        // Names are ASCII by construction (DNS labels and a checked prefix), so bytes are characters.
+        let keep = MAX_LENGTH - suffix.len() - tail.len();
+        QueueName(format!("{}{tail}{suffix}", &whole[..keep]))
+    }
+}
+
+/// Whether `text` is a DNS label, as namespaces and Queue names are (RFC 1123).
+#[must_use]
+pub fn is_dns_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn is_hash(text: &str) -> bool {
+    text.strip_prefix('h').is_some_and(|digits| {
+        digits.len() == HASH_DIGITS && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    })
+}

@@ -1,0 +1,1 @@
+//! Queue policies: grammar, meaning, safety, limits.

@@ -1,0 +1,9 @@
+//! Prism Queue: a Kubernetes operator that makes Amazon SQS queues declarative.
+//!
+//! `controller` does input and output, [`domain`] decides. See CONTRIBUTING.md for the house.
+
+pub mod api;
+pub mod aws;
+pub mod controller;
+pub mod domain;
+pub mod runtime;

@@ -1,0 +1,1 @@
+//! What every long-running process needs: flags, leader lease, health, metrics, logs, shutdown.
