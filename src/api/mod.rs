@@ -1,1 +1,29 @@
-//! The kinds of `queue.prism.io/v1alpha1`.
+//! The kinds of `queue.prism.io/v1alpha1`: types, condition types and reasons.
+//!
+//! The API is the product. Nothing here decides anything: [`crate::domain`] does.
+
+pub mod conditions;
+pub mod crd;
+pub mod queue;
+pub mod status;
+
+pub use queue::{Queue, QueueSpec};
+pub use status::QueueStatus;
+
+/// The API group of every kind.
+pub const GROUP: &str = "queue.prism.io";
+
+/// Held on a Queue while a queue in AWS may have to be let go or deleted first.
+pub const FINALIZER: &str = "queue.prism.io/finalizer";
+
+/// On every Secret and `ConfigMap` that the operator makes; it watches no others.
+pub const MANAGED_BY_LABEL: &str = "queue.prism.io/managed-by";
+
+/// The value of [`MANAGED_BY_LABEL`], and the field manager of every write.
+pub const MANAGER: &str = "prism-queue";
+
+/// Annotation: any change of its value reconciles the Queue now.
+pub const RECONCILE_AT: &str = "queue.prism.io/reconcile-at";
+
+/// Annotation: names exactly the changes that may destroy messages, as `field=value[,field=value]`.
+pub const ALLOW_MESSAGE_LOSS: &str = "queue.prism.io/allow-message-loss";

@@ -1,0 +1,46 @@
+//! The CRDs as they are installed.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
+use super::Queue;
+
+/// The name of the Queue CRD.
+pub const QUEUES: &str = "queues.queue.prism.io";
+
+/// The Queue CRD.
+///
+/// # Errors
+/// Only when the derived schema cannot be written as JSON, which a test excludes.
+pub fn queue() -> Result<CustomResourceDefinition, serde_json::Error> {
+    let mut crd = serde_json::to_value(Queue::crd())?;
+    if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
+        tidy(schema);
+        // An object that the operator has not seen must not be taken for current (kstatus).
+        if let Some(status) = schema.pointer_mut("/properties/status") {
+            status["default"] = json!({"observedGeneration": -1});
+        }
+        // `type` is the only default: a stored default would hide the class's for ever.
+        if let Some(queue_type) = schema.pointer_mut("/properties/spec/properties/type") {
+            queue_type["default"] = json!("Standard");
+        }
+    }
+    serde_json::from_value(crd)
+}
+
+/// Takes out what the derive writes and the API does not mean: `null` as a value (an omitted field is
+/// omitted), and formats that Kubernetes does not know.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            map.remove("nullable");
+            if let Some(Value::Array(words)) = map.get_mut("enum") {
+                words.retain(|word| !word.is_null());
+            }
+            map.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}

@@ -1,0 +1,232 @@
+//! `Queue.status`: what the operator learned. Everything here can be lost and is found again, but
+//! `target`, which says where the queue lives, and `retiredDeadLetters`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::queue::{
+    DeadLetterMode, DeduplicationScope, DeletionPolicy, EncryptionMode, QueueType, RedriveAllowMode, ThroughputLimit,
+};
+
+/// What the operator found and did.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueStatus {
+    /// The generation of the spec that this status speaks of; -1 before the operator saw the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Propagated, Reconciling, Stalled, Drifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// Where the queue lives, recorded before the first write to AWS. It is looked for nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// The settings that came out of spec and defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<Effective>,
+    /// The queue's URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_url: Option<String>,
+    /// The queue's ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_arn: Option<String>,
+    /// The queue's name in AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_name: Option<String>,
+    /// The dead-letter queue in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetterStatus>,
+    /// Dead-letter queues no longer used, kept until they are empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_dead_letters: Vec<RetiredDeadLetter>,
+    /// The Service Binding Secret; makes this Queue a Provisioned Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<BindingStatus>,
+    /// The keys of the tags that the operator set; it removes no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managed_tag_keys: Vec<String>,
+    /// What was last written to AWS, so that a restarted operator waits for it to show instead of writing again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_write: Option<LastWrite>,
+    /// Approximate message counts, written at most once a resync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Messages>,
+}
+
+/// Where a queue lives. Never changes while the Queue lives.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// The class, or what stands in for one.
+    pub queue_class_name: String,
+    /// Twelve digits.
+    pub account_id: String,
+    /// For example eu-central-1.
+    pub region: String,
+    /// The queue's name in AWS.
+    pub queue_name: String,
+    /// Standard or FIFO.
+    #[serde(rename = "type")]
+    pub queue_type: QueueType,
+}
+
+/// The settings that came out of spec and defaults.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Effective {
+    /// Seconds.
+    pub visibility_timeout_seconds: i64,
+    /// Seconds.
+    pub message_retention_seconds: i64,
+    /// Seconds.
+    pub receive_wait_time_seconds: i64,
+    /// Seconds.
+    pub delay_seconds: i64,
+    /// Bytes.
+    pub maximum_message_size_bytes: i64,
+    /// With type FIFO.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fifo: Option<EffectiveFifo>,
+    /// The dead-letter queue.
+    pub dead_letter: EffectiveDeadLetter,
+    /// Who may use this queue as their dead-letter queue.
+    pub redrive_allow: EffectiveRedriveAllow,
+    /// Encryption at rest.
+    pub encryption: EffectiveEncryption,
+    /// Whether requests over plain HTTP are refused.
+    #[serde(rename = "requireTLS")]
+    pub require_tls: bool,
+    /// What happens to the queue when the Queue is deleted.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// FIFO settings in effect.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveFifo {
+    /// Whether the body's hash deduplicates.
+    pub content_based_deduplication: bool,
+    /// Where duplicates are looked for.
+    pub deduplication_scope: DeduplicationScope,
+    /// What the throughput quota applies to.
+    pub throughput_limit: ThroughputLimit,
+}
+
+/// Dead-letter settings in effect.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveDeadLetter {
+    /// Managed, Reference or None.
+    pub mode: DeadLetterMode,
+    /// Receives before a message is moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_receive_count: Option<i64>,
+    /// The managed dead-letter queue's retention, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_retention_seconds: Option<i64>,
+}
+
+/// Redrive-allow settings in effect.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveRedriveAllow {
+    /// AllowAll, DenyAll or ByQueue: what Auto came to.
+    pub mode: RedriveAllowMode,
+    /// With ByQueue: the sources allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_queue_arns: Vec<String>,
+}
+
+/// Encryption settings in effect.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveEncryption {
+    /// SQSManaged, KMS or None.
+    pub mode: EncryptionMode,
+    /// The key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_key_reuse_seconds: Option<i64>,
+}
+
+/// The dead-letter queue in use.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetterStatus {
+    /// Its URL; absent when it was referenced by ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_url: Option<String>,
+    /// Its ARN.
+    pub queue_arn: String,
+}
+
+/// A dead-letter queue no longer used.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RetiredDeadLetter {
+    /// Its name in AWS.
+    pub queue_name: String,
+    /// When it was retired.
+    pub retired_time: Time,
+}
+
+/// A Provisioned Service's binding.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct BindingStatus {
+    /// The Secret's name.
+    pub name: String,
+}
+
+/// What was written to AWS and may not show yet.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastWrite {
+    /// When the newest of these writes was accepted.
+    pub time: Time,
+    /// What was written, by queue name and attribute.
+    pub queues: BTreeMap<String, BTreeMap<String, WrittenAttribute>>,
+}
+
+/// One attribute as written.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenAttribute {
+    /// The value, or its SHA-256 when it is long.
+    pub value: String,
+    /// When it was accepted.
+    pub time: Time,
+}
+
+/// SQS's approximate message counts.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Messages {
+    /// Messages that a receive may return.
+    pub available: i64,
+    /// Messages received and not yet deleted.
+    pub in_flight: i64,
+    /// Messages not yet visible.
+    pub delayed: i64,
+    /// Messages in the managed dead-letter queue, in any state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<i64>,
+    /// When SQS was asked.
+    pub observed_time: Time,
+}
+
+/// Conditions merge by type.
+fn conditions_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let items = generator.subschema_for::<Condition>();
+    schemars::json_schema!({
+        "type": "array",
+        "items": items,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    })
+}
