@@ -1,1 +1,159 @@
-//! c
+//! Condition types and reasons. Each is one constant; a test holds the reference in docs/ against this list.
+
+/// The types of a Queue's conditions. `Reconciling`, `Stalled` and `Drifted` are there only while true (kstatus).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// Ownership proved, the URL answers, every write of this generation accepted, nothing held back.
+    Ready,
+    /// AWS reads back what was written.
+    Propagated,
+    /// Work is in progress, or waits for something that comes by itself.
+    Reconciling,
+    /// A person must mend something.
+    Stalled,
+    /// The queue differs from its declaration and is left so.
+    Drifted,
+}
+
+impl ConditionType {
+    /// The word in `conditions[].type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Propagated => "Propagated",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Drifted => "Drifted",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        /// Why a condition is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// All of them, each with its meaning.
+            pub const ALL: &'static [(Self, &'static str)] = &[$((Self::$name, concat!($($doc),+)),)+];
+
+            /// The word in `conditions[].reason`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The queue is as declared.
+    Converged,
+    /// The queue exists; managementPolicy is Observe.
+    Observed,
+    /// Calls to AWS are under way, or a queue just made does not answer yet.
+    Progressing,
+    /// AWS reads back what was written.
+    ReadBack,
+    /// AWS does not read back yet what was written; attributes take up to 60 s, retention up to 15 minutes.
+    Propagating,
+    /// AWS was not asked.
+    NotRead,
+    /// The queue differs from its declaration.
+    Differs,
+    /// A queue of this name was deleted less than 60 s ago; AWS refuses the name until then.
+    NameCoolDown,
+    /// AWS asks for fewer calls; the operator slows down for the whole account.
+    Throttled,
+    /// AWS cannot be reached or answers with errors of its own.
+    AWSUnavailable,
+    /// AWS denies a call, or says that a queue does not exist without proof of it.
+    Denied,
+    /// The operator or the queue may not use the KMS key.
+    KMSDenied,
+    /// The dead-letter queue is not there, is not ready, or does not allow this source yet.
+    DeadLetterNotReady,
+    /// A change that could destroy messages waits for the queue to be empty or for the annotation that allows it.
+    HeldBack,
+    /// The spec breaks a rule; nothing of it was applied.
+    InvalidSpec,
+    /// AWS refuses what was sent.
+    Refused,
+    /// The queue in AWS has no owner tags, or another cluster's; it is left untouched.
+    NotOwned,
+    /// The queue in AWS, or its name, belongs to another Queue; it is left untouched.
+    NameConflict,
+    /// The queue carries the tags of a cluster of the same name with another UID.
+    ClusterIdentityChanged,
+    /// Flags or credentials point to another place than the one where this Queue's queue lives.
+    TargetChanged,
+    /// The dead-letter queue has ten sources already, as many as SQS allows.
+    TooManySources,
+    /// Following the dead-letter queues leads back to this Queue.
+    DeadLetterCycle,
+    /// A principal of the queue policy was deleted in IAM.
+    PrincipalGone,
+    /// A Secret or ConfigMap of the output's name exists and is not this Queue's.
+    OutputConflict,
+    /// The queue to observe does not exist.
+    NotFound,
+    /// Deletion waits for the queue and its dead-letter queues to be empty.
+    WaitingForEmpty,
+    /// The queue is being deleted in AWS.
+    Deleting,
+    /// Deletion waits for the Queues that use this one as their dead-letter queue.
+    InUseAsDeadLetter,
+}
+
+macro_rules! event_reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        /// Reasons of the events about what the operator did. Events about what is wrong carry the condition's
+        /// [`Reason`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum EventReason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl EventReason {
+            /// All of them, each with its meaning.
+            pub const ALL: &'static [(Self, &'static str)] = &[$((Self::$name, concat!($($doc),+)),)+];
+
+            /// The word in the event.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+event_reasons! {
+    /// A queue was created in AWS.
+    Created,
+    /// Attributes of a queue were changed as declared.
+    Updated,
+    /// Attributes of a queue that were changed from outside were set back.
+    DriftRepaired,
+    /// Tags of a queue were changed.
+    Tagged,
+    /// A queue without owner tags was taken over, as adoptionPolicy Adopt says.
+    Adopted,
+    /// New messages are refused, so that the queue can be seen to be empty.
+    Fenced,
+    /// A queue was deleted in AWS.
+    Deleted,
+    /// The owner tags were removed and the queue let go.
+    Released,
+    /// A dead-letter queue is no longer used and will be deleted when empty.
+    DeadLetterRetired,
+    /// The Queue is gone or let go, and a queue in AWS was left as it is.
+    LeftBehind,
+}

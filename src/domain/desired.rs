@@ -1,0 +1,473 @@
+//! What a Queue asks for, in values that cannot be wrong: `Queue + class + fleet → Desired`, or every user error.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::conditions::Reason;
+use crate::api::queue::{
+    AdoptionPolicy, DeadLetterMode, DeduplicationScope, EncryptionMode, ManagementPolicy, QueueType, RedriveAllowMode,
+    ThroughputLimit,
+};
+use crate::api::status::{Effective, EffectiveRedriveAllow, Target};
+use crate::api::{ALLOW_MESSAGE_LOSS, Queue};
+
+use super::arn::QueueArn;
+use super::attributes::{Attribute, Attributes};
+use super::class::Class;
+use super::field::FieldError;
+use super::fleet::{Fleet, Key};
+use super::names::QueueName;
+use super::outputs::OutputSettings;
+use super::policy::{StatementContext, check_limits, compile_statements, compose, require_tls};
+use super::redrive::{RedriveAllow, RedrivePolicy};
+use super::settings::{Names, effective};
+use super::tags::{OWNER_PREFIX, Owner, Tags};
+
+/// What a Queue asks for.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Which Queue.
+    pub key: Key,
+    /// Whose tags its queues carry.
+    pub owner: Owner,
+    /// Where its queue lives.
+    pub target: Target,
+    /// The settings after defaults.
+    pub effective: Effective,
+    /// Its queue.
+    pub source: DesiredQueue,
+    /// Its dead-letter queue.
+    pub dead_letter: DesiredDeadLetter,
+    /// Whether a queue without owner tags is taken over.
+    pub adopt: bool,
+    /// Whether AWS is only read.
+    pub observe: bool,
+    /// Its Secrets and `ConfigMap`s.
+    pub outputs: OutputSettings,
+    /// The changes that may destroy messages: `field=value`, as the annotation names them.
+    pub allowed_losses: BTreeSet<String>,
+}
+
+/// One queue in AWS as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredQueue {
+    /// Its name.
+    pub name: QueueName,
+    /// Its ARN.
+    pub arn: QueueArn,
+    /// What each attribute should be. An attribute that is not here is left as it is.
+    pub attributes: Attributes,
+    /// The user's tags. The owner tags come on top, by how the queue came to be ours.
+    pub tags: Tags,
+    /// The field that sets its retention, below `spec`.
+    pub retention_field: &'static str,
+}
+
+impl DesiredQueue {
+    /// The attributes to create the queue with: empty texts, which remove, and the opposite of what is asked for
+    /// have no place there.
+    #[must_use]
+    pub fn creation_attributes(&self) -> Attributes {
+        let mut attributes = self.attributes.clone();
+        attributes.retain(|_, value| !value.is_empty());
+        if attributes.contains_key(&Attribute::KmsMasterKeyId) {
+            attributes.remove(&Attribute::SqsManagedSseEnabled);
+        }
+        if self.name.is_fifo() {
+            attributes.insert(Attribute::FifoQueue, "true".to_owned());
+        }
+        attributes
+    }
+}
+
+/// The dead-letter queue that a Queue asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DesiredDeadLetter {
+    /// None.
+    None,
+    /// One made for this Queue.
+    Managed(Box<DesiredQueue>),
+    /// A queue that is there and allows this source.
+    Reference {
+        /// Its ARN.
+        arn: String,
+    },
+    /// A queue that cannot be used yet.
+    NotReady {
+        /// What is missing, in words.
+        why: String,
+    },
+}
+
+/// Why nothing of a spec is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The condition's reason.
+    pub reason: Reason,
+    /// Every error, in the order of the fields.
+    pub errors: Vec<FieldError>,
+}
+
+impl Refusal {
+    /// All errors in one text.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let lines: Vec<String> = self.errors.iter().map(ToString::to_string).collect();
+        lines.join("; ")
+    }
+}
+
+impl Desired {
+    /// What `queue` asks for.
+    ///
+    /// # Errors
+    /// Every rule that the spec breaks, all at once.
+    pub fn of(queue: &Queue, class: &Class, fleet: &Fleet) -> Result<Self, Refusal> {
+        let key = Key::of(queue);
+        let spec = &queue.spec;
+        let mut errors = Vec::new();
+        let names = Names::of(queue, class).map_err(|more| errors.extend(more)).ok();
+        let settings = effective(spec).map_err(|more| errors.extend(more)).ok();
+        let tags = spec.tags.clone().unwrap_or_default();
+        check_tags(&tags, &mut errors);
+
+        let statements = names.as_ref().and_then(|names| {
+            let arn = class.place.queue_arn(&names.queue).to_string();
+            let context = StatementContext {
+                queue_arn: &arn,
+                account_id: &class.place.account_id,
+                caller_arn: &class.caller_arn,
+                allow_unsafe: class.allow_unsafe_statements,
+            };
+            let raw = spec.access.as_ref().and_then(|access| access.statements.clone()).unwrap_or_default();
+            compile_statements(&raw, "spec.access.statements", &context).map_err(|more| errors.extend(more)).ok()
+        });
+        let reference = names.as_ref().and_then(|names| {
+            let arn = class.place.queue_arn(&names.queue);
+            reference(queue, &key, &arn, class, fleet).map_err(|error| errors.push(error)).ok()
+        });
+
+        let (Some(names), Some(mut settings), Some(statements), Some(reference), true) =
+            (names, settings, statements, reference, errors.is_empty())
+        else {
+            return Err(Refusal { reason: Reason::InvalidSpec, errors });
+        };
+
+        let builder = Builder { class, settings: &settings, tags: &tags };
+        let source_arn = class.place.queue_arn(&names.queue);
+        let allow = redrive_allow(queue, &key, fleet);
+        let dead_letter = match names.dead_letter {
+            Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
+            None => reference,
+        };
+        let mut policy = statements;
+        if settings.require_tls {
+            policy.insert(0, require_tls(&source_arn.to_string()));
+        }
+        let document = compose(policy);
+        errors.extend(check_limits(&document, "spec.access.statements"));
+        let policy = if document.is_empty() { String::new() } else { document.to_json() };
+        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy);
+        settings.redrive_allow = effective_allow(&allow);
+
+        let target = Target {
+            queue_class_name: class.name.clone(),
+            account_id: class.place.account_id.clone(),
+            region: class.place.region.clone(),
+            queue_name: source.name.to_string(),
+            queue_type: spec.queue_type,
+        };
+        if !errors.is_empty() {
+            return Err(Refusal { reason: Reason::InvalidSpec, errors });
+        }
+        check_target(queue, &target)?;
+        check_cycle(&key, fleet)?;
+        check_source_count(queue, &key, &source.arn.to_string(), fleet)?;
+        Ok(Self {
+            owner: Owner { cluster: class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() },
+            target,
+            effective: settings,
+            source,
+            dead_letter,
+            adopt: spec.adoption_policy == Some(AdoptionPolicy::Adopt),
+            observe: spec.management_policy == Some(ManagementPolicy::Observe),
+            outputs: OutputSettings::of(queue),
+            allowed_losses: allowed_losses(queue),
+            key,
+        })
+    }
+
+    /// The managed dead-letter queue.
+    #[must_use]
+    pub fn managed_dead_letter(&self) -> Option<&DesiredQueue> {
+        match &self.dead_letter {
+            DesiredDeadLetter::Managed(queue) => Some(queue),
+            _ => None,
+        }
+    }
+
+    /// The dead-letter queue's ARN, when it is known.
+    #[must_use]
+    pub fn dead_letter_arn(&self) -> Option<String> {
+        match &self.dead_letter {
+            DesiredDeadLetter::Managed(queue) => Some(queue.arn.to_string()),
+            DesiredDeadLetter::Reference { arn } => Some(arn.clone()),
+            DesiredDeadLetter::None | DesiredDeadLetter::NotReady { .. } => None,
+        }
+    }
+}
+
+/// Makes the two queues out of effective settings.
+struct Builder<'a> {
+    class: &'a Class,
+    settings: &'a Effective,
+    tags: &'a Tags,
+}
+
+impl Builder<'_> {
+    fn source(
+        &self,
+        name: QueueName,
+        arn: QueueArn,
+        dead_letter: &DesiredDeadLetter,
+        allow: &RedriveAllow,
+        policy: String,
+    ) -> DesiredQueue {
+        let settings = self.settings;
+        let mut attributes = self.common(settings.message_retention_seconds, settings.delay_seconds);
+        attributes.insert(Attribute::RedriveAllowPolicy, allow.to_json());
+        attributes.insert(Attribute::Policy, policy);
+        let redrive = |dead_letter_arn: String| {
+            let max_receive_count = settings.dead_letter.max_receive_count.unwrap_or_default().unsigned_abs();
+            RedrivePolicy { dead_letter_arn, max_receive_count }.to_json()
+        };
+        match dead_letter {
+            DesiredDeadLetter::None => attributes.insert(Attribute::RedrivePolicy, String::new()),
+            DesiredDeadLetter::Managed(queue) => attributes.insert(Attribute::RedrivePolicy, redrive(queue.arn.to_string())),
+            DesiredDeadLetter::Reference { arn } => attributes.insert(Attribute::RedrivePolicy, redrive(arn.clone())),
+            // Left as it is: SQS would refuse it, or the queue would lose the dead-letter queue it has.
+            DesiredDeadLetter::NotReady { .. } => None,
+        };
+        let retention_field = "messageRetentionSeconds";
+        DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
+    }
+
+    fn dead_letter(&self, name: QueueName, source: &QueueArn) -> DesiredQueue {
+        let retention = self.settings.dead_letter.message_retention_seconds.unwrap_or_default();
+        let arn = self.class.place.queue_arn(&name);
+        let mut attributes = self.common(retention, 0);
+        attributes.insert(Attribute::RedrivePolicy, String::new());
+        attributes
+            .insert(Attribute::RedriveAllowPolicy, RedriveAllow::only(BTreeSet::from([source.to_string()])).to_json());
+        let policy = if self.settings.require_tls {
+            compose(vec![require_tls(&arn.to_string())]).to_json()
+        } else {
+            String::new()
+        };
+        attributes.insert(Attribute::Policy, policy);
+        let retention_field = "deadLetter.managed.messageRetentionSeconds";
+        DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
+    }
+
+    /// What a queue shares with its dead-letter queue: whoever reads that one meets the same settings.
+    fn common(&self, retention: i64, delay: i64) -> Attributes {
+        let settings = self.settings;
+        let mut attributes = BTreeMap::from([
+            (Attribute::VisibilityTimeout, settings.visibility_timeout_seconds.to_string()),
+            (Attribute::MessageRetentionPeriod, retention.to_string()),
+            (Attribute::ReceiveMessageWaitTimeSeconds, settings.receive_wait_time_seconds.to_string()),
+            (Attribute::DelaySeconds, delay.to_string()),
+            (Attribute::MaximumMessageSize, settings.maximum_message_size_bytes.to_string()),
+        ]);
+        if let Some(fifo) = &settings.fifo {
+            let scope = match fifo.deduplication_scope {
+                DeduplicationScope::Queue => "queue",
+                DeduplicationScope::MessageGroup => "messageGroup",
+            };
+            let limit = match fifo.throughput_limit {
+                ThroughputLimit::PerQueue => "perQueue",
+                ThroughputLimit::PerMessageGroupId => "perMessageGroupId",
+            };
+            attributes.insert(Attribute::ContentBasedDeduplication, fifo.content_based_deduplication.to_string());
+            attributes.insert(Attribute::DeduplicationScope, scope.to_owned());
+            attributes.insert(Attribute::FifoThroughputLimit, limit.to_owned());
+        }
+        let encryption = &settings.encryption;
+        let managed = encryption.mode == EncryptionMode::SQSManaged;
+        attributes.insert(Attribute::SqsManagedSseEnabled, managed.to_string());
+        attributes.insert(Attribute::KmsMasterKeyId, encryption.key.clone().unwrap_or_default());
+        if let Some(seconds) = encryption.data_key_reuse_seconds {
+            attributes.insert(Attribute::KmsDataKeyReusePeriodSeconds, seconds.to_string());
+        }
+        attributes
+    }
+}
+
+/// The tag rules again, for objects stored under an older CRD.
+fn check_tags(tags: &Tags, errors: &mut Vec<FieldError>) {
+    const MAX: usize = 40;
+    if tags.len() > MAX {
+        errors.push(FieldError::new("spec.tags", format!("{} tags; at most {MAX} are allowed", tags.len())));
+    }
+    for (key, value) in tags {
+        let path = format!("spec.tags[{key:?}]");
+        if key.starts_with(OWNER_PREFIX) {
+            errors.push(FieldError::new(&path, format!("the prefix {OWNER_PREFIX} is reserved for the operator's owner tags")));
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            errors.push(FieldError::new(&path, "the prefix aws: is reserved by AWS"));
+        }
+        if key.is_empty() || key.chars().count() > 128 {
+            errors.push(FieldError::new(&path, "a key has 1 to 128 characters"));
+        }
+        if value.chars().count() > 256 {
+            errors.push(FieldError::new(&path, "a value has at most 256 characters"));
+        }
+    }
+}
+
+/// The referenced dead-letter queue; `None` of [`DesiredDeadLetter`] for the other modes.
+fn reference(
+    queue: &Queue,
+    key: &Key,
+    source_arn: &QueueArn,
+    class: &Class,
+    fleet: &Fleet,
+) -> Result<DesiredDeadLetter, FieldError> {
+    let Some(dead_letter) = queue.spec.dead_letter.as_ref().filter(|d| d.mode == Some(DeadLetterMode::Reference)) else {
+        return Ok(DesiredDeadLetter::None);
+    };
+    let path = "spec.deadLetter.reference";
+    let reference = dead_letter.reference.clone().unwrap_or_default();
+    match (reference.queue_ref, reference.queue_arn) {
+        (Some(to), None) => queue_reference(&to.name, queue.spec.queue_type, key, source_arn, fleet),
+        (None, Some(text)) => {
+            let path = format!("{path}.queueArn");
+            let arn = QueueArn::parse(&text).map_err(|rule| FieldError::new(&path, rule))?;
+            arn_reference(&arn, source_arn, class, fleet, key).map_err(|rule| FieldError::new(&path, rule))
+        }
+        _ => Err(FieldError::new(path, "exactly one of queueRef and queueArn is needed")),
+    }
+}
+
+fn queue_reference(
+    name: &str,
+    queue_type: QueueType,
+    key: &Key,
+    source_arn: &QueueArn,
+    fleet: &Fleet,
+) -> Result<DesiredDeadLetter, FieldError> {
+    let to = Key { namespace: key.namespace.clone(), name: name.to_owned() };
+    let not_ready = |why: String| Ok(DesiredDeadLetter::NotReady { why });
+    let Some(member) = fleet.get(&to) else {
+        return not_ready(format!("there is no Queue {to}; it is waited for"));
+    };
+    if member.queue_type != queue_type {
+        let (is, want) = match queue_type {
+            QueueType::Standard => ("FIFO", "Standard"),
+            QueueType::Fifo => ("Standard", "FIFO"),
+        };
+        return Err(FieldError::new(
+            "spec.deadLetter.reference.queueRef",
+            format!("Queue {to} is of type {is}; a dead-letter queue must be of its source's type, {want}"),
+        ));
+    }
+    let allowed = member.allows.as_ref().is_none_or(|sources| sources.contains(&source_arn.to_string()));
+    match (member.exists, member.deleting, allowed) {
+        (true, false, true) => Ok(DesiredDeadLetter::Reference { arn: member.arn.clone() }),
+        (_, true, _) => not_ready(format!("Queue {to} is being deleted")),
+        (false, ..) => not_ready(format!("Queue {to} has no queue in AWS yet")),
+        (true, false, false) => not_ready(format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)")),
+    }
+}
+
+fn arn_reference(
+    arn: &QueueArn,
+    source_arn: &QueueArn,
+    class: &Class,
+    fleet: &Fleet,
+    key: &Key,
+) -> Result<DesiredDeadLetter, String> {
+    if !arn.is_in(&class.place) {
+        return Err(format!("{arn} is not in {}; SQS wants a dead-letter queue in its source's account and region", class.place));
+    }
+    if arn.is_fifo() != source_arn.is_fifo() {
+        return Err(format!("{arn} is not of the source's type; SQS wants a dead-letter queue of its source's type"));
+    }
+    if let Some(manager) = fleet.manager_of(&arn.to_string()) {
+        return Err(if manager.key == *key {
+            format!("{arn} is this Queue's own managed dead-letter queue; use mode Managed")
+        } else {
+            format!("{arn} is the managed dead-letter queue of Queue {}, which alone may use it", manager.key)
+        });
+    }
+    Ok(DesiredDeadLetter::Reference { arn: arn.to_string() })
+}
+
+fn redrive_allow(queue: &Queue, key: &Key, fleet: &Fleet) -> RedriveAllow {
+    match queue.spec.redrive_allow.as_ref().and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto) {
+        RedriveAllowMode::AllowAll => RedriveAllow::AllowAll,
+        RedriveAllowMode::DenyAll => RedriveAllow::DenyAll,
+        RedriveAllowMode::Auto | RedriveAllowMode::ByQueue => RedriveAllow::only(fleet.allowed_sources(key)),
+    }
+}
+
+fn effective_allow(allow: &RedriveAllow) -> EffectiveRedriveAllow {
+    let (mode, sources) = match allow {
+        RedriveAllow::AllowAll => (RedriveAllowMode::AllowAll, Vec::new()),
+        RedriveAllow::DenyAll => (RedriveAllowMode::DenyAll, Vec::new()),
+        RedriveAllow::ByQueue(sources) => (RedriveAllowMode::ByQueue, sources.iter().cloned().collect()),
+    };
+    EffectiveRedriveAllow { mode, source_queue_arns: sources }
+}
+
+/// The changes that the annotation allows to destroy messages.
+fn allowed_losses(queue: &Queue) -> BTreeSet<String> {
+    let text = queue.metadata.annotations.as_ref().and_then(|all| all.get(ALLOW_MESSAGE_LOSS));
+    text.map(|text| text.split(',').map(|change| change.trim().to_owned()).collect()).unwrap_or_default()
+}
+
+/// A queue is never made a second time in another place.
+fn check_target(queue: &Queue, target: &Target) -> Result<(), Refusal> {
+    let Some(recorded) = queue.status.as_ref().and_then(|status| status.target.as_ref()) else {
+        return Ok(());
+    };
+    let parts = [
+        ("account", &recorded.account_id, &target.account_id),
+        ("region", &recorded.region, &target.region),
+        ("queue name", &recorded.queue_name, &target.queue_name),
+    ];
+    let errors: Vec<FieldError> = parts
+        .into_iter()
+        .filter(|(_, is, would_be)| is != would_be)
+        .map(|(what, is, would_be)| {
+            FieldError::new(
+                "status.target",
+                format!("the {what} of this Queue's queue is {is}, and the operator now points to {would_be}; start the operator as before, or move the queue on purpose: deletionPolicy Retain, delete the Queue, create it again"),
+            )
+        })
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(Refusal { reason: Reason::TargetChanged, errors }) }
+}
+
+fn check_cycle(key: &Key, fleet: &Fleet) -> Result<(), Refusal> {
+    let Some(way) = fleet.cycle(key) else {
+        return Ok(());
+    };
+    let way: Vec<String> = way.into_iter().map(ToString::to_string).collect();
+    let rule = format!("leads back to this Queue: {}; messages would go round for ever", way.join(" -> "));
+    Err(Refusal { reason: Reason::DeadLetterCycle, errors: vec![FieldError::new("spec.deadLetter.reference", rule)] })
+}
+
+/// The eleventh source is refused here, never let in by a silent `allowAll`.
+fn check_source_count(queue: &Queue, key: &Key, arn: &str, fleet: &Fleet) -> Result<(), Refusal> {
+    let to = queue.spec.dead_letter.as_ref().and_then(|d| d.reference.as_ref()).and_then(|r| r.queue_ref.as_ref());
+    let Some(to) = to.map(|to| Key { namespace: key.namespace.clone(), name: to.name.clone() }) else {
+        return Ok(());
+    };
+    if fleet.is_crowded_out(&to, arn) {
+        let rule = format!("Queue {to} has ten sources already, as many as SQS allows; use another dead-letter queue");
+        let errors = vec![FieldError::new("spec.deadLetter.reference.queueRef", rule)];
+        return Err(Refusal { reason: Reason::TooManySources, errors });
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! What differs between a queue and its declaration, by meaning: SQS rewrites policies, spells numbers as text,
+//! and shows changes late.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::arn::Place;
+use super::attributes::{Attribute, Attributes, Counts, QueueAttributes};
+use super::desired::DesiredQueue;
+use super::encryption::{KeyMeanings, same_key};
+use super::observed::{Memory, Record};
+use super::policy::PolicyDocument;
+use super::redrive::{RedriveAllow, RedrivePolicy};
+
+use std::collections::BTreeSet;
+
+/// How often a policy with a principal that is gone is tried again.
+pub const GONE_PRINCIPAL_RETRY: SignedDuration = SignedDuration::from_mins(15);
+
+/// How often a policy that AWS refused is tried again: a principal just made is known within this time.
+pub const REFUSED_POLICY_RETRY: SignedDuration = SignedDuration::from_secs(30);
+
+/// What differs, and what is to be done about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// To write, in one call.
+    pub write: Attributes,
+    /// To write in a call of its own, because AWS refused it before.
+    pub retry_policy: Option<String>,
+    /// Written, and not read back yet.
+    pub awaiting: Vec<Attribute>,
+    /// Not written, because messages could be lost.
+    pub held: Option<HeldRetention>,
+    /// ARNs in the policy of principals that were deleted.
+    pub gone_principals: Vec<String>,
+    /// A policy that AWS refused, in its words, and that is not tried again yet.
+    pub refused_policy: Option<String>,
+}
+
+/// A shorter retention that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRetention {
+    /// What the annotation must say to allow it.
+    pub change: String,
+    /// Seconds now.
+    pub observed: i64,
+    /// Messages in the queue.
+    pub messages: u64,
+}
+
+/// What a comparison needs besides the two sides.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison<'a> {
+    /// Where the queue lives.
+    pub place: &'a Place,
+    /// What KMS said that keys mean.
+    pub meanings: &'a KeyMeanings,
+    /// What was written before.
+    pub record: &'a Record,
+    /// What AWS refused before.
+    pub memory: &'a Memory,
+    /// The changes that may destroy messages.
+    pub allowed_losses: &'a BTreeSet<String>,
+    /// The time of this pass.
+    pub now: Timestamp,
+}
+
+impl Comparison<'_> {
+    /// What differs.
+    #[must_use]
+    pub fn diff(&self, desired: &DesiredQueue, observed: &QueueAttributes) -> Diff {
+        let mut diff = Diff::default();
+        for (attribute, want) in &desired.attributes {
+            let have = observed.settings.get(attribute).map_or("", String::as_str);
+            if self.same(*attribute, want, have) {
+                continue;
+            }
+            if self.record.is_under_way(&desired.name, *attribute, want, self.now) {
+                diff.awaiting.push(*attribute);
+                continue;
+            }
+            match attribute {
+                Attribute::MessageRetentionPeriod => {
+                    match self.held_retention(desired.retention_field, want, have, observed.counts) {
+                        Some(held) => diff.held = Some(held),
+                        None => _ = diff.write.insert(*attribute, want.clone()),
+                    }
+                }
+                Attribute::Policy => self.policy(desired, want, have, &mut diff),
+                _ => _ = diff.write.insert(*attribute, want.clone()),
+            }
+        }
+        diff
+    }
+
+    /// The attributes that differ, whatever is to be done about it: for `Observe`.
+    #[must_use]
+    pub fn differences(&self, desired: &DesiredQueue, observed: &QueueAttributes) -> Vec<String> {
+        let have = |attribute: &Attribute| observed.settings.get(attribute).map_or("", String::as_str);
+        let differing = desired.attributes.iter().filter(|(attribute, want)| !self.same(**attribute, want, have(attribute)));
+        differing
+            .map(|(attribute, want)| match (attribute, have(attribute)) {
+                (Attribute::Policy, _) => "Policy differs".to_owned(),
+                (_, "") => format!("{attribute} is not set, declared is {want}"),
+                (_, have) if want.is_empty() => format!("{attribute} is {have}, declared is none"),
+                (_, have) => format!("{attribute} is {have}, declared is {want}"),
+            })
+            .collect()
+    }
+
+    fn same(&self, attribute: Attribute, want: &str, have: &str) -> bool {
+        if want == have {
+            return true;
+        }
+        match attribute {
+            Attribute::Policy => same_policy(want, have),
+            Attribute::RedrivePolicy => {
+                !want.is_empty() && !have.is_empty() && RedrivePolicy::parse(want) == RedrivePolicy::parse(have)
+            }
+            Attribute::RedriveAllowPolicy => RedriveAllow::parse(want) == RedriveAllow::parse(have),
+            Attribute::KmsMasterKeyId => {
+                !want.is_empty() && !have.is_empty() && same_key(want, have, self.place, self.meanings)
+            }
+            // Absent means off; absent is never taken for on.
+            Attribute::SqsManagedSseEnabled | Attribute::ContentBasedDeduplication => {
+                is_true(want) == is_true(have)
+            }
+            _ => false,
+        }
+    }
+
+    /// A shorter retention deletes messages that are older: held back while the queue holds any.
+    fn held_retention(&self, field: &str, want: &str, have: &str, counts: Counts) -> Option<HeldRetention> {
+        let (want, have): (i64, i64) = (want.parse().ok()?, have.parse().ok()?);
+        let change = format!("{field}={want}");
+        let is_held = want < have && counts.total() > 0 && !self.allowed_losses.contains(&change);
+        is_held.then(|| HeldRetention { change, observed: have, messages: counts.total() })
+    }
+
+    /// A policy that AWS refused is tried again in a call of its own, slowly, so that it keeps nothing else back.
+    fn policy(&self, desired: &DesiredQueue, want: &str, have: &str, diff: &mut Diff) {
+        let (wanted, seen) = (PolicyDocument::parse(want), PolicyDocument::parse(have));
+        if let (Ok(wanted), Ok(seen)) = (wanted, seen) {
+            diff.gone_principals = wanted.gone_principals(&seen).unwrap_or_default();
+        }
+        let Some((refused, words)) = self.memory.refused_policies.get(desired.name.as_str()) else {
+            _ = diff.write.insert(Attribute::Policy, want.to_owned());
+            return;
+        };
+        let retry = if diff.gone_principals.is_empty() { REFUSED_POLICY_RETRY } else { GONE_PRINCIPAL_RETRY };
+        if self.now.duration_since(*refused) >= retry {
+            diff.retry_policy = Some(want.to_owned());
+        } else {
+            diff.refused_policy = Some(words.clone());
+        }
+    }
+}
+
+fn is_true(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true")
+}
+
+fn same_policy(want: &str, have: &str) -> bool {
+    let parse = |text: &str| if text.is_empty() { Ok(PolicyDocument::default()) } else { PolicyDocument::parse(text) };
+    match (parse(want), parse(have)) {
+        (Ok(want), Ok(have)) => want == have,
+        _ => false,
+    }
+}

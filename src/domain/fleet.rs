@@ -1,0 +1,248 @@
+//! All Queues side by side: who claims which name, and who is whose dead-letter queue.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::api::Queue;
+use crate::api::queue::{DeadLetterMode, ManagementPolicy, QueueType, RedriveAllowMode};
+
+use super::class::Class;
+use super::names::QueueName;
+use super::redrive::MAX_SOURCES;
+use super::settings::Names;
+
+/// A Queue's namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Key {
+    /// Of an object as the API server gave it.
+    #[must_use]
+    pub fn of(queue: &Queue) -> Self {
+        Self {
+            namespace: queue.metadata.namespace.clone().unwrap_or_default(),
+            name: queue.metadata.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What others need to know of a Queue.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Which Queue.
+    pub key: Key,
+    /// Standard or FIFO.
+    pub queue_type: QueueType,
+    /// The ARN of its queue, there or not.
+    pub arn: String,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether its queue is there and proved to be its own.
+    pub exists: bool,
+    /// The sources that its queue was last told to allow; `None`: all.
+    pub allows: Option<BTreeSet<String>>,
+    /// The older object wins, then the smaller UID.
+    seniority: (Option<Timestamp>, String),
+    claims: Vec<QueueName>,
+    managed_dead_letter_arn: Option<String>,
+    /// What its `redriveAllow` lists, and whether sources found are added.
+    listed_sources: Vec<String>,
+    adds_found_sources: bool,
+    uses: Option<Use>,
+}
+
+/// The dead-letter queue that a Queue names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Use {
+    Queue(Key),
+    Arn(String),
+}
+
+/// All Queues that the operator sees.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    members: BTreeMap<Key, Member>,
+}
+
+impl Fleet {
+    /// The Queues as they are now.
+    pub fn of<'a>(queues: impl IntoIterator<Item = &'a Queue>, class: &Class) -> Self {
+        let members = queues.into_iter().filter_map(|queue| Member::of(queue, class));
+        Self { members: members.map(|member| (member.key.clone(), member)).collect() }
+    }
+
+    /// The Queue of this name.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<&Member> {
+        self.members.get(key)
+    }
+
+    /// Another Queue that claims one of `key`'s names with the better right: the older, then the smaller UID. It
+    /// counts only while no queue exists; then the owner tags say whose it is.
+    #[must_use]
+    pub fn rival(&self, key: &Key, name: &QueueName) -> Option<&Member> {
+        let me = self.members.get(key)?;
+        self.members
+            .values()
+            .filter(|other| other.key != *key && other.claims.contains(name) && other.seniority < me.seniority)
+            .min_by(|a, b| a.seniority.cmp(&b.seniority))
+    }
+
+    /// The Queue whose managed dead-letter queue has this ARN.
+    #[must_use]
+    pub fn manager_of(&self, arn: &str) -> Option<&Member> {
+        self.members.values().find(|member| member.managed_dead_letter_arn.as_deref() == Some(arn))
+    }
+
+    /// The sources that the queue of `key` is to allow: those it lists, then those found among the Queues of its
+    /// namespace, the oldest first, those being deleted last, ten in all.
+    #[must_use]
+    pub fn allowed_sources(&self, key: &Key) -> BTreeSet<String> {
+        let Some(me) = self.members.get(key) else {
+            return BTreeSet::new();
+        };
+        let mut allowed: BTreeSet<String> = me.listed_sources.iter().cloned().collect();
+        if me.adds_found_sources {
+            for source in self.sources(me) {
+                if allowed.len() >= MAX_SOURCES {
+                    break;
+                }
+                allowed.insert(source.arn.clone());
+            }
+        }
+        allowed
+    }
+
+    /// Whether the queue of `key` adds the sources it finds and has no room left for `source_arn`.
+    #[must_use]
+    pub fn is_crowded_out(&self, key: &Key, source_arn: &str) -> bool {
+        let Some(me) = self.members.get(key) else {
+            return false;
+        };
+        let allowed = self.allowed_sources(key);
+        me.adds_found_sources && allowed.len() >= MAX_SOURCES && !allowed.contains(source_arn)
+    }
+
+    /// The Queues that use the queue of `key` as their dead-letter queue and are not being deleted.
+    #[must_use]
+    pub fn live_sources(&self, key: &Key) -> Vec<&Key> {
+        let Some(me) = self.members.get(key) else {
+            return Vec::new();
+        };
+        self.sources(me).into_iter().filter(|source| !source.deleting).map(|source| &source.key).collect()
+    }
+
+    /// The way from `key` along its dead-letter queues back to itself, if there is one.
+    #[must_use]
+    pub fn cycle(&self, key: &Key) -> Option<Vec<&Key>> {
+        let mut way: Vec<&Key> = Vec::new();
+        let mut at = self.members.get(key)?;
+        loop {
+            way.push(&at.key);
+            at = self.dead_letter_of(at)?;
+            if at.key == *key {
+                way.push(&at.key);
+                return Some(way);
+            }
+            if way.contains(&&at.key) {
+                return None; // A cycle further on; it is refused there.
+            }
+        }
+    }
+
+    /// The Queues whose decisions depend on the Queue `key`: its dead-letter queue, the sources that use it, and
+    /// those that claim a name of its.
+    #[must_use]
+    pub fn neighbours(&self, key: &Key) -> BTreeSet<Key> {
+        let Some(me) = self.members.get(key) else {
+            return BTreeSet::new();
+        };
+        let claimants = self.members.values().filter(|other| other.claims.iter().any(|name| me.claims.contains(name)));
+        let mut keys: BTreeSet<Key> =
+            self.sources(me).into_iter().chain(self.dead_letter_of(me)).chain(claimants).map(|m| m.key.clone()).collect();
+        keys.remove(key);
+        keys
+    }
+
+    fn dead_letter_of(&self, member: &Member) -> Option<&Member> {
+        match member.uses.as_ref()? {
+            Use::Queue(key) => self.members.get(key),
+            Use::Arn(arn) => self
+                .members
+                .values()
+                .find(|other| other.arn == *arn && other.key.namespace == member.key.namespace),
+        }
+    }
+
+    fn sources(&self, me: &Member) -> Vec<&Member> {
+        let mut sources: Vec<&Member> = self
+            .members
+            .values()
+            .filter(|other| other.key.namespace == me.key.namespace && other.queue_type == me.queue_type)
+            .filter(|other| match &other.uses {
+                Some(Use::Queue(key)) => *key == me.key,
+                Some(Use::Arn(arn)) => *arn == me.arn,
+                None => false,
+            })
+            .collect();
+        // Who is in stays in, even when an older Queue comes to use this one later.
+        let is_out = |source: &Member| me.allows.as_ref().is_some_and(|allows| !allows.contains(&source.arn));
+        sources.sort_by_key(|source| (source.deleting, is_out(source), source.seniority.clone()));
+        sources
+    }
+}
+
+impl Member {
+    /// `None` for a Queue without a valid name; it is refused where it is reconciled.
+    fn of(queue: &Queue, class: &Class) -> Option<Self> {
+        let key = Key::of(queue);
+        let names = Names::of(queue, class).ok()?;
+        let spec = &queue.spec;
+        let observes = spec.management_policy == Some(ManagementPolicy::Observe);
+        let status = queue.status.as_ref();
+        let reference = spec.dead_letter.as_ref().and_then(|dead_letter| {
+            let reference = dead_letter.reference.as_ref().filter(|_| dead_letter.mode == Some(DeadLetterMode::Reference))?;
+            match (&reference.queue_ref, &reference.queue_arn) {
+                (Some(to), _) => Some(Use::Queue(Key { namespace: key.namespace.clone(), name: to.name.clone() })),
+                (None, Some(arn)) => Some(Use::Arn(arn.clone())),
+                (None, None) => None,
+            }
+        });
+        let allow = spec.redrive_allow.as_ref();
+        let mode = allow.and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto);
+        let allows = status.and_then(|status| status.effective.as_ref()).and_then(|effective| {
+            (effective.redrive_allow.mode != RedriveAllowMode::AllowAll)
+                .then(|| effective.redrive_allow.source_queue_arns.iter().cloned().collect())
+        });
+        Some(Self {
+            queue_type: spec.queue_type,
+            arn: class.place.queue_arn(&names.queue).to_string(),
+            deleting: queue.metadata.deletion_timestamp.is_some(),
+            exists: status.is_some_and(|status| status.queue_url.is_some()),
+            allows,
+            seniority: (
+                queue.metadata.creation_timestamp.as_ref().map(|time| time.0),
+                queue.metadata.uid.clone().unwrap_or_default(),
+            ),
+            managed_dead_letter_arn: names.dead_letter.as_ref().map(|name| class.place.queue_arn(name).to_string()),
+            claims: if observes { Vec::new() } else { std::iter::once(names.queue).chain(names.dead_letter).collect() },
+            listed_sources: allow.and_then(|allow| allow.source_queue_arns.clone()).unwrap_or_default(),
+            adds_found_sources: mode == RedriveAllowMode::Auto,
+            uses: reference,
+            key,
+        })
+    }
+}

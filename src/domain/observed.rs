@@ -1,0 +1,221 @@
+//! What is there: queues in AWS, outputs in the cluster, and what was remembered since last time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::api::queue::DeadLetterMode;
+use crate::api::status::{LastWrite, RetiredDeadLetter, Target, WrittenAttribute};
+use crate::api::{FINALIZER, Queue};
+
+use super::attributes::{Attribute, Attributes, QueueAttributes};
+use super::call::CallError;
+use super::encryption::KeyMeanings;
+use super::names::QueueName;
+use super::outputs::ObservedOutput;
+use super::tags::Tags;
+
+/// What was seen of one queue in AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Nobody looked: no URL is known, and creating it is how to find out.
+    Unseen,
+    /// It does not exist, and that is to be believed: the caller's account is the target's and `ListQueues` agrees.
+    Absent,
+    /// SQS says that it does not exist, and that is not to be believed; or the caller is denied.
+    Hidden(String),
+    /// It was created and does not answer yet.
+    Appearing,
+    /// It answers.
+    Present(Present),
+    /// Looking failed.
+    Failed(CallError),
+}
+
+/// A queue that answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// Its URL.
+    pub url: String,
+    /// Its attributes and counts.
+    pub attributes: QueueAttributes,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Sight {
+    /// The queue, when it answers.
+    #[must_use]
+    pub fn present(&self) -> Option<&Present> {
+        match self {
+            Self::Present(present) => Some(present),
+            _ => None,
+        }
+    }
+}
+
+/// Everything that was seen for one Queue.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Queues in AWS by name.
+    pub queues: BTreeMap<String, Sight>,
+    /// The Queue's own outputs.
+    pub outputs: Vec<ObservedOutput>,
+    /// What KMS said that keys mean.
+    pub key_meanings: KeyMeanings,
+}
+
+impl Observed {
+    /// What was seen of the queue `name`.
+    #[must_use]
+    pub fn sight(&self, name: &QueueName) -> &Sight {
+        self.queues.get(name.as_str()).unwrap_or(&Sight::Unseen)
+    }
+}
+
+/// What the object itself remembers: its metadata and status.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// Whether our finalizer is on it.
+    pub has_finalizer: bool,
+    /// Where its queue lives.
+    pub target: Option<Target>,
+    /// Its queue's URL.
+    pub queue_url: Option<String>,
+    /// The managed dead-letter queue last in use, with its URL.
+    pub dead_letter: Option<(QueueName, Option<String>)>,
+    /// Dead-letter queues no longer used.
+    pub retired: Vec<RetiredDeadLetter>,
+    /// The user tags that we set.
+    pub managed_tag_keys: BTreeSet<String>,
+    /// What was written to AWS and when.
+    pub written: Option<LastWrite>,
+    /// Whether this generation of the spec was converged before: what differs now was changed from outside.
+    pub was_converged: bool,
+}
+
+impl Record {
+    /// What `queue` remembers.
+    #[must_use]
+    pub fn of(queue: &Queue) -> Self {
+        let status = queue.status.clone().unwrap_or_default();
+        let was_managed =
+            status.effective.as_ref().is_some_and(|effective| effective.dead_letter.mode == DeadLetterMode::Managed);
+        let dead_letter = status.dead_letter.filter(|_| was_managed).and_then(|dead_letter| {
+            let name = dead_letter.queue_arn.rsplit(':').next().and_then(|name| QueueName::parse(name).ok())?;
+            Some((name, dead_letter.queue_url))
+        });
+        let is_ready = status.conditions.iter().any(|condition| {
+            condition.type_ == "Ready" && condition.status == "True"
+        });
+        Self {
+            has_finalizer: queue.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER),
+            target: status.target,
+            queue_url: status.queue_url,
+            dead_letter,
+            retired: status.retired_dead_letters,
+            managed_tag_keys: status.managed_tag_keys.into_iter().collect(),
+            written: status.last_write,
+            was_converged: is_ready && status.observed_generation == queue.metadata.generation,
+        }
+    }
+
+    /// Remembers that `attributes` of the queue `name` were written, and forgets what must show by now.
+    pub fn wrote(&mut self, name: &QueueName, attributes: &Attributes, now: Timestamp) {
+        let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now);
+        let written = self.written.get_or_insert_with(|| LastWrite { time: time.clone(), queues: BTreeMap::new() });
+        written.time = time.clone();
+        let entries = written.queues.entry(name.to_string()).or_default();
+        for (attribute, value) in attributes {
+            let entry = WrittenAttribute { value: digest(value), time: time.clone() };
+            entries.insert(attribute.to_string(), entry);
+        }
+        for entries in written.queues.values_mut() {
+            entries.retain(|attribute, entry| is_recent(attribute, entry, now));
+        }
+        written.queues.retain(|_, entries| !entries.is_empty());
+    }
+
+    /// Whether `value` was written to `attribute` of the queue `name` so recently that AWS may still read back an
+    /// older value.
+    #[must_use]
+    pub fn is_under_way(&self, name: &QueueName, attribute: Attribute, value: &str, now: Timestamp) -> bool {
+        let entry = self.written.as_ref().and_then(|w| w.queues.get(name.as_str())?.get(attribute.as_str()));
+        entry.is_some_and(|entry| entry.value == digest(value) && is_recent(attribute.as_str(), entry, now))
+    }
+}
+
+/// How long SQS may read back an older value after a write was accepted. Source: `SetQueueAttributes` in the SQS
+/// API reference.
+#[must_use]
+pub fn propagation(attribute: &str) -> SignedDuration {
+    if attribute == Attribute::MessageRetentionPeriod.as_str() {
+        SignedDuration::from_mins(15)
+    } else {
+        SignedDuration::from_secs(60)
+    }
+}
+
+fn is_recent(attribute: &str, entry: &WrittenAttribute, now: Timestamp) -> bool {
+    now.duration_since(entry.time.0) < propagation(attribute)
+}
+
+/// A value to remember: itself when short, else its SHA-256 (policies take up to 8 KiB).
+fn digest(value: &str) -> String {
+    const SHORT: usize = 64;
+    if value.len() <= SHORT {
+        return value.to_owned();
+    }
+    let digest = Sha256::digest(value.as_bytes());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digits}")
+}
+
+/// What this process remembers of one Queue. Losing it is safe: waits begin anew.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Passes in a row that ended with a failed call.
+    pub attempts: u32,
+    /// When the first of them was.
+    pub failing_since: Option<Timestamp>,
+    /// Queues whose policy AWS refused: when last, and in which words.
+    pub refused_policies: BTreeMap<String, (Timestamp, String)>,
+    /// Queues that read as empty.
+    pub empty: BTreeMap<String, EmptyWatch>,
+    /// Queues that we deleted, and when.
+    pub deleted: BTreeMap<String, Timestamp>,
+}
+
+/// How long a fenced queue has read as empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmptyWatch {
+    /// The first of the reads.
+    pub since: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+    /// How many, each at another time.
+    pub reads: u32,
+}
+
+/// SQS's counts are approximate: a single zero proves nothing.
+pub const EMPTY_READS: u32 = 3;
+
+impl EmptyWatch {
+    /// The watch after another read; `None` begins anew.
+    #[must_use]
+    pub fn after(previous: Option<Self>, is_fenced: bool, messages: u64, now: Timestamp) -> Option<Self> {
+        match previous {
+            _ if !is_fenced || messages > 0 => None,
+            None => Some(Self { since: now, last: now, reads: 1 }),
+            Some(watch) if watch.last == now => Some(watch),
+            Some(watch) => Some(Self { last: now, reads: watch.reads.saturating_add(1), ..watch }),
+        }
+    }
+
+    /// Whether the queue may be taken for empty.
+    #[must_use]
+    pub fn is_over(&self, empty_for: SignedDuration) -> bool {
+        self.reads >= EMPTY_READS && self.last.duration_since(self.since) >= empty_for
+    }
+}
