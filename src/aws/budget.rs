@@ -184,7 +184,7 @@ impl Default for Budget {
 
 /// The budget was so far behind that a call gave up waiting and was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not sent: the account's call budget, slowed by AWS's throttling, had no room within {} s", Budget::MAX_WAIT.as_secs())]
+#[error("not sent: the account's call budget had no room within {} s", Budget::MAX_WAIT.as_secs())]
 pub struct Exhausted;
 
 /// A bucket and the callers waiting for it. The one whose turn it is holds `turn`, which tokio hands
@@ -262,8 +262,9 @@ mod tests {
             for (first, from) in granted.iter().enumerate() {
                 for (last, to) in granted.iter().enumerate().skip(first) {
                     let calls = f64::from(u32::try_from(last - first + 1).unwrap());
-                    let allowed = limits.burst + limits.ceiling * (*to - *from).as_secs_f64() + 0.01;
-                    prop_assert!(calls <= allowed, "{calls} calls in {:?}, {allowed} allowed", *to - *from);
+                    let window = to.saturating_sub(*from);
+                    let allowed = limits.burst + limits.ceiling * window.as_secs_f64() + 0.01;
+                    prop_assert!(calls <= allowed, "{calls} calls in {window:?}, {allowed} allowed");
                 }
             }
         }
@@ -283,7 +284,7 @@ mod tests {
                 prop_assert!(after >= limits.floor && after <= limits.ceiling);
                 prop_assert!(after <= before && after >= before / 2.0);
                 if after < before {
-                    prop_assert!(fell.is_none_or(|fell| now - fell >= limits.patience));
+                    prop_assert!(fell.is_none_or(|fell| now >= fell + limits.patience));
                     fell = Some(now);
                 }
             }
@@ -376,7 +377,7 @@ mod tests {
             budget.throttled(Cost::Call);
         };
         let (waited, ()) = tokio::join!(waiting, throttling);
-        assert!(waited > Duration::from_millis(1_000), "{waited:?}");
+        assert!(waited > Duration::from_secs(1), "{waited:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,8 +14,10 @@ pub fn check_endpoint(url: &str, allow_insecure: bool) -> Result<(), String> {
     // An authority is whatever comes before the first slash, so this sees user info in URLs that do not parse too.
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next();
     if authority.is_some_and(|authority| authority.contains('@')) {
-        return Err("an endpoint URL must not hold a user name or password; credentials come from the AWS configuration"
-            .to_owned());
+        return Err(
+            "an endpoint URL must not hold a user name or password; credentials come from the AWS configuration"
+                .to_owned(),
+        );
     }
     let uri: Uri = url.parse().map_err(|error| format!("endpoint {url:?} is not a URL: {error}"))?;
     let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {

@@ -35,7 +35,10 @@ pub fn classify(service: Service, code: Option<&str>, status: u16) -> ErrorKind 
     let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
     if service == Service::Kms {
         match code {
-            "AccessDenied" | "AccessDeniedException" | "DisabledException" | "KMSInvalidStateException"
+            "AccessDenied"
+            | "AccessDeniedException"
+            | "DisabledException"
+            | "KMSInvalidStateException"
             | "NotFoundException" => return ErrorKind::KmsDenied,
             "DependencyTimeoutException" | "KMSInternalException" => return ErrorKind::Transient,
             _ => {}
@@ -136,11 +139,11 @@ fn kind_of_status(status: u16) -> Option<ErrorKind> {
 }
 
 /// Turns what the SDK reports for `action` into what decisions are made on.
-pub(super) fn from_sdk<E>(service: Service, action: &'static str, error: SdkError<E, HttpResponse>) -> CallError
+pub(super) fn from_sdk<E>(service: Service, action: &'static str, error: &SdkError<E, HttpResponse>) -> CallError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    match &error {
+    match error {
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status().as_u16();
             let (code, message) = (answer.err().code(), answer.err().message());
@@ -157,14 +160,14 @@ where
                 action,
                 kind: classify(service, None, status),
                 code: String::new(),
-                message: format!("{}: {}", unreadable(status), chain(&error)),
+                message: format!("{}: {}", unreadable(status), chain(error)),
             }
         }
         // Never sent, and the next try would be built just the same.
         SdkError::ConstructionFailure(_) => {
-            CallError { action, kind: ErrorKind::Invalid, code: String::new(), message: chain(&error) }
+            CallError { action, kind: ErrorKind::Invalid, code: String::new(), message: chain(error) }
         }
-        _ => from_unanswered(action, &error),
+        _ => from_unanswered(action, error),
     }
 }
 

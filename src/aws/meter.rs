@@ -50,7 +50,7 @@ impl Meter {
             message: exhausted.to_string(),
         })?;
         let begin = Instant::now();
-        let answer = request.await.map_err(|error| error::from_sdk(service, action, error));
+        let answer = request.await.map_err(|error| error::from_sdk(service, action, &error));
         let outcome = answer.as_ref().map(|_| ()).map_err(CallError::class);
         self.observer.observed(action, outcome, begin.elapsed());
         if outcome == Err(ErrorClass::Throttled) {

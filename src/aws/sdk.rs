@@ -146,7 +146,7 @@ impl AwsClients {
     }
 }
 
-/// The name under which CloudTrail shows the operator's calls: `lib/prism-queue/<version>`.
+/// What the operator's calls are known by in AWS's logs: `lib/prism-queue/<version>`.
 fn user_agent() -> Option<FrameworkMetadata> {
     FrameworkMetadata::new("prism-queue", Some(env!("CARGO_PKG_VERSION"))).ok()
 }

@@ -61,8 +61,7 @@ impl Sqs for SdkSqs {
     }
 
     async fn set_queue_attributes(&self, queue_url: &str, attributes: &Attributes) -> Result<(), CallError> {
-        let request =
-            self.client.set_queue_attributes().queue_url(queue_url).set_attributes(Some(to_sdk(attributes)));
+        let request = self.client.set_queue_attributes().queue_url(queue_url).set_attributes(Some(to_sdk(attributes)));
         self.meter.call((Service::Sqs, "SetQueueAttributes"), Cost::Call, request.send()).await?;
         Ok(())
     }
