@@ -190,10 +190,20 @@ fn credentials_kind(error: &CredentialsError) -> ErrorKind {
     }
 }
 
-/// One line on why there are no credentials, with what was tried.
+/// One line on why there are no credentials: where they were looked for, and what to do. The SDK's own words
+/// follow; of an empty search they list each place and why it had none.
 pub(super) fn credentials_message(error: &CredentialsError) -> String {
-    let tried = "environment, profile, web identity, container (EKS Pod Identity), EC2 metadata";
-    format!("no usable AWS credentials (tried: {tried}): {}", chain(error))
+    let said = error.source().map_or_else(|| error.to_string(), chain);
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => format!(
+            "no AWS credentials found; give the Pod an IAM role (web identity or EKS Pod Identity), \
+             or set AWS_ACCESS_KEY_ID or AWS_PROFILE: {said}"
+        ),
+        _ => format!(
+            "AWS credentials could not be loaded (the first that is configured counts of environment, profile, \
+             web identity, container and EC2 metadata): {said}"
+        ),
+    }
 }
 
 fn unreadable(status: u16) -> String {
