@@ -1,12 +1,20 @@
 //! What we ask of AWS: one narrow trait a service, the SDK behind it, one classification of errors,
 //! one budget of calls.
 
+pub mod budget;
+pub mod endpoint;
+pub mod error;
+mod meter;
+pub mod sdk;
+
 use async_trait::async_trait;
 
 use crate::domain::attributes::{Attributes, QueueAttributes};
 use crate::domain::call::CallError;
 use crate::domain::names::QueueName;
 use crate::domain::tags::Tags;
+
+pub use meter::CallObserver;
 
 /// The calls to SQS that the operator makes, and no others. Every call is bounded in time and counted
 /// against the account's budget by its implementation; none is retried within.

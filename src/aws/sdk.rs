@@ -1,0 +1,180 @@
+//! The AWS SDK behind the traits: ordinary AWS configuration, no hidden retries, every call bounded in time.
+
+mod kms;
+mod sqs;
+mod sts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::{FrameworkMetadata, ProvideCredentials};
+use aws_types::service_config::ServiceConfigKey;
+
+pub use kms::SdkKms;
+pub use sqs::SdkSqs;
+pub use sts::SdkSts;
+
+use super::budget::Budget;
+use super::endpoint::check_endpoint;
+use super::error::credentials_message;
+use super::meter::{CallObserver, Meter};
+
+/// What the command line may override of the ordinary AWS configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The region; `None` leaves it to the AWS configuration.
+    pub region: Option<String>,
+    /// One endpoint for all services; `None` leaves it to the AWS configuration.
+    pub endpoint_url: Option<String>,
+    /// Whether endpoints may be plain `http` on other machines.
+    pub allow_insecure_endpoints: bool,
+    /// How long calls may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long calls may take, the wait for the budget not included.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// To open a connection.
+    pub connect: Duration,
+    /// From the first byte sent to the last received.
+    pub attempt: Duration,
+    /// The whole call, loading of credentials included.
+    pub operation: Duration,
+}
+
+impl Default for Timeouts {
+    /// 5 s, 15 s, 20 s.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), attempt: Duration::from_secs(15), operation: Duration::from_secs(20) }
+    }
+}
+
+/// Why there can be no clients; each is one line for the person who starts the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// An endpoint is refused, see [`check_endpoint`].
+    #[error("{0}")]
+    Endpoint(String),
+    /// Neither the command line nor the AWS configuration names a region.
+    #[error(
+        "no AWS region: give --region, set AWS_REGION, or name one in the AWS profile (instance metadata named none)"
+    )]
+    NoRegion,
+    /// No credentials, and what was tried.
+    #[error("{0}")]
+    NoCredentials(String),
+}
+
+/// Clients of one account and region, drawing on one budget.
+#[derive(Clone)]
+pub struct AwsClients {
+    /// The region in which queues are made.
+    pub region: String,
+    /// Amazon SQS.
+    pub sqs: SdkSqs,
+    /// AWS Security Token Service.
+    pub sts: SdkSts,
+    /// AWS Key Management Service.
+    pub kms: SdkKms,
+    /// The account's budget of calls.
+    pub budget: Arc<Budget>,
+}
+
+impl AwsClients {
+    /// Clients from the ordinary AWS configuration (environment, profile, web identity, container credentials
+    /// such as EKS Pod Identity, EC2 metadata) with `options` on top. `observer` is told of every call.
+    ///
+    /// # Errors
+    /// No region, no credentials or a refused endpoint. Whether AWS accepts the credentials is not asked.
+    pub async fn connect(options: &Options, observer: Arc<dyn CallObserver>) -> Result<Self, ConnectError> {
+        if let Some(url) = &options.endpoint_url {
+            check_endpoint(url, options.allow_insecure_endpoints).map_err(ConnectError::Endpoint)?;
+        }
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(region) = &options.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &options.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        Self::from_config(loader.load().await, options, observer).await
+    }
+
+    /// Clients from an AWS configuration that was made by other means. Of `options`, the region and the endpoint
+    /// are not looked at: they are in `config`.
+    ///
+    /// # Errors
+    /// As [`AwsClients::connect`].
+    pub async fn from_config(
+        config: SdkConfig,
+        options: &Options,
+        observer: Arc<dyn CallObserver>,
+    ) -> Result<Self, ConnectError> {
+        for url in configured_endpoints(&config) {
+            check_endpoint(&url, options.allow_insecure_endpoints).map_err(ConnectError::Endpoint)?;
+        }
+        let region = config.region().map(ToString::to_string).ok_or(ConnectError::NoRegion)?;
+        check_credentials(&config, options.timeouts.operation).await?;
+
+        let Timeouts { connect, attempt, operation } = options.timeouts;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(connect)
+            .operation_attempt_timeout(attempt)
+            .operation_timeout(operation)
+            .build();
+        let mut builder = config
+            .into_builder()
+            .timeout_config(timeouts)
+            // The reconciler retries: it knows of the budget, and what a lost answer may have done.
+            .retry_config(RetryConfig::standard().with_max_attempts(1));
+        builder.set_framework_metadata(user_agent());
+        let config = builder.build();
+
+        let budget = Arc::new(Budget::default());
+        let meter = Meter { budget: budget.clone(), observer };
+        Ok(Self {
+            region,
+            sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&config), meter.clone()),
+            sts: SdkSts::new(aws_sdk_sts::Client::new(&config), meter.clone()),
+            kms: SdkKms::new(aws_sdk_kms::Client::new(&config), meter),
+            budget,
+        })
+    }
+}
+
+/// What the operator's calls are known by in AWS's logs: `lib/prism-queue/<version>`.
+fn user_agent() -> Option<FrameworkMetadata> {
+    FrameworkMetadata::new("prism-queue", Some(env!("CARGO_PKG_VERSION"))).ok()
+}
+
+/// Every endpoint that the environment or a profile sets for the services we call: the one for all and
+/// those for one (`AWS_ENDPOINT_URL_SQS`).
+fn configured_endpoints(config: &SdkConfig) -> Vec<String> {
+    let of_service = |service_id| {
+        let key = ServiceConfigKey::builder()
+            .service_id(service_id)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .ok()?;
+        config.service_config()?.load_config(key)
+    };
+    let services = ["SQS", "STS", "KMS"].into_iter().filter_map(of_service);
+    config.endpoint_url().map(ToOwned::to_owned).into_iter().chain(services).collect()
+}
+
+/// Loads the credentials once, so that a start without any fails at the start.
+async fn check_credentials(config: &SdkConfig, patience: Duration) -> Result<(), ConnectError> {
+    let Some(provider) = config.credentials_provider() else {
+        return Err(ConnectError::NoCredentials("the AWS configuration has no source of credentials".to_owned()));
+    };
+    match tokio::time::timeout(patience, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(ConnectError::NoCredentials(credentials_message(&error))),
+        Err(_) => Err(ConnectError::NoCredentials(format!("no AWS credentials came within {} s", patience.as_secs()))),
+    }
+}
