@@ -3,16 +3,21 @@
 pub mod arn;
 pub mod attributes;
 pub mod call;
+pub mod class;
+pub mod deletion;
+pub mod desired;
+pub mod diff;
+pub mod encryption;
 pub mod field;
+pub mod finding;
+pub mod fleet;
 pub mod names;
+pub mod observed;
+pub mod outputs;
+pub mod plan;
 pub mod policy;
+pub mod redrive;
+pub mod report;
+pub mod retire;
+pub mod settings;
 pub mod tags;
-
-/// Standard or FIFO. Immutable: SQS fixes it at creation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum QueueType {
-    /// At-least-once delivery, best-effort order.
-    Standard,
-    /// First in, first out, within a message group.
-    Fifo,
-}

@@ -8,7 +8,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::QueueType;
+use crate::api::queue::QueueType;
 
 /// SQS's limit, `.fifo` suffix included. Source: `CreateQueue` in the SQS API reference.
 pub const MAX_LENGTH: usize = 80;

@@ -1,0 +1,277 @@
+//! The plan for a Queue that is being deleted: in a safe order, each deletion confirmed, and always a way out.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::Queue;
+use crate::api::conditions::Reason;
+use crate::api::queue::{DeletionPolicy, ManagementPolicy};
+
+use super::arn::Place;
+use super::attributes::Counts;
+use super::call::ErrorClass;
+use super::class::Class;
+use super::finding::{Finding, PATIENCE, backoff};
+use super::fleet::{Fleet, Key};
+use super::names::QueueName;
+use super::observed::{Memory, Observed, Present, Record, Sight};
+use super::plan::{Plan, Step};
+use super::retire::{CONFIRM, Fate, Retirement};
+use super::settings::{Names, deletion_policy};
+use super::tags::{Origin, Owner};
+
+/// The queues in AWS that a Queue may have to answer for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doomed {
+    /// Its queue.
+    pub source: Option<QueueName>,
+    /// Its dead-letter queues: the one in use, and those no longer used.
+    pub dead_letters: Vec<QueueName>,
+}
+
+impl Doomed {
+    /// By status, and by spec in case that status was lost or the dead-letter queue had just been created.
+    #[must_use]
+    pub fn of(queue: &Queue, record: &Record, class: &Class) -> Self {
+        let names = Names::of(queue, class).ok();
+        let recorded = record.target.as_ref().and_then(|target| QueueName::parse(&target.queue_name).ok());
+        let source = recorded.or_else(|| names.as_ref().map(|names| names.queue.clone()));
+        let retired = record.retired.iter().filter_map(|retired| QueueName::parse(&retired.queue_name).ok());
+        let in_use = record.dead_letter.iter().map(|(name, _)| name.clone());
+        let declared = names.and_then(|names| names.dead_letter);
+        let mut dead_letters: Vec<QueueName> = in_use.chain(declared).chain(retired).collect();
+        dead_letters.sort();
+        dead_letters.dedup();
+        dead_letters.retain(|name| Some(name) != source.as_ref());
+        Self { source, dead_letters }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &QueueName> {
+        self.source.iter().chain(&self.dead_letters)
+    }
+}
+
+/// All that the plan of a deletion depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The object.
+    pub queue: &'a Queue,
+    /// The queues in AWS that it may have to answer for.
+    pub doomed: &'a Doomed,
+    /// What is there.
+    pub observed: &'a Observed,
+    /// What the object remembers.
+    pub record: &'a Record,
+    /// What this process remembers.
+    pub memory: &'a Memory,
+    /// All Queues.
+    pub fleet: &'a Fleet,
+    /// The rules of the house.
+    pub class: &'a Class,
+    /// The time of this pass.
+    pub now: Timestamp,
+}
+
+/// The next steps of a deletion. The last one removes the finalizer.
+#[must_use]
+pub fn plan_deletion(input: &Input<'_>) -> Plan {
+    if !input.record.has_finalizer {
+        return Plan::default();
+    }
+    if input.queue.spec.management_policy == Some(ManagementPolicy::Observe) {
+        return release(Plan::default());
+    }
+    let key = Key::of(input.queue);
+    let owner =
+        Owner { cluster: input.class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() };
+    // A suspended Queue lets go as `Retain` does.
+    let policy =
+        if input.queue.spec.suspend { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
+    let deletion = Deletion { input, key, owner, policy };
+    match elsewhere(input) {
+        Some(_) if policy == DeletionPolicy::Retain => release(Plan::default()),
+        Some(finding) => Plan { findings: vec![finding], ..Plan::default() },
+        None => deletion.plan(),
+    }
+}
+
+/// Whether the queues live in another place than the one the operator acts in.
+fn elsewhere(input: &Input<'_>) -> Option<Finding> {
+    let target = input.record.target.as_ref()?;
+    let place = Place { account_id: target.account_id.clone(), region: target.region.clone() };
+    (place != input.class.place).then(|| {
+        let message = format!(
+            "status.target: {} lives in {place}, and the operator now acts in {}; start it as before, or set spec.deletionPolicy: Retain to let the queue go as it is",
+            target.queue_name, input.class.place
+        );
+        Finding::stalled(Reason::TargetChanged, message, SignedDuration::from_mins(5))
+    })
+}
+
+fn release(mut plan: Plan) -> Plan {
+    plan.steps.push(Step::RemoveFinalizer);
+    plan
+}
+
+struct Deletion<'a> {
+    input: &'a Input<'a>,
+    key: Key,
+    owner: Owner,
+    policy: DeletionPolicy,
+}
+
+/// A queue that answers and is ours.
+struct Ours<'a> {
+    name: &'a QueueName,
+    present: &'a Present,
+    origin: Origin,
+}
+
+impl Deletion<'_> {
+    fn plan(&self) -> Plan {
+        let mut plan = Plan::default();
+        for name in self.input.doomed.all() {
+            plan.findings.extend(self.cannot_tell(name));
+        }
+        if !plan.findings.is_empty() {
+            return plan; // Nothing is dropped or released on a guess.
+        }
+        let source = self.input.doomed.source.as_ref().and_then(|name| self.ours(name));
+        let mut dead_letters: Vec<Ours<'_>> =
+            self.input.doomed.dead_letters.iter().filter_map(|name| self.ours(name)).collect();
+
+        // A source that stays keeps its dead-letter queues.
+        if source.as_ref().is_some_and(|source| self.retirement().is_let_go(source.origin))
+            || self.policy == DeletionPolicy::Retain
+        {
+            let all = source.into_iter().chain(dead_letters);
+            plan.steps = all.map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
+            return if plan.steps.is_empty() { release(plan) } else { plan };
+        }
+        if source.is_some()
+            && let Some(finding) = self.in_use()
+        {
+            plan.findings.push(finding);
+            return plan;
+        }
+        if self.policy == DeletionPolicy::DeleteIfEmpty && !self.see_empty(source.iter().chain(&dead_letters), &mut plan) {
+            return plan;
+        }
+        // The source first; its dead-letter queues are looked at again once it is gone.
+        if source.is_some() {
+            dead_letters.clear();
+        }
+        for ours in source.into_iter().chain(dead_letters) {
+            let retirement = self.retirement();
+            let fate = if retirement.is_let_go(ours.origin) {
+                Fate::Do(retirement.let_go(ours.name, ours.present))
+            } else {
+                retirement.delete(ours.name, ours.present)
+            };
+            match fate {
+                Fate::Do(step) => plan.steps.push(step),
+                Fate::Wait(time) => plan.findings.push(being_deleted(ours.name, time)),
+                Fate::Gone => {}
+            }
+        }
+        if plan.steps.is_empty() && plan.findings.is_empty() { release(plan) } else { plan }
+    }
+
+    fn retirement(&self) -> Retirement<'_> {
+        Retirement {
+            owner: &self.owner,
+            policy: self.policy,
+            place: &self.input.class.place,
+            memory: self.input.memory,
+            empty_for: self.input.class.empty_for,
+            now: self.input.now,
+        }
+    }
+
+    fn ours(&self, name: &QueueName) -> Option<Ours<'_>> {
+        let name = self.input.doomed.all().find(|doomed| *doomed == name)?;
+        let present = self.input.observed.sight(name).present()?;
+        let origin = self.retirement().origin(present)?;
+        Some(Ours { name, present, origin })
+    }
+
+    /// What to say when it cannot be told whether the queue `name` is there.
+    fn cannot_tell(&self, name: &QueueName) -> Option<Finding> {
+        let input = self.input;
+        let uid = input.queue.metadata.uid.as_deref().unwrap_or_default();
+        let is_old = input.memory.failing_since.is_some_and(|since| input.now.duration_since(since) >= PATIENCE);
+        let finding = match input.observed.sight(name) {
+            Sight::Absent | Sight::Present(_) => return None,
+            // `Retain` changes nothing but tags, so it need not wait for what it cannot reach: the way out.
+            Sight::Hidden(_) if self.policy == DeletionPolicy::Retain => return None,
+            Sight::Failed(error)
+                if self.policy == DeletionPolicy::Retain && (is_old || error.class() == ErrorClass::Denied) =>
+            {
+                return None;
+            }
+            Sight::Hidden(_) if self.retirement().is_being_deleted(name) => being_deleted(name, CONFIRM),
+            Sight::Hidden(why) => {
+                let retry = backoff(ErrorClass::Denied, input.memory.attempts, uid);
+                let message = format!("{name}: {why}. To let the queue go as it is, set spec.deletionPolicy: Retain");
+                Finding { reason: Reason::Denied, message, is_stalled: is_old, retry }
+            }
+            Sight::Failed(error) => Finding::of_call(name.as_str(), error, input.memory, uid, input.now),
+            Sight::Unseen | Sight::Appearing => {
+                Finding::waiting(Reason::Progressing, format!("{name} is looked for"), CONFIRM)
+            }
+        };
+        Some(finding)
+    }
+
+    /// Sources being deleted block nothing; those that live would lose their dead-letter queue.
+    fn in_use(&self) -> Option<Finding> {
+        let sources = self.input.fleet.live_sources(&self.key);
+        if sources.is_empty() {
+            return None;
+        }
+        let names: Vec<String> = sources.into_iter().map(ToString::to_string).collect();
+        let message = format!(
+            "still the dead-letter queue of {}; delete those Queues too, point them elsewhere, or set spec.deletionPolicy: Retain",
+            names.join(", ")
+        );
+        Some(Finding::waiting(Reason::InUseAsDeadLetter, message, SignedDuration::from_mins(1)))
+    }
+
+    /// Fences the queues and reads them; true when all may be taken for empty.
+    fn see_empty<'b>(&self, queues: impl Iterator<Item = &'b Ours<'b>>, plan: &mut Plan) -> bool {
+        let mut wait: Option<SignedDuration> = None;
+        let mut holding = Vec::new();
+        for ours in queues.filter(|ours| !self.retirement().is_let_go(ours.origin)) {
+            match self.retirement().emptying(ours.name, ours.present) {
+                Fate::Do(step) => plan.steps.push(step),
+                Fate::Wait(time) => wait = Some(wait.map_or(time, |before| before.min(time))),
+                Fate::Gone => {}
+            }
+            let Counts { available, in_flight, delayed } = ours.present.attributes.counts;
+            if ours.present.attributes.counts.total() > 0 {
+                holding.push(format!("{}: {available} visible, {in_flight} in flight, {delayed} delayed", ours.name));
+            }
+        }
+        if plan.steps.is_empty()
+            && let Some(retry) = wait
+        {
+            let message = if holding.is_empty() {
+                format!(
+                    "new messages are refused and none is left; the queues must read as empty for {} s",
+                    self.input.class.empty_for.as_secs()
+                )
+            } else {
+                format!(
+                    "new messages are refused, and these are left: {}. Consume them, or set spec.deletionPolicy: Retain to keep the queues, or Delete to destroy the messages",
+                    holding.join("; ")
+                )
+            };
+            plan.findings.push(Finding::waiting(Reason::WaitingForEmpty, message, retry));
+        }
+        plan.steps.is_empty() && wait.is_none()
+    }
+}
+
+fn being_deleted(name: &QueueName, retry: SignedDuration) -> Finding {
+    Finding::waiting(Reason::Deleting, format!("{name} is being deleted in AWS, which takes up to 60 s"), retry)
+}

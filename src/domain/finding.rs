@@ -1,0 +1,103 @@
+//! What keeps a Queue from being ready, said once: the condition's reason, a sentence for people, and when to try
+//! again.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::conditions::Reason;
+
+use super::call::{CallError, ErrorClass, ErrorKind};
+use super::observed::Memory;
+
+/// Something that keeps a Queue from being ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The condition's reason.
+    pub reason: Reason,
+    /// A sentence without a full stop: what is wrong, which rule, what to do.
+    pub message: String,
+    /// Whether a person must mend it; else it is waited for.
+    pub is_stalled: bool,
+    /// When to look again.
+    pub retry: SignedDuration,
+}
+
+/// Denied calls and refused values may be right a little later (IAM and tags take time to be known): only after this
+/// long does a person have to mend them.
+pub const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+
+impl Finding {
+    /// Something that comes by itself.
+    pub fn waiting(reason: Reason, message: impl Into<String>, retry: SignedDuration) -> Self {
+        Self { reason, message: message.into(), is_stalled: false, retry }
+    }
+
+    /// Something that a person must mend; a change of the object or of its neighbours is seen at once.
+    pub fn stalled(reason: Reason, message: impl Into<String>, retry: SignedDuration) -> Self {
+        Self { reason, message: message.into(), is_stalled: true, retry }
+    }
+
+    /// What a failed call means for the Queue.
+    #[must_use]
+    pub fn of_call(subject: &str, error: &CallError, memory: &Memory, uid: &str, now: Timestamp) -> Self {
+        let retry = backoff(error.class(), memory.attempts, uid);
+        let is_stalled = memory.failing_since.is_some_and(|since| now.duration_since(since) >= PATIENCE);
+        let said = format!("{subject}: {error}");
+        match error.kind {
+            ErrorKind::Throttled => Self::waiting(
+                Reason::Throttled,
+                format!("{subject}: AWS asks for fewer calls ({}); the operator slows down for the whole account", error.action),
+                retry,
+            ),
+            ErrorKind::QueueDeletedRecently => Self::waiting(
+                Reason::NameCoolDown,
+                format!("{subject}: a queue of this name was deleted less than 60 s ago; AWS refuses the name until then, and it is tried again"),
+                retry,
+            ),
+            ErrorKind::Transient => Self::waiting(Reason::AWSUnavailable, said, retry),
+            ErrorKind::QueueDoesNotExist | ErrorKind::QueueNameExists => Self::waiting(
+                Reason::Progressing,
+                format!("{subject}: AWS does not agree with itself yet ({})", error.action),
+                retry,
+            ),
+            ErrorKind::Denied => Self { reason: Reason::Denied, message: said, is_stalled, retry },
+            ErrorKind::KmsDenied => Self {
+                reason: Reason::KMSDenied,
+                message: format!(
+                    "{said}; the key policy must allow it: {{\"Effect\": \"Allow\", \"Principal\": {{\"AWS\": \"<the caller>\"}}, \"Action\": [\"kms:GenerateDataKey\", \"kms:Decrypt\", \"kms:DescribeKey\"], \"Resource\": \"*\"}}"
+                ),
+                is_stalled,
+                retry,
+            },
+            ErrorKind::Invalid => Self { reason: Reason::Refused, message: said, is_stalled, retry },
+        }
+    }
+}
+
+/// How long to wait after the `attempt`-th failure in a row (counted from 0) of a class: doubling from the class'
+/// first wait to its longest, less up to a quarter, by the object's UID, so that objects do not come back together.
+#[must_use]
+pub fn backoff(class: ErrorClass, attempt: u32, uid: &str) -> SignedDuration {
+    let (first, longest) = match class {
+        ErrorClass::Transient | ErrorClass::NotFound => (1_000, 60_000),
+        ErrorClass::Throttled => (2_000, 60_000),
+        ErrorClass::Conflict => (5_000, 15_000),
+        ErrorClass::Denied | ErrorClass::Invalid => (10_000, 300_000),
+    };
+    let whole: i64 = i64::from(first).saturating_mul(1 << attempt.min(10)).min(longest);
+    SignedDuration::from_millis(whole - spread(uid, attempt, whole / 4))
+}
+
+/// The wait until the next look at a Queue at rest: `resync` less up to a tenth, by the object's UID.
+#[must_use]
+pub fn resync_after(resync: SignedDuration, uid: &str) -> SignedDuration {
+    let whole = i64::try_from(resync.as_millis()).unwrap_or(i64::MAX);
+    SignedDuration::from_millis(whole - spread(uid, 0, whole / 10))
+}
+
+/// A number in `0..=most` that is the same for the same object and attempt.
+fn spread(uid: &str, attempt: u32, most: i64) -> i64 {
+    // FNV-1a: tiny, stable across versions, and good enough to keep objects apart.
+    let bytes = uid.bytes().chain(attempt.to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    i64::try_from(hash >> 1).unwrap_or_default() % most.saturating_add(1).max(1)
+}

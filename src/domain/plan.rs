@@ -1,0 +1,482 @@
+//! The plan for a Queue that lives: which steps bring AWS and the cluster nearer to what it asks for, and what keeps
+//! it from being ready. Planning reads nothing, writes nothing and cannot fail.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::conditions::{EventReason, Reason};
+use crate::api::status::{RetiredDeadLetter, Target};
+
+use super::attributes::{Attribute, Attributes};
+use super::class::Class;
+use super::desired::{Desired, DesiredDeadLetter, DesiredQueue};
+use super::diff::{Comparison, Diff, GONE_PRINCIPAL_RETRY, REFUSED_POLICY_RETRY};
+use super::finding::Finding;
+use super::fleet::Fleet;
+use super::names::QueueName;
+use super::observed::{Memory, Observed, Present, Record, Sight};
+use super::outputs::{Coordinates, Output, OutputChange, OutputKind, output_changes};
+use super::retire::{Fate, Retirement};
+use super::tags::{Origin, Ownership, TagChange, Tags};
+
+/// One write. A step is data: it can be printed, compared, counted and refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Put our finalizer on the Queue, before anything that it must hold back for.
+    AddFinalizer,
+    /// Let the Queue go.
+    RemoveFinalizer,
+    /// Write `status.target`, before the first write to AWS.
+    RecordTarget(Target),
+    /// Create a queue, then read back its tags and attributes.
+    CreateQueue {
+        /// Its name.
+        name: QueueName,
+        /// Its attributes.
+        attributes: Attributes,
+        /// Its tags, the owner tags among them.
+        tags: Tags,
+    },
+    /// Write attributes of a queue.
+    SetAttributes {
+        /// The queue.
+        queue: QueueHandle,
+        /// Just these.
+        attributes: Attributes,
+        /// What the event says.
+        event: EventReason,
+    },
+    /// Add or overwrite tags.
+    TagQueue {
+        /// The queue.
+        queue: QueueHandle,
+        /// Just these.
+        tags: Tags,
+        /// What the event says.
+        event: EventReason,
+    },
+    /// Remove tags.
+    UntagQueue {
+        /// The queue.
+        queue: QueueHandle,
+        /// Just these.
+        keys: Vec<String>,
+        /// What the event says.
+        event: EventReason,
+    },
+    /// Delete a queue with all its messages.
+    DeleteQueue {
+        /// The queue.
+        queue: QueueHandle,
+    },
+    /// Make a Secret or `ConfigMap` so.
+    WriteOutput(Output),
+    /// Remove a Secret or `ConfigMap` of this Queue.
+    DeleteOutput {
+        /// Secret or `ConfigMap`.
+        kind: OutputKind,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// A queue that answers: its name for people, its URL for calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueHandle {
+    /// Its name.
+    pub name: QueueName,
+    /// Its URL.
+    pub url: String,
+}
+
+/// What to do, and what stands in the way.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Writes, in order. Without any, the Queue is as near to its declaration as it can be now.
+    pub steps: Vec<Step>,
+    /// What keeps the Queue from being ready.
+    pub findings: Vec<Finding>,
+    /// What was written and is not read back yet: `queue: attribute`.
+    pub awaiting: Vec<String>,
+    /// What differs and is left so.
+    pub differences: Vec<String>,
+    /// Dead-letter queues no longer used and not gone yet.
+    pub retired: Vec<RetiredDeadLetter>,
+    /// Whether the queue is there and proved to be this Queue's.
+    pub is_owned: bool,
+    /// When to look again although nothing stands in the way.
+    pub look_again: Option<SignedDuration>,
+}
+
+/// All that a plan depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// What the Queue asks for.
+    pub desired: &'a Desired,
+    /// What is there.
+    pub observed: &'a Observed,
+    /// What the object remembers.
+    pub record: &'a Record,
+    /// What this process remembers.
+    pub memory: &'a Memory,
+    /// All Queues.
+    pub fleet: &'a Fleet,
+    /// The rules of the house.
+    pub class: &'a Class,
+    /// The object's UID; it spreads waits.
+    pub uid: &'a str,
+    /// The time of this pass.
+    pub now: Timestamp,
+}
+
+/// How soon to look again while AWS has not read back what was written.
+const READ_BACK: SignedDuration = SignedDuration::from_secs(10);
+
+/// How soon to look again at a queue that was just made and does not answer.
+const APPEARING: SignedDuration = SignedDuration::from_secs(2);
+
+/// How soon to look again at what only a person or another Queue can change; both are seen at once as well.
+const SLOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// The next steps.
+#[must_use]
+pub fn plan(input: &Input<'_>) -> Plan {
+    if input.desired.observe { observe_only(input) } else { manage(input) }
+}
+
+/// How one queue stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It answers, is ours, and has nothing left to write.
+    Settled,
+    /// It will be so after the plan's steps.
+    InWork,
+    /// It is not there or not ours, and no step changes that now.
+    Blocked,
+}
+
+fn manage(input: &Input<'_>) -> Plan {
+    let mut plan = Plan { retired: input.record.retired.clone(), ..Plan::default() };
+    if !input.record.has_finalizer {
+        plan.steps.push(Step::AddFinalizer);
+    }
+    if input.record.target.is_none() {
+        plan.steps.push(Step::RecordTarget(input.desired.target.clone()));
+    }
+    if !plan.steps.is_empty() {
+        return plan; // Where the queue lives is on record before AWS hears of it.
+    }
+    let source = &input.desired.source;
+    let dead_letter =
+        input.desired.managed_dead_letter().map_or(Standing::Settled, |queue| converge(input, queue, &mut plan));
+    if let DesiredDeadLetter::NotReady { why } = &input.desired.dead_letter {
+        plan.findings.push(Finding::waiting(Reason::DeadLetterNotReady, why.clone(), SLOW));
+    }
+    let standing = match dead_letter {
+        // A source is not created to name a dead-letter queue that is not there, or is not ours.
+        Standing::Blocked if input.observed.sight(&source.name).present().is_none() => Standing::Blocked,
+        Standing::Blocked => converge(input, &without_redrive(source), &mut plan),
+        Standing::Settled | Standing::InWork => converge(input, source, &mut plan),
+    };
+    plan.is_owned = is_owned(input, &source.name);
+    let is_settled = standing == Standing::Settled && dead_letter == Standing::Settled;
+    retire(input, is_settled, &mut plan);
+    if plan.is_owned && plan.steps.is_empty() {
+        outputs(input, &mut plan);
+    }
+    if !plan.awaiting.is_empty() {
+        plan.look_again = Some(plan.look_again.map_or(READ_BACK, |sooner| sooner.min(READ_BACK)));
+    }
+    plan
+}
+
+/// While its dead-letter queue cannot be used, a source keeps the redrive policy that it has.
+fn without_redrive(queue: &DesiredQueue) -> DesiredQueue {
+    let mut queue = queue.clone();
+    queue.attributes.remove(&Attribute::RedrivePolicy);
+    queue
+}
+
+/// Brings one queue nearer to what it should be.
+fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standing {
+    match input.observed.sight(&queue.name) {
+        Sight::Unseen | Sight::Absent => {
+            if let Some(rival) = input.fleet.rival(&input.desired.key, &queue.name) {
+                let message = format!(
+                    "the queue name {} is claimed by Queue {} too, which is older; choose another name for one of them",
+                    queue.name, rival.key
+                );
+                plan.findings.push(Finding::stalled(Reason::NameConflict, message, SLOW));
+                return Standing::Blocked;
+            }
+            plan.steps.push(Step::CreateQueue {
+                name: queue.name.clone(),
+                attributes: queue.creation_attributes(),
+                tags: full_tags(input, queue, Origin::Created),
+            });
+            Standing::InWork
+        }
+        Sight::Appearing => {
+            let message = format!("{} was created and does not answer yet", queue.name);
+            plan.findings.push(Finding::waiting(Reason::Progressing, message, APPEARING));
+            Standing::Blocked
+        }
+        Sight::Hidden(why) => {
+            plan.findings.push(hidden(input, &queue.name, why));
+            Standing::Blocked
+        }
+        Sight::Failed(error) => {
+            let subject = queue.name.to_string();
+            plan.findings.push(Finding::of_call(&subject, error, input.memory, input.uid, input.now));
+            Standing::Blocked
+        }
+        Sight::Present(present) => owned(input, queue, present, plan),
+    }
+}
+
+/// What to say of a queue that may or may not exist.
+pub(super) fn hidden(input: &Input<'_>, name: &QueueName, why: &str) -> Finding {
+    let is_stalled = input
+        .memory
+        .failing_since
+        .is_some_and(|since| input.now.duration_since(since) >= super::finding::PATIENCE);
+    let retry = super::finding::backoff(super::call::ErrorClass::Denied, input.memory.attempts, input.uid);
+    Finding { reason: Reason::Denied, message: format!("{name}: {why}"), is_stalled, retry }
+}
+
+fn owned(input: &Input<'_>, queue: &DesiredQueue, present: &Present, plan: &mut Plan) -> Standing {
+    let handle = QueueHandle { name: queue.name.clone(), url: present.url.clone() };
+    let origin = match input.desired.owner.ownership(&present.tags) {
+        Ownership::Ours { origin } => origin,
+        Ownership::OursFromPreviousCluster { origin } => {
+            let tags = input.desired.owner.tags(origin);
+            plan.steps.push(Step::TagQueue { queue: handle, tags, event: EventReason::Adopted });
+            return Standing::InWork;
+        }
+        Ownership::Nobodys if input.desired.adopt => {
+            let tags = full_tags(input, queue, Origin::Adopted);
+            plan.steps.push(Step::TagQueue { queue: handle, tags, event: EventReason::Adopted });
+            return Standing::InWork;
+        }
+        stranger => {
+            plan.findings.push(not_ours(&queue.name, &stranger));
+            return Standing::Blocked;
+        }
+    };
+
+    let before = plan.steps.len();
+    let comparison = comparison(input);
+    let diff = comparison.diff(queue, &present.attributes);
+    write_attributes(input, &handle, &diff, plan);
+    let change = TagChange::between(&full_tags(input, queue, origin), &present.tags, &input.record.managed_tag_keys);
+    if !change.set.is_empty() {
+        plan.steps.push(Step::TagQueue { queue: handle.clone(), tags: change.set, event: EventReason::Tagged });
+    }
+    if !change.remove.is_empty() {
+        plan.steps.push(Step::UntagQueue { queue: handle, keys: change.remove, event: EventReason::Tagged });
+    }
+    report_diff(&queue.name, &diff, input, plan);
+    if plan.steps.len() == before { Standing::Settled } else { Standing::InWork }
+}
+
+fn write_attributes(input: &Input<'_>, handle: &QueueHandle, diff: &Diff, plan: &mut Plan) {
+    let event = if input.record.was_converged { EventReason::DriftRepaired } else { EventReason::Updated };
+    if !diff.write.is_empty() {
+        plan.steps.push(Step::SetAttributes { queue: handle.clone(), attributes: diff.write.clone(), event });
+    }
+    if let Some(policy) = &diff.retry_policy {
+        let attributes = Attributes::from([(Attribute::Policy, policy.clone())]);
+        plan.steps.push(Step::SetAttributes { queue: handle.clone(), attributes, event });
+    }
+}
+
+fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan) {
+    plan.awaiting.extend(diff.awaiting.iter().map(|attribute| format!("{name}: {attribute}")));
+    if let Some(held) = &diff.held {
+        let message = format!(
+            "{name} holds {} messages and keeps them for {} s; {} would delete the older ones. It waits until the queue is empty, or for the annotation {}: {}",
+            held.messages,
+            held.observed,
+            held.change,
+            crate::api::ALLOW_MESSAGE_LOSS,
+            held.change,
+        );
+        plan.findings.push(Finding::waiting(Reason::HeldBack, message, SLOW));
+    }
+    if let Some(words) = &diff.refused_policy {
+        let finding = if diff.gone_principals.is_empty() {
+            let is_stalled = input
+                .memory
+                .failing_since
+                .is_some_and(|since| input.now.duration_since(since) >= super::finding::PATIENCE);
+            let message = format!("{name}: AWS refuses the queue policy: {words}; it is tried again, as a principal just made takes time to be known");
+            Finding { reason: Reason::Refused, message, is_stalled, retry: REFUSED_POLICY_RETRY }
+        } else {
+            let message = format!(
+                "{name}: the queue policy names principals that were deleted in IAM: {}; remove them from spec.access.statements or create them again",
+                diff.gone_principals.join(", ")
+            );
+            Finding::stalled(Reason::PrincipalGone, message, GONE_PRINCIPAL_RETRY)
+        };
+        plan.findings.push(finding);
+    }
+}
+
+/// What to say of a queue that is not this Queue's.
+fn not_ours(name: &QueueName, ownership: &Ownership) -> Finding {
+    let (reason, message) = match ownership {
+        Ownership::AnotherQueues { owner } => (
+            Reason::NameConflict,
+            format!("{name} belongs to Queue {owner}, by its owner tags; it is left untouched. Choose another name"),
+        ),
+        Ownership::AnotherClusters { owner } => (
+            Reason::NotOwned,
+            format!("{name} belongs to another owner ({owner}); it is left untouched. Choose another name, or remove the owner tags if that owner is gone"),
+        ),
+        Ownership::AnotherClusterOfThisName { uid } => (
+            Reason::ClusterIdentityChanged,
+            format!("{name} carries the owner tags of a cluster of this name with the UID {uid}. If this cluster replaces that one, start the operator with --previous-cluster-uid {uid}; if both live, give them different names (--cluster-name)"),
+        ),
+        Ownership::Nobodys | Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. } => (
+            Reason::NotOwned,
+            format!("{name} exists and has no owner tags; it is left untouched. To take it over, set spec.adoptionPolicy: Adopt; else choose another name"),
+        ),
+    };
+    Finding::stalled(reason, message, SLOW)
+}
+
+/// Dead-letter queues no longer used: unwired first, then followed to their end.
+fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
+    let current = input.desired.managed_dead_letter().map(|queue| queue.name.clone());
+    if let Some((name, _)) = &input.record.dead_letter
+        && current.as_ref() != Some(name)
+        && !plan.retired.iter().any(|retired| retired.queue_name == name.as_str())
+    {
+        plan.retired.push(RetiredDeadLetter { queue_name: name.to_string(), retired_time: Time(input.now) });
+    }
+    plan.retired.retain(|retired| current.as_ref().map(QueueName::as_str) != Some(&retired.queue_name));
+    if !is_settled {
+        return; // The source may still use it.
+    }
+    // Until AWS reads back the new redrive policy, messages may still go to the old queue.
+    let unwiring = format!("{}: {}", input.desired.source.name, Attribute::RedrivePolicy);
+    let is_unwired = !plan.awaiting.contains(&unwiring);
+    let mut kept = Vec::new();
+    for retired in std::mem::take(&mut plan.retired) {
+        let Ok(name) = QueueName::parse(&retired.queue_name) else {
+            continue;
+        };
+        let retirement = Retirement {
+            owner: &input.desired.owner,
+            policy: input.desired.effective.deletion_policy,
+            place: &input.class.place,
+            memory: input.memory,
+            empty_for: input.class.empty_for,
+            now: input.now,
+        };
+        let fate = if is_unwired { retirement.fate(&name, input.observed.sight(&name)) } else { Fate::Wait(READ_BACK) };
+        match fate {
+            Fate::Gone => {}
+            Fate::Do(step) => {
+                plan.steps.push(step);
+                kept.push(retired);
+            }
+            Fate::Wait(time) => {
+                plan.look_again = Some(plan.look_again.map_or(time, |before| before.min(time)));
+                kept.push(retired);
+            }
+        }
+    }
+    plan.retired = kept;
+}
+
+fn outputs(input: &Input<'_>, plan: &mut Plan) {
+    let Some(present) = input.observed.sight(&input.desired.source.name).present() else {
+        return;
+    };
+    let dead_letter_arn = input.desired.dead_letter_arn();
+    let desired = input.desired.outputs.render(&coordinates(input, present, dead_letter_arn));
+    plan.steps.extend(output_changes(&desired, &input.observed.outputs).into_iter().map(|change| match change {
+        OutputChange::Write(output) => Step::WriteOutput(output),
+        OutputChange::Delete { kind, name } => Step::DeleteOutput { kind, name },
+    }));
+}
+
+/// Where a workload finds the queue.
+#[must_use]
+pub fn coordinates(input: &Input<'_>, present: &Present, dead_letter_arn: Option<String>) -> Coordinates {
+    let desired = input.desired;
+    let dead_letter_url = dead_letter_arn.as_ref().and_then(|arn| {
+        let name = arn.rsplit(':').next()?;
+        let seen = input.observed.queues.get(name).and_then(Sight::present).map(|present| present.url.clone());
+        // A queue of the same account and region has the same URL but for its name.
+        seen.or_else(|| Some(format!("{}/{name}", present.url.rsplit_once('/')?.0)))
+    });
+    Coordinates {
+        url: present.url.clone(),
+        arn: desired.source.arn.to_string(),
+        name: desired.source.name.to_string(),
+        queue_type: desired.target.queue_type,
+        region: desired.target.region.clone(),
+        dead_letter_url,
+        dead_letter_arn,
+    }
+}
+
+/// `managementPolicy: Observe`: no write to AWS, no finalizer, no ownership asked.
+fn observe_only(input: &Input<'_>) -> Plan {
+    let mut plan = Plan { retired: input.record.retired.clone(), ..Plan::default() };
+    if input.record.has_finalizer {
+        plan.steps.push(Step::RemoveFinalizer);
+    }
+    let source = &input.desired.source;
+    match input.observed.sight(&source.name) {
+        Sight::Present(present) => {
+            plan.is_owned = true;
+            let seen = super::redrive::RedrivePolicy::parse(
+                present.attributes.settings.get(&Attribute::RedrivePolicy).map_or("", String::as_str),
+            );
+            let dead_letter_arn = seen.map(|policy| policy.dead_letter_arn);
+            let desired = input.desired.outputs.render(&coordinates(input, present, dead_letter_arn));
+            plan.steps.extend(output_changes(&desired, &input.observed.outputs).into_iter().map(|change| match change {
+                OutputChange::Write(output) => Step::WriteOutput(output),
+                OutputChange::Delete { kind, name } => Step::DeleteOutput { kind, name },
+            }));
+            plan.differences = comparison(input).differences(source, &present.attributes);
+        }
+        Sight::Absent | Sight::Unseen | Sight::Appearing => {
+            let message = format!("there is no queue {} in {} to observe", source.name, input.class.place);
+            plan.findings.push(Finding::stalled(Reason::NotFound, message, SLOW));
+        }
+        Sight::Hidden(why) => plan.findings.push(hidden(input, &source.name, why)),
+        Sight::Failed(error) => {
+            let subject = source.name.to_string();
+            plan.findings.push(Finding::of_call(&subject, error, input.memory, input.uid, input.now));
+        }
+    }
+    plan
+}
+
+fn comparison<'a>(input: &Input<'a>) -> Comparison<'a> {
+    Comparison {
+        place: &input.class.place,
+        meanings: &input.observed.key_meanings,
+        record: input.record,
+        memory: input.memory,
+        allowed_losses: &input.desired.allowed_losses,
+        now: input.now,
+    }
+}
+
+/// The user's tags and the owner tags; the owner's win.
+fn full_tags(input: &Input<'_>, queue: &DesiredQueue, origin: Origin) -> Tags {
+    let mut tags = queue.tags.clone();
+    tags.extend(input.desired.owner.tags(origin));
+    tags
+}
+
+fn is_owned(input: &Input<'_>, name: &QueueName) -> bool {
+    input.observed.sight(name).present().is_some_and(|present| {
+        matches!(input.desired.owner.ownership(&present.tags), Ownership::Ours { .. })
+    })
+}

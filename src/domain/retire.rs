@@ -1,0 +1,160 @@
+//! The end of one queue: let go, or fenced, seen to be empty, and deleted.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::conditions::EventReason;
+use crate::api::queue::DeletionPolicy;
+
+use super::arn::Place;
+use super::attributes::{Attribute, Attributes};
+use super::names::QueueName;
+use super::observed::{EMPTY_READS, Memory, Present, Sight};
+use super::plan::{QueueHandle, Step};
+use super::policy::{FENCE_SID, PolicyDocument, fence};
+use super::tags::{OWNER_KEYS, Origin, Owner, Ownership};
+
+/// How long `DeleteQueue` may take. Source: `DeleteQueue` in the SQS API reference.
+const DELETION: SignedDuration = SignedDuration::from_secs(60);
+
+/// How soon to look again whether a deleted queue is gone.
+pub(super) const CONFIRM: SignedDuration = SignedDuration::from_secs(5);
+
+/// How one queue comes to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Retirement<'a> {
+    /// Whose it must be to be touched at all.
+    pub owner: &'a Owner,
+    /// What to do with it. A queue that was adopted is deleted only with `Delete`.
+    pub policy: DeletionPolicy,
+    /// Where it lives.
+    pub place: &'a Place,
+    /// What this process remembers.
+    pub memory: &'a Memory,
+    /// How long it must read as empty.
+    pub empty_for: SignedDuration,
+    /// The time of this pass.
+    pub now: Timestamp,
+}
+
+/// What to do with a queue next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing: it is gone, let go, or was never ours.
+    Gone,
+    /// This step.
+    Do(Step),
+    /// Look again after this time.
+    Wait(SignedDuration),
+}
+
+impl Retirement<'_> {
+    /// What to do next with the queue `name` of a Queue that lives. Whatever the policy, it is deleted only when
+    /// it is empty: nobody asked for its messages to be destroyed.
+    #[must_use]
+    pub fn fate(&self, name: &QueueName, sight: &Sight) -> Fate {
+        let present = match sight {
+            Sight::Absent => return Fate::Gone,
+            Sight::Present(present) => present,
+            Sight::Unseen | Sight::Appearing | Sight::Hidden(_) | Sight::Failed(_) => {
+                return Fate::Wait(SignedDuration::from_secs(30));
+            }
+        };
+        let Some(origin) = self.origin(present) else {
+            return Fate::Gone;
+        };
+        if self.is_let_go(origin) {
+            return Fate::Do(self.let_go(name, present));
+        }
+        match self.emptying(name, present) {
+            Fate::Gone => self.delete(name, present),
+            other => other,
+        }
+    }
+
+    /// How the queue came to be ours; `None` when it is not.
+    #[must_use]
+    pub fn origin(&self, present: &Present) -> Option<Origin> {
+        match self.owner.ownership(&present.tags) {
+            Ownership::Ours { origin } | Ownership::OursFromPreviousCluster { origin } => Some(origin),
+            _ => None,
+        }
+    }
+
+    /// Whether a queue of this origin is kept.
+    #[must_use]
+    pub fn is_let_go(&self, origin: Origin) -> bool {
+        match origin {
+            Origin::Created => self.policy == DeletionPolicy::Retain,
+            Origin::Adopted => self.policy != DeletionPolicy::Delete,
+        }
+    }
+
+    /// The next step of letting go: the fence first, then the owner tags, and nothing of it is ours any more.
+    #[must_use]
+    pub fn let_go(&self, name: &QueueName, present: &Present) -> Step {
+        let queue = handle(name, present);
+        match policy_of(present) {
+            Some(policy) if is_fenced(present) => {
+                let open = policy.without_sid(FENCE_SID);
+                let text = if open.is_empty() { String::new() } else { open.to_json() };
+                let attributes = Attributes::from([(Attribute::Policy, text)]);
+                Step::SetAttributes { queue, attributes, event: EventReason::Updated }
+            }
+            _ => {
+                let keys = OWNER_KEYS.iter().filter(|key| present.tags.contains_key(**key));
+                let keys = keys.map(|key| (*key).to_owned()).collect();
+                Step::UntagQueue { queue, keys, event: EventReason::Released }
+            }
+        }
+    }
+
+    /// Fences the queue and waits; [`Fate::Gone`] when it may be taken for empty.
+    #[must_use]
+    pub fn emptying(&self, name: &QueueName, present: &Present) -> Fate {
+        if !is_fenced(present) {
+            let policy = policy_of(present).unwrap_or_default().with(fence(&self.place.queue_arn(name).to_string()));
+            let attributes = Attributes::from([(Attribute::Policy, policy.to_json())]);
+            let queue = handle(name, present);
+            return Fate::Do(Step::SetAttributes { queue, attributes, event: EventReason::Fenced });
+        }
+        let is_over = self.memory.empty.get(name.as_str()).is_some_and(|watch| watch.is_over(self.empty_for));
+        if is_over && present.attributes.counts.total() == 0 { Fate::Gone } else { Fate::Wait(self.next_read()) }
+    }
+
+    /// Deletes the queue, or waits for a deletion that was asked for.
+    #[must_use]
+    pub fn delete(&self, name: &QueueName, present: &Present) -> Fate {
+        match self.memory.deleted.get(name.as_str()) {
+            Some(asked) if self.now.duration_since(*asked) < DELETION => Fate::Wait(CONFIRM),
+            _ => Fate::Do(Step::DeleteQueue { queue: handle(name, present) }),
+        }
+    }
+
+    /// Whether a deletion of the queue `name` may be under way.
+    #[must_use]
+    pub fn is_being_deleted(&self, name: &QueueName) -> bool {
+        // Twice as long: the lists of queues lag behind.
+        let asked = self.memory.deleted.get(name.as_str());
+        asked.is_some_and(|asked| self.now.duration_since(*asked) < DELETION * 2)
+    }
+
+    /// The reads are spread over the time for which the queue must be empty.
+    fn next_read(&self) -> SignedDuration {
+        let parts = i32::try_from(EMPTY_READS).unwrap_or(i32::MAX) - 1;
+        (self.empty_for / parts).max(SignedDuration::from_millis(200))
+    }
+}
+
+/// Whether new messages are refused.
+#[must_use]
+pub fn is_fenced(present: &Present) -> bool {
+    policy_of(present).is_some_and(|policy| policy.statements().iter().any(|s| s.sid() == Some(FENCE_SID)))
+}
+
+fn policy_of(present: &Present) -> Option<PolicyDocument> {
+    present.attributes.settings.get(&Attribute::Policy).and_then(|text| PolicyDocument::parse(text).ok())
+}
+
+fn handle(name: &QueueName, present: &Present) -> QueueHandle {
+    QueueHandle { name: name.clone(), url: present.url.clone() }
+}
