@@ -15,6 +15,7 @@ use super::finding::Finding;
 use super::fleet::Fleet;
 use super::names::QueueName;
 use super::observed::{Memory, Observed, Present, Record, Sight};
+use super::redrive::RedrivePolicy;
 use super::outputs::{Coordinates, Output, OutputChange, OutputKind, output_changes};
 use super::retire::{Fate, Retirement};
 use super::tags::{Origin, Ownership, TagChange, Tags};
@@ -181,8 +182,11 @@ fn manage(input: &Input<'_>) -> Plan {
     plan.is_owned = is_owned(input, &source.name);
     let is_settled = standing == Standing::Settled && dead_letter == Standing::Settled;
     retire(input, is_settled, &mut plan);
-    if plan.is_owned && plan.steps.is_empty() {
-        outputs(input, &mut plan);
+    if plan.is_owned
+        && plan.steps.is_empty()
+        && let Some(present) = input.observed.sight(&source.name).present()
+    {
+        write_outputs(input, present, input.desired.dead_letter_arn(), &mut plan);
     }
     if !plan.awaiting.is_empty() {
         plan.look_again = Some(plan.look_again.map_or(READ_BACK, |sooner| sooner.min(READ_BACK)));
@@ -291,7 +295,7 @@ fn write_attributes(input: &Input<'_>, handle: &QueueHandle, diff: &Diff, plan: 
 }
 
 fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan) {
-    plan.awaiting.extend(diff.awaiting.iter().map(|attribute| format!("{name}: {attribute}")));
+    plan.awaiting.extend(diff.awaiting.iter().map(|attribute| awaited(name, *attribute)));
     if let Some(held) = &diff.held {
         let message = format!(
             "{name} holds {} messages and keeps them for {} s; {} would delete the older ones. It waits until the queue is empty, or for the annotation {}: {}",
@@ -358,9 +362,9 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
     if !is_settled {
         return; // The source may still use it.
     }
-    // Until AWS reads back the new redrive policy, messages may still go to the old queue.
-    let unwiring = format!("{}: {}", input.desired.source.name, Attribute::RedrivePolicy);
-    let is_unwired = !plan.awaiting.contains(&unwiring);
+    let source = &input.desired.source.name;
+    let wired_to = input.observed.sight(source).present().and_then(redrive_target);
+    let is_rewiring = plan.awaiting.contains(&awaited(source, Attribute::RedrivePolicy));
     let mut kept = Vec::new();
     for retired in std::mem::take(&mut plan.retired) {
         let Ok(name) = QueueName::parse(&retired.queue_name) else {
@@ -374,7 +378,9 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
             empty_for: input.class.empty_for,
             now: input.now,
         };
-        let fate = if is_unwired { retirement.fate(&name, input.observed.sight(&name)) } else { Fate::Wait(READ_BACK) };
+        // Until AWS reads back the new redrive policy, messages may still go to the old queue.
+        let is_wired = is_rewiring || wired_to.as_deref() == Some(input.class.place.queue_arn(&name).to_string().as_str());
+        let fate = if is_wired { Fate::Wait(READ_BACK) } else { retirement.fate(&name, input.observed.sight(&name)) };
         match fate {
             Fate::Gone => {}
             Fate::Do(step) => {
@@ -390,16 +396,23 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
     plan.retired = kept;
 }
 
-fn outputs(input: &Input<'_>, plan: &mut Plan) {
-    let Some(present) = input.observed.sight(&input.desired.source.name).present() else {
-        return;
-    };
-    let dead_letter_arn = input.desired.dead_letter_arn();
+fn write_outputs(input: &Input<'_>, present: &Present, dead_letter_arn: Option<String>, plan: &mut Plan) {
     let desired = input.desired.outputs.render(&coordinates(input, present, dead_letter_arn));
     plan.steps.extend(output_changes(&desired, &input.observed.outputs).into_iter().map(|change| match change {
         OutputChange::Write(output) => Step::WriteOutput(output),
         OutputChange::Delete { kind, name } => Step::DeleteOutput { kind, name },
     }));
+}
+
+/// The dead-letter queue that a queue names now.
+fn redrive_target(present: &Present) -> Option<String> {
+    let text = present.attributes.settings.get(&Attribute::RedrivePolicy)?;
+    RedrivePolicy::parse(text).map(|policy| policy.dead_letter_arn)
+}
+
+/// How [`Plan::awaiting`] names an attribute.
+fn awaited(name: &QueueName, attribute: Attribute) -> String {
+    format!("{name}: {attribute}")
 }
 
 /// Where a workload finds the queue.
@@ -433,15 +446,7 @@ fn observe_only(input: &Input<'_>) -> Plan {
     match input.observed.sight(&source.name) {
         Sight::Present(present) => {
             plan.is_owned = true;
-            let seen = super::redrive::RedrivePolicy::parse(
-                present.attributes.settings.get(&Attribute::RedrivePolicy).map_or("", String::as_str),
-            );
-            let dead_letter_arn = seen.map(|policy| policy.dead_letter_arn);
-            let desired = input.desired.outputs.render(&coordinates(input, present, dead_letter_arn));
-            plan.steps.extend(output_changes(&desired, &input.observed.outputs).into_iter().map(|change| match change {
-                OutputChange::Write(output) => Step::WriteOutput(output),
-                OutputChange::Delete { kind, name } => Step::DeleteOutput { kind, name },
-            }));
+            write_outputs(input, present, redrive_target(present), &mut plan);
             plan.differences = comparison(input).differences(source, &present.attributes);
         }
         Sight::Absent | Sight::Unseen | Sight::Appearing => {

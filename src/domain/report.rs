@@ -1,0 +1,253 @@
+//! The status that follows from a pass: from what was applied and read back, never from what was meant.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::api::conditions::{ConditionType, Reason};
+use crate::api::status::{BindingStatus, DeadLetterStatus, Messages, QueueStatus};
+
+use super::attributes::Counts;
+use super::desired::{Desired, DesiredDeadLetter, Refusal};
+use super::finding::Finding;
+use super::names::QueueName;
+use super::observed::{Observed, Record, Sight};
+use super::plan::{Input, Plan, coordinates};
+
+/// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
+const REFUSED_RETRY: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a pass found, for status.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What keeps the Queue from being ready; what a person must mend first.
+    pub findings: Vec<Finding>,
+    /// Whether steps are left.
+    pub is_unfinished: bool,
+    /// Whether AWS reads back what was written, and the words for it.
+    pub propagated: Propagated,
+    /// What differs and is left so.
+    pub differences: Vec<String>,
+    /// What to say when ready.
+    pub ready: (Reason, String),
+}
+
+/// Whether AWS reads back what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Propagated {
+    /// It does.
+    Yes,
+    /// Not yet, for these.
+    NotYet(Vec<String>),
+    /// It was not asked, or nothing was written.
+    Unknown(String),
+}
+
+impl Verdict {
+    /// After a plan was carried out as far as it went.
+    #[must_use]
+    pub fn of_plan(desired: &Desired, plan: &Plan, failure: Option<Finding>) -> Self {
+        let name = &desired.source.name;
+        let propagated = match (desired.observe, plan.is_owned && failure.is_none()) {
+            (true, _) => Propagated::Unknown("managementPolicy is Observe: nothing is written".to_owned()),
+            (false, false) => Propagated::Unknown("AWS was not read to the end".to_owned()),
+            (false, true) if plan.awaiting.is_empty() => Propagated::Yes,
+            (false, true) => Propagated::NotYet(plan.awaiting.clone()),
+        };
+        let ready = if desired.observe {
+            (Reason::Observed, format!("{name} exists; managementPolicy is Observe, so nothing is written to AWS"))
+        } else {
+            (Reason::Converged, format!("{name} is as declared"))
+        };
+        let findings = plan.findings.iter().cloned().chain(failure).collect();
+        let is_unfinished = !plan.steps.is_empty();
+        Self { findings, is_unfinished, propagated, differences: plan.differences.clone(), ready }.sorted()
+    }
+
+    /// When nothing of the spec is applied.
+    #[must_use]
+    pub fn of_refusal(refusal: &Refusal) -> Self {
+        Self {
+            findings: vec![Finding::stalled(refusal.reason, refusal.message(), REFUSED_RETRY)],
+            is_unfinished: false,
+            propagated: Propagated::Unknown("nothing of this generation was written".to_owned()),
+            differences: Vec::new(),
+            ready: (Reason::Converged, String::new()),
+        }
+    }
+
+    /// While the Queue is being deleted.
+    #[must_use]
+    pub fn of_deletion(plan: &Plan, failure: Option<Finding>) -> Self {
+        let progressing = Finding::waiting(Reason::Deleting, "the Queue is being deleted", SignedDuration::from_secs(5));
+        let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failure).collect();
+        if findings.is_empty() {
+            findings.push(progressing);
+        }
+        Self {
+            findings,
+            is_unfinished: false,
+            propagated: Propagated::Unknown("the Queue is being deleted".to_owned()),
+            differences: Vec::new(),
+            ready: (Reason::Converged, String::new()),
+        }
+        .sorted()
+    }
+
+    fn sorted(mut self) -> Self {
+        self.findings.sort_by_key(|finding| !finding.is_stalled);
+        self
+    }
+
+    /// When to look again because of what was found.
+    #[must_use]
+    pub fn retry(&self) -> Option<SignedDuration> {
+        self.findings.iter().map(|finding| finding.retry).min()
+    }
+
+    /// The conditions, each with `generation`; those that did not change keep their time.
+    #[must_use]
+    pub fn conditions(&self, previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+        let mut made = Conditions { previous, generation, now, conditions: Vec::new() };
+        let first = self.findings.first();
+        let words = self.words();
+        match first {
+            Some(finding) => made.add(ConditionType::Ready, "False", finding.reason, words.clone()),
+            None if self.is_unfinished => {
+                made.add(ConditionType::Ready, "False", Reason::Progressing, "work is in progress".to_owned());
+            }
+            None => made.add(ConditionType::Ready, "True", self.ready.0, self.ready.1.clone()),
+        }
+        match &self.propagated {
+            Propagated::Yes => {
+                made.add(ConditionType::Propagated, "True", Reason::ReadBack, "AWS reads back what was written".to_owned());
+            }
+            Propagated::NotYet(awaiting) => {
+                let message = format!("written, and not read back yet: {}", awaiting.join(", "));
+                made.add(ConditionType::Propagated, "False", Reason::Propagating, message);
+            }
+            Propagated::Unknown(why) => {
+                made.add(ConditionType::Propagated, "Unknown", Reason::NotRead, why.clone());
+            }
+        }
+        match first {
+            Some(finding) if finding.is_stalled => made.add(ConditionType::Stalled, "True", finding.reason, words),
+            Some(finding) => made.add(ConditionType::Reconciling, "True", finding.reason, words),
+            None if self.is_unfinished => {
+                made.add(ConditionType::Reconciling, "True", Reason::Progressing, "work is in progress".to_owned());
+            }
+            None => {}
+        }
+        if !self.differences.is_empty() {
+            made.add(ConditionType::Drifted, "True", Reason::Differs, self.differences.join("; "));
+        }
+        made.conditions
+    }
+
+    /// All findings in one text.
+    fn words(&self) -> String {
+        const MAX: usize = 4096; // The API server takes 32,768; nobody reads more than this.
+        let lines: Vec<&str> = self.findings.iter().map(|finding| finding.message.as_str()).collect();
+        let text = lines.join("; ");
+        text.char_indices().nth(MAX).map_or(text.clone(), |(end, _)| format!("{}…", &text[..end]))
+    }
+}
+
+struct Conditions<'a> {
+    previous: &'a [Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+    conditions: Vec<Condition>,
+}
+
+impl Conditions<'_> {
+    fn add(&mut self, type_: ConditionType, status: &str, reason: Reason, message: String) {
+        let before = self.previous.iter().find(|condition| condition.type_ == type_.as_str());
+        let since = before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
+        self.conditions.push(Condition {
+            type_: type_.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: reason.as_str().to_owned(),
+            message,
+            observed_generation: self.generation,
+            last_transition_time: since.unwrap_or(Time(self.now)),
+        });
+    }
+}
+
+/// The status of a Queue whose spec was applied as far as it went.
+#[must_use]
+pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) -> QueueStatus {
+    let desired = input.desired;
+    let mut status = previous.clone();
+    status.target.clone_from(&input.record.target);
+    status.effective = Some(desired.effective.clone());
+    if plan.is_owned
+        && let Some(present) = input.observed.sight(&desired.source.name).present()
+    {
+        status.queue_url = Some(present.url.clone());
+        status.queue_arn = Some(desired.source.arn.to_string());
+        status.queue_name = Some(desired.source.name.to_string());
+        status.dead_letter = dead_letter_status(input);
+        status.binding = desired.outputs.binding.clone().map(|name| BindingStatus { name });
+    }
+    status.retired_dead_letters.clone_from(&plan.retired);
+    status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
+    status.last_write.clone_from(&input.record.written);
+    status.messages = messages(input, previous.messages.as_ref());
+    status
+}
+
+fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
+    let present = input.observed.sight(&input.desired.source.name).present()?;
+    match &input.desired.dead_letter {
+        DesiredDeadLetter::Managed(queue) => {
+            let sight = input.observed.sight(&queue.name).present()?;
+            Some(DeadLetterStatus { queue_url: Some(sight.url.clone()), queue_arn: queue.arn.to_string() })
+        }
+        DesiredDeadLetter::Reference { arn } => {
+            let coordinates = coordinates(input, present, Some(arn.clone()));
+            Some(DeadLetterStatus { queue_url: coordinates.dead_letter_url, queue_arn: arn.clone() })
+        }
+        DesiredDeadLetter::None | DesiredDeadLetter::NotReady { .. } => None,
+    }
+}
+
+/// The keys that we set: those declared, and those set before that are still there to be removed.
+fn managed_tag_keys(desired: &Desired, observed: &Observed, record: &Record) -> Vec<String> {
+    let is_left = |key: &&String| {
+        observed.queues.values().filter_map(Sight::present).any(|present| present.tags.contains_key(*key))
+    };
+    let mut keys: Vec<String> =
+        desired.source.tags.keys().chain(record.managed_tag_keys.iter().filter(is_left)).cloned().collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// The counts as read, when a drift interval has passed since they were last written; else as they were.
+fn messages(input: &Input<'_>, previous: Option<&Messages>) -> Option<Messages> {
+    let desired = input.desired;
+    let counts = |name: &QueueName| input.observed.sight(name).present().map(|present| present.attributes.counts);
+    let Some(Counts { available, in_flight, delayed }) = counts(&desired.source.name) else {
+        return previous.cloned();
+    };
+    let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let read = Messages {
+        available: whole(available),
+        in_flight: whole(in_flight),
+        delayed: whole(delayed),
+        dead_letters: desired.managed_dead_letter().and_then(|queue| counts(&queue.name)).map(|c| whole(c.total())),
+        observed_time: Time(input.now),
+    };
+    match previous {
+        Some(before) if same_counts(before, &read) => Some(before.clone()),
+        // Less a tenth: waits are shortened by up to that much to spread them.
+        Some(before) if input.now.duration_since(before.observed_time.0) < input.class.resync * 9 / 10 => Some(before.clone()),
+        _ => Some(read),
+    }
+}
+
+fn same_counts(one: &Messages, other: &Messages) -> bool {
+    let counts = |m: &Messages| (m.available, m.in_flight, m.delayed, m.dead_letters);
+    counts(one) == counts(other)
+}
