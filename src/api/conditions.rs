@@ -101,6 +101,8 @@ reasons! {
     PrincipalGone,
     /// A Secret or ConfigMap of the output's name exists and is not this Queue's.
     OutputConflict,
+    /// The API server refuses a write or cannot be reached.
+    KubernetesUnavailable,
     /// The queue to observe does not exist.
     NotFound,
     /// Deletion waits for the queue and its dead-letter queues to be empty.

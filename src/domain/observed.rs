@@ -13,7 +13,7 @@ use super::attributes::{Attribute, Attributes, QueueAttributes};
 use super::call::CallError;
 use super::encryption::KeyMeanings;
 use super::names::QueueName;
-use super::outputs::ObservedOutput;
+use super::outputs::{ObservedOutput, Output, OutputKind};
 use super::tags::Tags;
 
 /// What was seen of one queue in AWS.
@@ -71,6 +71,17 @@ impl Observed {
     #[must_use]
     pub fn sight(&self, name: &QueueName) -> &Sight {
         self.queues.get(name.as_str()).unwrap_or(&Sight::Unseen)
+    }
+
+    /// An output was written.
+    pub fn put_output(&mut self, output: &Output) {
+        self.remove_output(output.kind, &output.name);
+        self.outputs.push(ObservedOutput { output: output.clone(), labelled: true });
+    }
+
+    /// An output was removed.
+    pub fn remove_output(&mut self, kind: OutputKind, name: &str) {
+        self.outputs.retain(|seen| seen.output.kind != kind || seen.output.name != name);
     }
 }
 

@@ -63,6 +63,18 @@ impl Verdict {
         Self { findings, is_unfinished, propagated, differences: plan.differences.clone(), ready }.sorted()
     }
 
+    /// Before the first write to AWS.
+    #[must_use]
+    pub fn in_progress() -> Self {
+        Self {
+            findings: Vec::new(),
+            is_unfinished: true,
+            propagated: Propagated::Unknown("nothing was written yet".to_owned()),
+            differences: Vec::new(),
+            ready: (Reason::Progressing, String::new()),
+        }
+    }
+
     /// When nothing of the spec is applied.
     #[must_use]
     pub fn of_refusal(refusal: &Refusal) -> Self {
@@ -96,6 +108,16 @@ impl Verdict {
     fn sorted(mut self) -> Self {
         self.findings.sort_by_key(|finding| !finding.is_stalled);
         self
+    }
+
+    /// The reason of the condition Ready.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self.findings.first() {
+            Some(finding) => finding.reason.as_str(),
+            None if self.is_unfinished => Reason::Progressing.as_str(),
+            None => self.ready.0.as_str(),
+        }
     }
 
     /// When to look again because of what was found.

@@ -1,0 +1,51 @@
+//! What people are told: one event for what was done, one for each new trouble.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::conditions::{EventReason, Reason};
+use crate::domain::attributes::Attributes;
+use crate::domain::finding::Finding;
+use crate::domain::plan::Step;
+
+use super::super::cluster::Announcement;
+
+/// The event of a step that was carried out; writes within Kubernetes speak for themselves.
+pub(super) fn of_step(step: &Step) -> Option<Announcement> {
+    let (reason, note) = match step {
+        Step::CreateQueue { name, .. } => (EventReason::Created, format!("created queue {name}")),
+        Step::SetAttributes { queue, attributes, event } => {
+            (*event, format!("set {} of queue {}", names(attributes), queue.name))
+        }
+        Step::TagQueue { queue, tags, event } => {
+            let keys: Vec<&str> = tags.keys().map(String::as_str).collect();
+            (*event, format!("tagged queue {}: {}", queue.name, keys.join(", ")))
+        }
+        Step::UntagQueue { queue, keys, event } => {
+            (*event, format!("removed tags of queue {}: {}", queue.name, keys.join(", ")))
+        }
+        Step::DeleteQueue { queue } => (EventReason::Deleted, format!("deleted queue {}", queue.name)),
+        Step::AddFinalizer
+        | Step::RemoveFinalizer
+        | Step::RecordTarget(_)
+        | Step::WriteOutput(_)
+        | Step::DeleteOutput { .. } => return None,
+    };
+    Some(Announcement { is_warning: false, reason: reason.as_str(), note })
+}
+
+/// The event of a trouble that is new: its reason is not the one that Ready had before.
+pub(super) fn of_finding(finding: &Finding, previous: &[Condition]) -> Option<Announcement> {
+    let is_ordinary = matches!(finding.reason, Reason::Progressing | Reason::Deleting);
+    let was_told = previous.iter().any(|c| c.type_ == "Ready" && c.reason == finding.reason.as_str());
+    (!is_ordinary && !was_told).then(|| Announcement {
+        is_warning: true,
+        reason: finding.reason.as_str(),
+        note: finding.message.clone(),
+    })
+}
+
+/// The names of attributes; a value may be a whole policy.
+fn names(attributes: &Attributes) -> String {
+    let names: Vec<&str> = attributes.keys().map(|attribute| attribute.as_str()).collect();
+    names.join(", ")
+}

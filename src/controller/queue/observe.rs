@@ -1,0 +1,156 @@
+//! What is there. Reads only.
+
+use crate::api::Queue;
+use crate::aws::{Kms, Sqs, Sts};
+use crate::domain::attributes::Attribute;
+use crate::domain::call::{CallError, ErrorKind};
+use crate::domain::class::Class;
+use crate::domain::deletion::Doomed;
+use crate::domain::desired::{Desired, DesiredQueue};
+use crate::domain::encryption::{canonical_key, keys_to_ask_about};
+use crate::domain::fleet::Fleet;
+use crate::domain::names::QueueName;
+use crate::domain::observed::{Observed, Present, Record, Sight};
+
+/// Looks at AWS.
+#[derive(Clone, Copy)]
+pub(super) struct Observer<'a> {
+    pub(super) sqs: &'a dyn Sqs,
+    pub(super) sts: &'a dyn Sts,
+    pub(super) kms: &'a dyn Kms,
+    pub(super) class: &'a Class,
+}
+
+impl Observer<'_> {
+    /// What is there of a Queue that lives. A queue whose URL is not known is looked for only where creating it
+    /// would be wrong.
+    pub(super) async fn live(&self, desired: &Desired, record: &Record, fleet: &Fleet) -> Observed {
+        let mut observed = Observed::default();
+        let source = &desired.source.name;
+        let must_find = |name: &QueueName| desired.observe || fleet.rival(&desired.key, name).is_some();
+        let sight = self.look(source, record.queue_url.as_deref(), must_find(source)).await;
+        observed.queues.insert(source.to_string(), sight);
+
+        let known = record.dead_letter.as_ref();
+        if let Some(queue) = desired.managed_dead_letter().filter(|_| !desired.observe) {
+            let url = known.filter(|(name, _)| *name == queue.name).and_then(|(_, url)| url.as_deref());
+            let sight = self.look(&queue.name, url, must_find(&queue.name)).await;
+            observed.queues.insert(queue.name.to_string(), sight);
+        }
+        let retired = record.retired.iter().filter_map(|retired| QueueName::parse(&retired.queue_name).ok());
+        let retiring = known.map(|(name, _)| name.clone());
+        for name in retired.chain(retiring) {
+            if !desired.observe && !observed.queues.contains_key(name.as_str()) {
+                observed.queues.insert(name.to_string(), self.look(&name, None, true).await);
+            }
+        }
+        self.ask_about_keys(&desired.source, &mut observed).await;
+        if let Some(queue) = desired.managed_dead_letter() {
+            self.ask_about_keys(queue, &mut observed).await;
+        }
+        observed
+    }
+
+    /// What is there of a Queue that is being deleted.
+    pub(super) async fn doomed(&self, doomed: &Doomed, record: &Record) -> Observed {
+        let mut observed = Observed::default();
+        for name in doomed.all() {
+            let known = record.dead_letter.as_ref().filter(|(dead_letter, _)| dead_letter == name);
+            let url = known.and_then(|(_, url)| url.as_deref());
+            let url = if doomed.source.as_ref() == Some(name) { record.queue_url.as_deref() } else { url };
+            observed.queues.insert(name.to_string(), self.look(name, url, true).await);
+        }
+        observed
+    }
+
+    /// Looks at one queue: at `url`, or, when `must_find`, wherever its name leads.
+    pub(super) async fn look(&self, name: &QueueName, url: Option<&str>, must_find: bool) -> Sight {
+        // A URL in status that is not this queue's is not followed.
+        let known = url.filter(|url| url.rsplit('/').next() == Some(name.as_str()));
+        let url = match known {
+            Some(url) => url.to_owned(),
+            None if !must_find => return Sight::Unseen,
+            None => match self.sqs.get_queue_url(name).await {
+                Ok(url) => url,
+                Err(error) => return self.missing(name, error).await,
+            },
+        };
+        match self.read(&url).await {
+            Ok(present) => Sight::Present(present),
+            Err(error) => self.missing(name, error).await,
+        }
+    }
+
+    /// Looks at a queue that was just created: it may not answer for a moment.
+    pub(super) async fn look_at_new(&self, url: &str) -> Sight {
+        match self.read(url).await {
+            Ok(present) => Sight::Present(present),
+            Err(error) if error.kind == ErrorKind::QueueDoesNotExist => Sight::Appearing,
+            Err(error) => Sight::Failed(error),
+        }
+    }
+
+    async fn read(&self, url: &str) -> Result<Present, CallError> {
+        let attributes = self.sqs.get_queue_attributes(url).await?;
+        let tags = self.sqs.list_queue_tags(url).await?;
+        Ok(Present { url: url.to_owned(), attributes, tags })
+    }
+
+    /// "Does not exist" is how SQS also answers those without access. It is believed only when the caller's account
+    /// is the target's and `ListQueues` agrees.
+    async fn missing(&self, name: &QueueName, error: CallError) -> Sight {
+        if error.kind != ErrorKind::QueueDoesNotExist {
+            return Sight::Failed(error);
+        }
+        let account = &self.class.place.account_id;
+        match self.sts.caller_identity().await {
+            Ok(caller) if caller.account_id == *account => {}
+            Ok(caller) => {
+                return Sight::Hidden(format!(
+                    "SQS says that it does not exist, but the operator's credentials are now of account {}, not {account}",
+                    caller.account_id
+                ));
+            }
+            Err(error) => return Sight::Failed(error),
+        }
+        match self.sqs.list_queues(name).await {
+            Ok(urls) if urls.iter().any(|url| url.rsplit('/').next() == Some(name.as_str())) => Sight::Hidden(
+                "SQS says that it does not exist and lists it all the same: it is being created or deleted, or the operator lacks permission (sqs:GetQueueAttributes, sqs:GetQueueUrl, sqs:ListQueueTags)".to_owned(),
+            ),
+            Ok(_) => Sight::Absent,
+            Err(error) if error.kind == ErrorKind::Denied => Sight::Hidden(
+                "SQS says that it does not exist, which is also its answer to callers without access, and sqs:ListQueues, which could tell, is denied to the operator".to_owned(),
+            ),
+            Err(error) => Sight::Failed(error),
+        }
+    }
+
+    /// Asks KMS about aliases that differ from what is set only by their spelling, perhaps.
+    async fn ask_about_keys(&self, desired: &DesiredQueue, observed: &mut Observed) {
+        let key = |settings: &crate::domain::attributes::Attributes| {
+            settings.get(&Attribute::KmsMasterKeyId).filter(|key| !key.is_empty()).cloned()
+        };
+        let have = observed.sight(&desired.name).present().and_then(|present| key(&present.attributes.settings));
+        let (Some(want), Some(have)) = (key(&desired.attributes), have) else {
+            return;
+        };
+        for alias in keys_to_ask_about(&want, &have, &self.class.place) {
+            match self.kms.key_arn(&alias).await {
+                Ok(arn) => _ = observed.key_meanings.insert(canonical_key(&alias, &self.class.place), arn),
+                // Not known: the two are taken for different, and the declared one is written, once.
+                Err(error) => tracing::debug!(alias, %error, "cannot ask KMS what an alias means"),
+            }
+        }
+    }
+}
+
+/// Whether anything could not be seen, so that waits grow.
+pub(super) fn is_troubled(observed: &Observed) -> bool {
+    observed.queues.values().any(|sight| matches!(sight, Sight::Failed(_) | Sight::Hidden(_)))
+}
+
+/// The finalizers of `queue`, with or without ours.
+pub(super) fn finalizers(queue: &Queue, with_ours: bool) -> Vec<String> {
+    let others = queue.metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != crate::api::FINALIZER);
+    others.cloned().chain(with_ours.then(|| crate::api::FINALIZER.to_owned())).collect()
+}
