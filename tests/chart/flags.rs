@@ -20,25 +20,26 @@ fn arguments(values: &Value) -> Vec<String> {
     serde_json::from_value(arguments.clone()).unwrap()
 }
 
-/// The names of long flags among some words, without their values.
-fn flags<'a>(words: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
-    words
-        .filter_map(|word| word.strip_prefix("--"))
-        .map(|flag| flag.split(['=', '[', ' ']).next().unwrap_or_default().to_owned())
-        .collect()
+/// The name in `--name`, `--name=value`, `--name <VALUE>` or `--name[=<VALUE>]`.
+fn flag(text: &str) -> Option<String> {
+    let (_, flag) = text.split_once("--")?;
+    flag.split(['=', '[', ' ']).next().map(str::to_owned)
+}
+
+/// The flags that clap's help describes: one a line, indented by six or after a short form, where texts stand further in.
+fn described(help: &str) -> BTreeSet<String> {
+    let lines = help.lines().filter(|line| line.starts_with("      --") || line.starts_with("  -"));
+    lines.filter_map(flag).filter(|flag| !["help", "version"].contains(&flag.as_str())).collect()
 }
 
 #[test]
 fn every_flag_of_the_operator_can_be_set_by_a_value() {
     let help = operator(&["controller".to_owned(), "--help".to_owned()]);
     let help = String::from_utf8(help.stdout).unwrap();
-    // In clap's help a flag stands first on its line, or after its short form.
-    let mut known = flags(help.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--"))));
-    known.remove("help");
-    known.remove("version");
+    let known = described(&help);
     assert!(!known.is_empty(), "the operator names its flags:\n{help}");
-    let arguments = arguments(&everything());
-    assert_eq!(flags(arguments.iter().map(String::as_str)), known);
+    let set: BTreeSet<String> = arguments(&everything()).iter().filter_map(|argument| flag(argument)).collect();
+    assert_eq!(set, known);
 }
 
 /// Parsing comes to `--help` after the arguments before it, so a flag or value that it does not know is an error.

@@ -73,7 +73,7 @@ async fn may_do_exactly(user: &str, like: &str, namespace: &str, wanted: BTreeSe
     .await;
 }
 
-/// Binds a user of the test's own to a ClusterRole, in the test's namespace.
+/// Binds a user of the test's own to a `ClusterRole`, in the test's namespace.
 async fn bind(scratch: &Scratch, cluster_role: &str) -> String {
     let user = format!("{}-{cluster_role}", scratch.name);
     let binding = json!({
