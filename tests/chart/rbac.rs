@@ -1,0 +1,181 @@
+//! The roles that the chart makes, as the API server's own authorizer understands them.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use serde_json::{Value, json};
+
+use crate::cluster::{Scratch, client, eventually, scratch};
+use crate::helm::{chart, documents, kind, only, render};
+use crate::values::required;
+
+/// All that the operator may do, as `verbs group/resource[/name]`. A longer list is a decision about security.
+const OPERATOR: [&str; 8] = [
+    "get,list,watch,patch queue.prism.io/queues",
+    "patch queue.prism.io/queues/status",
+    "update queue.prism.io/queues/finalizers",
+    "get,list,watch,create,patch,delete /secrets",
+    "get,list,watch,create,patch,delete /configmaps",
+    "create,patch events.k8s.io/events",
+    "get /namespaces kube-system",
+    "get apiextensions.k8s.io/customresourcedefinitions queues.queue.prism.io",
+];
+/// And in the namespace of its lease.
+const LEADER: [&str; 2] =
+    ["create coordination.k8s.io/leases", "get,update,patch coordination.k8s.io/leases prism-queue"];
+const VIEWER: [&str; 2] = ["get,list,watch queue.prism.io/queues", "get queue.prism.io/queues/status"];
+const EDITOR: [&str; 1] = ["create,update,patch,delete,deletecollection queue.prism.io/queues"];
+
+/// One permission an entry, so that lists compare whichever way they are grouped.
+fn permissions(lists: &[&[&str]]) -> BTreeSet<String> {
+    lists
+        .iter()
+        .flat_map(|list| list.iter())
+        .flat_map(|line| {
+            let (verbs, what) = line.split_once(' ').unwrap();
+            verbs.split(',').map(move |verb| format!("{verb} {what}"))
+        })
+        .collect()
+}
+
+/// What `user` may do in a namespace, as the API server says to the user.
+async fn allowed(user: &str, namespace: &str) -> BTreeSet<String> {
+    let api: Api<SelfSubjectRulesReview> = Api::all(client(Some(user)).await);
+    let review = SelfSubjectRulesReview {
+        spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) },
+        ..SelfSubjectRulesReview::default()
+    };
+    let rules = api.create(&PostParams::default(), &review).await.unwrap().status.unwrap().resource_rules;
+    let mut found = BTreeSet::new();
+    for rule in rules {
+        let names = rule.resource_names.filter(|names| !names.is_empty()).unwrap_or_else(|| vec![String::new()]);
+        for group in rule.api_groups.unwrap_or_default() {
+            for resource in rule.resources.iter().flatten() {
+                for (verb, name) in rule.verbs.iter().flat_map(|verb| names.iter().map(move |name| (verb, name))) {
+                    found.insert(format!("{verb} {group}/{resource} {name}").trim_end().to_owned());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Waits until `user` may do, beyond what everyone of its sort may, exactly what is wanted.
+async fn may_do_exactly(user: &str, like: &str, namespace: &str, wanted: BTreeSet<String>) {
+    eventually(
+        &format!("{user} may do exactly {wanted:#?} in {namespace}"),
+        async || &allowed(user, namespace).await - &allowed(like, namespace).await,
+        |seen| *seen == wanted,
+    )
+    .await;
+}
+
+/// Binds a user of the test's own to a `ClusterRole`, in the test's namespace.
+async fn bind(scratch: &Scratch, cluster_role: &str) -> String {
+    let user = format!("{}-{cluster_role}", scratch.name);
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": user, "namespace": scratch.name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]
+    });
+    scratch.apply(&serde_json::from_value(binding).unwrap()).await;
+    user
+}
+
+fn rules_of(objects: &[DynamicObject], role: &str) -> Value {
+    let found =
+        objects.iter().find(|object| kind(object).ends_with("Role") && object.metadata.name.as_deref() == Some(role));
+    found.unwrap_or_else(|| panic!("{role} is rendered")).data["rules"].clone()
+}
+
+#[tokio::test]
+async fn the_operator_may_do_what_it_needs_and_nothing_else() {
+    scratch(&[], async |scratch| {
+        let rendered = render(&scratch.name, &scratch.name, &required());
+        let parts = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+        for object in rendered.iter().filter(|object| parts.contains(&kind(object))) {
+            scratch.apply(object).await;
+        }
+        let account = only(&rendered, "ServiceAccount").metadata.name.clone().unwrap();
+        let operator = format!("system:serviceaccount:{}:{account}", scratch.name);
+        let other = format!("system:serviceaccount:{}:nobody", scratch.name);
+        may_do_exactly(&operator, &other, &scratch.name, permissions(&[&OPERATOR, &LEADER])).await;
+        may_do_exactly(&operator, &other, "default", permissions(&[&OPERATOR])).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_roles_for_people_give_queues_but_never_their_status() {
+    scratch(&[], async |scratch| {
+        let rendered = render(&scratch.name, &scratch.name, &required());
+        for object in rendered.iter().filter(|object| kind(object) == "ClusterRole") {
+            scratch.apply(object).await;
+        }
+        let role = only(&rendered, "Deployment").metadata.name.clone().unwrap();
+        for (suffix, wanted) in [("view", permissions(&[&VIEWER])), ("edit", permissions(&[&EDITOR]))] {
+            let user = bind(scratch, &format!("{role}-{suffix}")).await;
+            may_do_exactly(&user, &scratch.name, &scratch.name, wanted).await;
+        }
+    })
+    .await;
+}
+
+/// The controller manager adds labelled roles to Kubernetes' own.
+#[tokio::test]
+async fn kubernetes_own_roles_take_them_up() {
+    scratch(&[], async |scratch| {
+        let rendered = render(&scratch.name, &scratch.name, &required());
+        for object in rendered.iter().filter(|object| kind(object) == "ClusterRole") {
+            scratch.apply(object).await;
+        }
+        for (role, wanted) in [
+            ("view", permissions(&[&VIEWER])),
+            ("edit", permissions(&[&VIEWER, &EDITOR])),
+            ("admin", permissions(&[&VIEWER, &EDITOR])),
+        ] {
+            let user = bind(scratch, role).await;
+            eventually(
+                &format!("{role} gives {wanted:#?}"),
+                async || allowed(&user, &scratch.name).await,
+                |seen| seen.iter().filter(|entry| entry.contains(" queue.prism.io/")).eq(wanted.iter()),
+            )
+            .await;
+        }
+    })
+    .await;
+}
+
+/// The demo and the cluster tests run the operator under these files, so they must be what the chart installs.
+#[test]
+fn the_operators_roles_are_those_of_the_files() {
+    let rendered = render("prism-queue", "queues", &required());
+    for (kind_of_role, file) in [("ClusterRole", "cluster-role.yaml"), ("Role", "role.yaml")] {
+        let objects: Vec<_> = rendered.iter().filter(|object| kind(object) == kind_of_role).cloned().collect();
+        let wanted = documents(&fs::read_to_string(chart().join("files").join(file)).unwrap()).remove(0);
+        assert_eq!(rules_of(&objects, "prism-queue"), wanted, "{file}");
+    }
+}
+
+#[test]
+fn no_role_has_a_wildcard() {
+    let rendered = render("prism-queue", "queues", &required());
+    for role in rendered.iter().filter(|object| kind(object).ends_with("Role")) {
+        let rules = role.data["rules"].to_string();
+        assert!(!rules.contains('*'), "{}: {rules}", kind(role));
+    }
+}
+
+#[test]
+fn roles_are_the_users_to_make_when_they_say_so() {
+    let mut values = required();
+    values["rbac"] = json!({"create": false, "aggregate": false});
+    let rendered = render("prism-queue", "queues", &values);
+    let roles: Vec<_> = rendered.iter().filter(|object| kind(object).contains("Role")).map(kind).collect();
+    assert!(roles.is_empty(), "{roles:?}");
+}
