@@ -58,7 +58,13 @@ impl Server {
     ///
     /// # Errors
     /// The socket failed.
-    pub async fn serve(self, health: Health, claim: Claim, metrics: Metrics, stop: CancellationToken) -> io::Result<()> {
+    pub async fn serve(
+        self,
+        health: Health,
+        claim: Claim,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> io::Result<()> {
         let pages = Router::new()
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))

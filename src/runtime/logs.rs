@@ -31,9 +31,9 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, String> {
     if text.trim().is_empty() {
         return Err("a log filter must not be empty; `off` silences the log".to_owned());
     }
-    EnvFilter::builder()
-        .parse(text)
-        .map_err(|error| format!("{error}; write a level such as `info`, or levels by module: `info,prism_queue=debug`"))
+    EnvFilter::builder().parse(text).map_err(|error| {
+        format!("{error}; write a level such as `info`, or levels by module: `info,prism_queue=debug`")
+    })
 }
 
 /// Sends the logs of the whole process to standard error. Called once, at the start.

@@ -89,16 +89,8 @@ pub const KUBERNETES_WRITES: Metric = Metric {
 };
 
 /// Every metric, in the order of the documentation.
-pub const ALL: [Metric; 8] = [
-    AWS_CALLS,
-    AWS_CALL_DURATION,
-    AWS_BUDGET,
-    RECONCILES,
-    RECONCILE_DURATION,
-    QUEUES,
-    LEADER,
-    KUBERNETES_WRITES,
-];
+pub const ALL: [Metric; 8] =
+    [AWS_CALLS, AWS_CALL_DURATION, AWS_BUDGET, RECONCILES, RECONCILE_DURATION, QUEUES, LEADER, KUBERNETES_WRITES];
 
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

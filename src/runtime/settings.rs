@@ -310,7 +310,8 @@ mod tests {
             assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));
             assert!(arg.get_help().is_some_and(|text| !text.to_string().is_empty()), "--{flag} has no help");
             assert!(help.contains(&format!("--{flag}")), "--{flag} is missing in\n{help}");
-            for default in arg.get_default_values().iter().filter_map(|value| value.to_str()).filter(|d| !d.is_empty()) {
+            for default in arg.get_default_values().iter().filter_map(|value| value.to_str()).filter(|d| !d.is_empty())
+            {
                 assert!(help.contains(&format!("[default: {default}]")), "{default} of --{flag} is missing in\n{help}");
             }
             flags += 1;

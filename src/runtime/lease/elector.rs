@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::evaluate::{Decision, Lost, Observed, claimed, evaluate, released};
-use super::{CALL_TIMEOUT, Claim, LEASE_NAME, LeaseStore, RENEW_DEADLINE, RETRY_PERIOD, StoreError, Term, WRITE_MARGIN};
+use super::{
+    CALL_TIMEOUT, Claim, LEASE_NAME, LeaseStore, RENEW_DEADLINE, RETRY_PERIOD, StoreError, Term, WRITE_MARGIN,
+};
 
 /// A process's own clocks.
 pub trait Clock: Send + Sync {

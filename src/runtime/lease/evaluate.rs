@@ -92,10 +92,7 @@ pub fn evaluate(observed: Option<&Observed>, me: &str, held_until: Option<Instan
 /// decides on; people read it).
 pub(super) fn claimed(observed: Option<&Observed>, me: &str, wall: Timestamp) -> Lease {
     let mut lease = observed.map_or_else(
-        || Lease {
-            metadata: ObjectMeta { name: Some(LEASE_NAME.to_owned()), ..ObjectMeta::default() },
-            spec: None,
-        },
+        || Lease { metadata: ObjectMeta { name: Some(LEASE_NAME.to_owned()), ..ObjectMeta::default() }, spec: None },
         |observed| observed.lease.clone(),
     );
     let renews = holder(&lease) == Some(me);
