@@ -1,18 +1,17 @@
 //! What we ask of Kubernetes, as narrowly as of AWS.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use crate::api::Queue;
 use crate::api::status::QueueStatus;
+use crate::domain::fleet::Fleet;
 use crate::domain::outputs::{ObservedOutput, Output, OutputKind};
 
 /// The reads and writes in Kubernetes that a reconcile makes, and no others. Reads are from caches.
 #[async_trait]
 pub trait Cluster: Send + Sync {
     /// All Queues, as last seen.
-    fn queues(&self) -> Vec<Arc<Queue>>;
+    fn fleet(&self) -> Fleet;
 
     /// The outputs that `queue` owns, as last seen.
     fn outputs_of(&self, queue: &Queue) -> Vec<ObservedOutput>;

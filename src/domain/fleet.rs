@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -40,7 +41,7 @@ impl fmt::Display for Key {
 }
 
 /// What others need to know of a Queue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Member {
     /// Which Queue.
     pub key: Key,
@@ -74,20 +75,40 @@ enum Use {
 /// All Queues that the operator sees.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
-    members: BTreeMap<Key, Member>,
+    members: BTreeMap<Key, Arc<Member>>,
 }
 
 impl Fleet {
     /// The Queues as they are now.
     pub fn of<'a>(queues: impl IntoIterator<Item = &'a Queue>, class: &Class) -> Self {
-        let members = queues.into_iter().filter_map(|queue| Member::of(queue, class));
-        Self { members: members.map(|member| (member.key.clone(), member)).collect() }
+        let mut fleet = Self::default();
+        for queue in queues {
+            fleet.put(queue, class);
+        }
+        fleet
+    }
+
+    /// Takes in a Queue, or its newer version. Answers whether others may have to decide anew.
+    pub fn put(&mut self, queue: &Queue, class: &Class) -> bool {
+        match Member::of(queue, class) {
+            None => self.remove(&Key::of(queue)),
+            Some(member) => {
+                let is_news = self.members.get(&member.key).is_none_or(|before| **before != member);
+                self.members.insert(member.key.clone(), Arc::new(member));
+                is_news
+            }
+        }
+    }
+
+    /// Forgets a Queue. Answers whether it was known.
+    pub fn remove(&mut self, key: &Key) -> bool {
+        self.members.remove(key).is_some()
     }
 
     /// The Queue of this name.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Member> {
-        self.members.get(key)
+        self.members.get(key).map(AsRef::as_ref)
     }
 
     /// Another Queue that claims one of `key`'s names with the better right: the older, then the smaller UID. It
@@ -95,8 +116,7 @@ impl Fleet {
     #[must_use]
     pub fn rival(&self, key: &Key, name: &QueueName) -> Option<&Member> {
         let me = self.members.get(key)?;
-        self.members
-            .values()
+        self.all()
             .filter(|other| other.key != *key && other.claims.contains(name) && other.seniority < me.seniority)
             .min_by(|a, b| a.seniority.cmp(&b.seniority))
     }
@@ -104,7 +124,7 @@ impl Fleet {
     /// The Queue whose managed dead-letter queue has this ARN.
     #[must_use]
     pub fn manager_of(&self, arn: &str) -> Option<&Member> {
-        self.members.values().find(|member| member.managed_dead_letter_arn.as_deref() == Some(arn))
+        self.all().find(|member| member.managed_dead_letter_arn.as_deref() == Some(arn))
     }
 
     /// The sources that the queue of `key` is to allow: those it lists, then those found among the Queues of its
@@ -149,7 +169,7 @@ impl Fleet {
     #[must_use]
     pub fn cycle(&self, key: &Key) -> Option<Vec<&Key>> {
         let mut way: Vec<&Key> = Vec::new();
-        let mut at = self.members.get(key)?;
+        let mut at = self.get(key)?;
         loop {
             way.push(&at.key);
             at = self.dead_letter_of(at)?;
@@ -170,27 +190,29 @@ impl Fleet {
         let Some(me) = self.members.get(key) else {
             return BTreeSet::new();
         };
-        let claimants = self.members.values().filter(|other| other.claims.iter().any(|name| me.claims.contains(name)));
+        let claimants = self.all().filter(|other| other.claims.iter().any(|name| me.claims.contains(name)));
         let mut keys: BTreeSet<Key> =
             self.sources(me).into_iter().chain(self.dead_letter_of(me)).chain(claimants).map(|m| m.key.clone()).collect();
         keys.remove(key);
         keys
     }
 
+    fn all(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().map(AsRef::as_ref)
+    }
+
     fn dead_letter_of(&self, member: &Member) -> Option<&Member> {
         match member.uses.as_ref()? {
-            Use::Queue(key) => self.members.get(key),
+            Use::Queue(key) => self.get(key),
             Use::Arn(arn) => self
-                .members
-                .values()
+                .all()
                 .find(|other| other.arn == *arn && other.key.namespace == member.key.namespace),
         }
     }
 
     fn sources(&self, me: &Member) -> Vec<&Member> {
         let mut sources: Vec<&Member> = self
-            .members
-            .values()
+            .all()
             .filter(|other| other.key.namespace == me.key.namespace && other.queue_type == me.queue_type)
             .filter(|other| match &other.uses {
                 Some(Use::Queue(key)) => *key == me.key,

@@ -53,6 +53,8 @@ pub struct Outcome {
     pub reason: Option<&'static str>,
     /// Resource versions that this pass replaced: a cache that still shows one of them is behind.
     pub superseded: Vec<String>,
+    /// The object after the pass' own writes.
+    pub newest: Queue,
 }
 
 impl Reconciler {
@@ -63,7 +65,7 @@ impl Reconciler {
         let uid = queue.metadata.uid.clone().unwrap_or_default();
         let at_rest = resync_after(self.class.resync, &uid);
         if queue.spec.suspend && !is_deleting {
-            return Outcome { requeue: at_rest, reason: None, superseded: Vec::new() };
+            return Outcome { requeue: at_rest, reason: None, superseded: Vec::new(), newest: queue.clone() };
         }
         let mut pass = Pass {
             record: Record::of(queue),
@@ -76,19 +78,19 @@ impl Reconciler {
         } else {
             self.life(&mut pass, memory, now).await
         };
-        let superseded = pass.superseded;
+        let Pass { superseded, queue: newest, .. } = pass;
         match ended {
             Ok(Ended { verdict, look_again }) => {
                 let waits = verdict.retry().into_iter().chain(look_again).chain([at_rest]);
                 let requeue = waits.min().unwrap_or(at_rest);
-                Outcome { requeue, reason: Some(verdict.reason()), superseded }
+                Outcome { requeue, reason: Some(verdict.reason()), superseded, newest }
             }
             Err(Failure::Outdated | Failure::NotLeading) => {
-                Outcome { requeue: OUTDATED_RETRY, reason: None, superseded }
+                Outcome { requeue: OUTDATED_RETRY, reason: None, superseded, newest }
             }
             Err(Failure::Finding(finding)) => {
                 tracing::warn!(queue = %Key::of(queue), reason = finding.reason.as_str(), "{}", finding.message);
-                Outcome { requeue: finding.retry, reason: Some(finding.reason.as_str()), superseded }
+                Outcome { requeue: finding.retry, reason: Some(finding.reason.as_str()), superseded, newest }
             }
         }
     }
@@ -229,9 +231,9 @@ impl Reconciler {
 
     /// All Queues, this one in the version that the pass works on.
     fn fleet(&self, queue: &Queue) -> Fleet {
-        let key = Key::of(queue);
-        let others = self.cluster.queues();
-        Fleet::of(others.iter().map(AsRef::as_ref).filter(|other| Key::of(other) != key).chain([queue]), &self.class)
+        let mut fleet = self.cluster.fleet();
+        fleet.put(queue, &self.class);
+        fleet
     }
 
     fn observer(&self) -> Observer<'_> {

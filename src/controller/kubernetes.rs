@@ -1,0 +1,370 @@
+//! The cluster behind the trait: caches to read from, and bounded writes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::reflector::Store;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::api::status::QueueStatus;
+use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue};
+use crate::domain::class::Class;
+use crate::domain::fleet::{Fleet, Key};
+use crate::domain::outputs::{ObservedOutput, Output, OutputKind};
+use crate::runtime::metrics::Metrics;
+
+use super::cluster::{Announcement, Cluster, ClusterError};
+
+/// How long a write may take. The client itself has no read timeout and retries for a long time.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Kubernetes, through its API server.
+pub struct Kubernetes {
+    client: Client,
+    /// Who reports events: this process.
+    instance: String,
+    metrics: Metrics,
+    secrets: Store<Secret>,
+    config_maps: Store<ConfigMap>,
+    fleet: RwLock<Fleet>,
+    /// What this process last wrote: a watch event that shows just this is no news.
+    written: Mutex<HashMap<OutputId, Output>>,
+}
+
+/// An output of any namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OutputId {
+    kind: OutputKind,
+    namespace: String,
+    name: String,
+}
+
+/// An object that can be an output.
+pub trait OutputObject: Resource<DynamicType = ()> + Clone {
+    /// Which it is.
+    const KIND: OutputKind;
+
+    /// Its content.
+    fn content(&self) -> Output;
+
+    /// Which object it is.
+    fn id(&self) -> OutputId {
+        OutputId { kind: Self::KIND, namespace: self.namespace().unwrap_or_default(), name: self.name_any() }
+    }
+}
+
+impl OutputObject for Secret {
+    const KIND: OutputKind = OutputKind::Secret;
+
+    fn content(&self) -> Output {
+        let text = |bytes: &ByteString| String::from_utf8_lossy(&bytes.0).into_owned();
+        Output {
+            kind: Self::KIND,
+            name: self.name_any(),
+            secret_type: self.type_.clone().unwrap_or_default(),
+            data: self.data.iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect(),
+        }
+    }
+}
+
+impl OutputObject for ConfigMap {
+    const KIND: OutputKind = OutputKind::ConfigMap;
+
+    fn content(&self) -> Output {
+        Output {
+            kind: Self::KIND,
+            name: self.name_any(),
+            secret_type: String::new(),
+            data: self.data.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl Kubernetes {
+    /// Reads from these caches and writes through `client`.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        instance: String,
+        metrics: Metrics,
+        secrets: Store<Secret>,
+        config_maps: Store<ConfigMap>,
+    ) -> Self {
+        Self {
+            client,
+            instance,
+            metrics,
+            secrets,
+            config_maps,
+            fleet: RwLock::default(),
+            written: Mutex::default(),
+        }
+    }
+
+    /// Takes in a Queue as the watch shows it. Answers which Queues may have to decide anew.
+    pub fn saw_queue(&self, queue: &Queue, class: &Class) -> Vec<Key> {
+        let key = Key::of(queue);
+        let mut fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner);
+        let before = fleet.neighbours(&key);
+        if !fleet.put(queue, class) {
+            return Vec::new();
+        }
+        before.union(&fleet.neighbours(&key)).cloned().collect()
+    }
+
+    /// A Queue is gone. Answers which Queues may have to decide anew.
+    pub fn lost_queue(&self, queue: &Queue) -> Vec<Key> {
+        let key = Key::of(queue);
+        let mut fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner);
+        let neighbours = fleet.neighbours(&key);
+        fleet.remove(&key);
+        neighbours.into_iter().collect()
+    }
+
+    /// Whether an output is as this process last wrote it.
+    pub fn is_as_written<T: OutputObject>(&self, object: &T) -> bool {
+        is_labelled(object) && self.written().get(&object.id()) == Some(&object.content())
+    }
+
+    /// Whether this process removed an output itself.
+    pub fn is_removed<T: OutputObject>(&self, object: &T) -> bool {
+        !self.written().contains_key(&object.id())
+    }
+
+    fn written(&self) -> MutexGuard<'_, HashMap<OutputId, Output>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn bounded<T>(
+        &self,
+        kind: &'static str,
+        write: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, ClusterError> {
+        self.metrics.kubernetes_write(kind);
+        match timeout(WRITE_TIMEOUT, write).await {
+            Ok(result) => result.map_err(|error| classified(&error)),
+            Err(_) => Err(ClusterError::Failed(format!("no answer within {} s", WRITE_TIMEOUT.as_secs()))),
+        }
+    }
+
+    fn queues(&self, queue: &Queue) -> Api<Queue> {
+        Api::namespaced(self.client.clone(), &queue.namespace().unwrap_or_default())
+    }
+
+    /// Creates or repairs one output.
+    async fn put<T>(&self, queue: &Queue, output: &Output, known: Option<T>) -> Result<(), ClusterError>
+    where
+        T: OutputObject + Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        T: serde::de::DeserializeOwned + serde::Serialize + std::fmt::Debug,
+    {
+        let api: Api<T> = Api::namespaced(self.client.clone(), &queue.namespace().unwrap_or_default());
+        let kind = output.kind.as_str();
+        let mut known = known;
+        if known.is_none() {
+            let object = object::<T>(queue, output).map_err(|error| ClusterError::Failed(error.to_string()))?;
+            match self.bounded(kind, api.create(&PostParams::default(), &object)).await {
+                Ok(_) => return Ok(()),
+                Err(ClusterError::Stale) => {}
+                Err(error) => return Err(error),
+            }
+            // Something of this name is there: ours behind a slow cache or without its label, or somebody else's.
+            let found = timeout(WRITE_TIMEOUT, api.get_opt(&output.name)).await;
+            known = found.ok().and_then(Result::ok).flatten();
+        }
+        let Some(known) = known else {
+            return Err(ClusterError::Stale);
+        };
+        if !is_owned(&known, queue) {
+            return Err(ClusterError::Foreign { kind: output.kind, name: output.name.clone() });
+        }
+        let surplus = known.content().data.into_keys().filter(|key| !output.data.contains_key(key));
+        let mut data: serde_json::Map<String, Value> = surplus.map(|key| (key, Value::Null)).collect();
+        data.extend(encoded(output));
+        let patch = json!({
+            "metadata": {
+                "labels": {MANAGED_BY_LABEL: MANAGER},
+                "resourceVersion": known.resource_version(),
+            },
+            "data": data,
+        });
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        self.bounded(kind, api.patch(&output.name, &params, &Patch::Merge(&patch))).await.map(|_| ())
+    }
+
+    async fn remove<T>(&self, queue: &Queue, kind: OutputKind, known: Option<T>) -> Result<(), ClusterError>
+    where
+        T: OutputObject + Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        T: serde::de::DeserializeOwned + std::fmt::Debug,
+    {
+        let Some(known) = known.filter(|known| is_owned(known, queue)) else {
+            return Ok(());
+        };
+        let api: Api<T> = Api::namespaced(self.client.clone(), &queue.namespace().unwrap_or_default());
+        // Only the very object that was seen: another one of this name may be somebody else's.
+        let preconditions = Preconditions { uid: known.uid(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match self.bounded(kind.as_str(), api.delete(&known.name_any(), &params)).await {
+            Ok(_) | Err(ClusterError::Gone) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for Kubernetes {
+    fn fleet(&self) -> Fleet {
+        self.fleet.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn outputs_of(&self, queue: &Queue) -> Vec<ObservedOutput> {
+        fn of<T: OutputObject>(store: &Store<T>, queue: &Queue) -> Vec<ObservedOutput>
+        where
+            T::DynamicType: std::hash::Hash + Eq + Clone,
+        {
+            let owned = store.state().into_iter().filter(|object| is_owned(object.as_ref(), queue));
+            owned.map(|object| ObservedOutput { output: object.content(), labelled: is_labelled(object.as_ref()) }).collect()
+        }
+        let mut outputs = of(&self.secrets, queue);
+        outputs.extend(of(&self.config_maps, queue));
+        outputs
+    }
+
+    async fn set_finalizers(&self, queue: &Queue, finalizers: Vec<String>) -> Result<Queue, ClusterError> {
+        let patch = json!({
+            "metadata": {"finalizers": finalizers, "resourceVersion": queue.resource_version()},
+        });
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        self.bounded("Queue", self.queues(queue).patch(&queue.name_any(), &params, &Patch::Merge(&patch))).await
+    }
+
+    async fn write_status(&self, queue: &Queue, status: QueueStatus) -> Result<Queue, ClusterError> {
+        let mut newer = queue.clone();
+        newer.status = Some(status);
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        self.bounded("Queue/status", self.queues(queue).replace_status(&queue.name_any(), &params, &newer)).await
+    }
+
+    async fn write_output(&self, queue: &Queue, output: &Output) -> Result<(), ClusterError> {
+        let namespace = queue.namespace().unwrap_or_default();
+        let id = OutputId { kind: output.kind, namespace, name: output.name.clone() };
+        // Before the write: its watch event may come before its answer.
+        self.written().insert(id.clone(), output.clone());
+        let result = match output.kind {
+            OutputKind::Secret => self.put(queue, output, cached(&self.secrets, &id)).await,
+            OutputKind::ConfigMap => self.put(queue, output, cached(&self.config_maps, &id)).await,
+        };
+        if result.is_err() {
+            self.written().remove(&id);
+        }
+        result
+    }
+
+    async fn delete_output(&self, queue: &Queue, kind: OutputKind, name: &str) -> Result<(), ClusterError> {
+        let namespace = queue.namespace().unwrap_or_default();
+        let id = OutputId { kind, namespace, name: name.to_owned() };
+        self.written().remove(&id);
+        match kind {
+            OutputKind::Secret => self.remove(queue, kind, cached(&self.secrets, &id)).await,
+            OutputKind::ConfigMap => self.remove(queue, kind, cached(&self.config_maps, &id)).await,
+        }
+    }
+
+    async fn publish(&self, queue: &Queue, event: Announcement) {
+        const MAX_NOTE: usize = 1024; // Source: events.k8s.io/v1, Event.note.
+        let now = Timestamp::now();
+        let namespace = queue.namespace().unwrap_or_default();
+        let note = event.note.char_indices().nth(MAX_NOTE / 4).filter(|_| event.note.len() > MAX_NOTE);
+        let object = Event {
+            metadata: ObjectMeta {
+                name: Some(format!("{}.{:x}", queue.name_any(), now.as_nanosecond())),
+                namespace: Some(namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            action: Some("Reconcile".to_owned()),
+            event_time: Some(MicroTime(now)),
+            note: Some(note.map_or(event.note.clone(), |(end, _)| format!("{}…", &event.note[..end]))),
+            reason: Some(event.reason.to_owned()),
+            regarding: Some(queue.object_ref(&())),
+            reporting_controller: Some(format!("{}/{MANAGER}", crate::api::GROUP)),
+            reporting_instance: Some(self.instance.clone()),
+            type_: Some(if event.is_warning { "Warning" } else { "Normal" }.to_owned()),
+            ..Event::default()
+        };
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        if let Err(error) = self.bounded("Event", api.create(&PostParams::default(), &object)).await {
+            tracing::debug!(%error, reason = event.reason, "an event was not published");
+        }
+    }
+}
+
+fn cached<T>(store: &Store<T>, id: &OutputId) -> Option<T>
+where
+    T: OutputObject,
+    T::DynamicType: std::hash::Hash + Eq + Clone,
+{
+    let found = store.find(|object| object.id() == *id);
+    found.map(|object| object.as_ref().clone())
+}
+
+fn is_owned<T: Resource>(object: &T, queue: &Queue) -> bool {
+    let uid = queue.metadata.uid.as_deref();
+    uid.is_some() && object.owner_references().iter().any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+}
+
+fn is_labelled<T: Resource>(object: &T) -> bool {
+    object.labels().get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGER)
+}
+
+/// The Queue that an output belongs to.
+pub(super) fn owner_of<T: Resource>(object: &T) -> Option<Key> {
+    let owner = object.owner_references().iter().find(|owner| {
+        owner.controller == Some(true) && owner.kind == "Queue" && owner.api_version.starts_with(crate::api::GROUP)
+    })?;
+    Some(Key { namespace: object.namespace()?, name: owner.name.clone() })
+}
+
+/// An output to be created, owned by the Queue so that it goes with it.
+fn object<T: serde::de::DeserializeOwned>(queue: &Queue, output: &Output) -> Result<T, serde_json::Error> {
+    let mut object = json!({
+        "metadata": {
+            "name": output.name,
+            "namespace": queue.namespace(),
+            "labels": {MANAGED_BY_LABEL: MANAGER},
+            "ownerReferences": [queue.controller_owner_ref(&())],
+        },
+        "data": encoded(output),
+    });
+    if output.kind == OutputKind::Secret {
+        object["type"] = json!(output.secret_type);
+    }
+    serde_json::from_value(object)
+}
+
+/// The data as the API writes it: a Secret's values in base64.
+fn encoded(output: &Output) -> BTreeMap<String, Value> {
+    let encode = |value: &String| match output.kind {
+        OutputKind::Secret => json!(ByteString(value.clone().into_bytes())),
+        OutputKind::ConfigMap => json!(value),
+    };
+    output.data.iter().map(|(key, value)| (key.clone(), encode(value))).collect()
+}
+
+fn classified(error: &kube::Error) -> ClusterError {
+    match error {
+        kube::Error::Api(status) if status.code == 409 => ClusterError::Stale,
+        kube::Error::Api(status) if status.code == 404 => ClusterError::Gone,
+        kube::Error::Api(status) => ClusterError::Failed(status.message.clone()),
+        other => ClusterError::Failed(other.to_string()),
+    }
+}

@@ -1,0 +1,351 @@
+//! The operator from its start to its end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::runtime::controller::{Action, Config, ReconcileRequest};
+use kube::runtime::reflector::{self, Store};
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Queue, crd};
+use crate::aws::sdk::{AwsClients, Options};
+use crate::aws::{CallObserver, Sts};
+use crate::domain::arn::Place;
+use crate::domain::call::ErrorClass;
+use crate::domain::class::{Class, FLAGS};
+use crate::domain::names::Naming;
+use crate::domain::tags::ClusterIdentity;
+use crate::runtime::health::Health;
+use crate::runtime::http::Server;
+use crate::runtime::identity::holder_identity;
+use crate::runtime::lease::{Claim, Elector, KubernetesLease, SystemClock};
+use crate::runtime::metrics::{self, Metrics};
+use crate::runtime::settings::ControllerSettings;
+
+use super::kubernetes::Kubernetes;
+use super::queue::Reconciler;
+use super::schedule::{Gate, Schedule};
+use super::watch::{Watches, outputs};
+
+/// Why the operator does not start, or ended: one line for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Fatal(String);
+
+/// How long a call at the start may take.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a pass may take: each of its calls is bounded, and there are not many.
+const PASS_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// How often the gauges are brought up to date.
+const GAUGES: Duration = Duration::from_secs(10);
+
+/// Runs the operator until `stop` is cancelled.
+///
+/// # Errors
+/// In one line: what keeps it from starting, or that it lost the leader lease.
+pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Result<(), Fatal> {
+    let metrics = Metrics::new();
+    let client = Client::try_default()
+        .await
+        .map_err(|error| Fatal(format!("no Kubernetes cluster: {error}. Run in a Pod, or set KUBECONFIG")))?;
+    check_crd(&client).await?;
+    let cluster_uid = cluster_uid(&client).await?;
+    let observer: Arc<dyn CallObserver> = Arc::new(Observer(metrics.clone()));
+    let options = Options {
+        region: settings.region.clone(),
+        endpoint_url: settings.endpoint_url.clone(),
+        allow_insecure_endpoints: settings.allow_insecure_endpoints,
+        ..Options::default()
+    };
+    let aws = AwsClients::connect(&options, observer).await.map_err(|error| Fatal(error.to_string()))?;
+    let class = class(&settings, &aws, cluster_uid).await?;
+    tracing::info!(place = %class.place, caller = class.caller_arn, cluster = class.cluster.name, "starting");
+
+    let server = Server::bind(settings.http_address).await.map_err(|error| Fatal(error.to_string()))?;
+    tracing::info!(address = %server.address(), "serving /healthz, /readyz and /metrics");
+    let mut tasks = JoinSet::new();
+    let after_work = CancellationToken::new();
+    let (health, claim, instance) = stand(&settings, &client, &stop, &after_work, &mut tasks);
+    let (serving, served) = (metrics.clone(), after_work.clone());
+    let (probed, shown) = (health.clone(), claim.clone());
+    tasks.spawn(async move { server.serve(probed, shown, serving, served).await.map_err(|error| Fatal(error.to_string())) });
+
+    let leads = tokio::select! {
+        acquired = claim.acquired() => acquired,
+        () = stop.cancelled() => false,
+        Some(ended) = tasks.join_next() => return flatten(ended),
+    };
+    let worked = if leads {
+        let work = Work { client, aws, class, metrics, health, claim, instance, concurrency: settings.concurrency };
+        tokio::select! {
+            () = work.run(stop.clone()) => Ok(()),
+            // The lease is lost, or the server failed: what was begun under the claim must not go on.
+            Some(ended) = tasks.join_next() => flatten(ended),
+        }
+    } else {
+        Ok(())
+    };
+    stop.cancel();
+    after_work.cancel();
+    let mut ended = worked;
+    while let Some(task) = tasks.join_next().await {
+        ended = ended.and(flatten(task));
+    }
+    ended
+}
+
+fn flatten(ended: Result<Result<(), Fatal>, tokio::task::JoinError>) -> Result<(), Fatal> {
+    ended.unwrap_or_else(|error| Err(Fatal(format!("a task of the operator failed: {error}"))))
+}
+
+/// Stands for election, or leads at once where there is none.
+fn stand(
+    settings: &ControllerSettings,
+    client: &Client,
+    stop: &CancellationToken,
+    after_work: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), Fatal>>,
+) -> (Health, Claim, String) {
+    const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+    let identity = holder_identity();
+    if !settings.leader_elect {
+        let claim = Claim::always();
+        return (Health::new(claim.clone()), claim, identity);
+    }
+    let namespace = settings.leader_election_namespace.clone();
+    let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let lease = KubernetesLease::new(client.clone(), &namespace);
+    let (elector, claim) = Elector::new(lease, SystemClock, identity.clone());
+    let health = Health::new(claim.clone());
+    let heartbeat = health.task("leader election", LONGEST_SILENCE, Instant::now());
+    let (given_up, stop) = (after_work.clone(), stop.clone());
+    tasks.spawn(async move {
+        let ended = elector.run(given_up, |now| heartbeat.beat(now)).await;
+        stop.cancel();
+        ended.map_err(|lost| Fatal(lost.to_string()))
+    });
+    (health, claim, identity)
+}
+
+/// The CRD must be there before anything else makes sense.
+async fn check_crd(client: &Client) -> Result<(), Fatal> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let found = bounded("read the CustomResourceDefinition", api.get_opt(crd::QUEUES)).await?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(Fatal(format!(
+            "the CustomResourceDefinition {} is not installed: install the chart, or apply crds/ of this release",
+            crd::QUEUES
+        ))),
+    }
+}
+
+/// The UID of the namespace `kube-system`: it tells two clusters of one name apart.
+async fn cluster_uid(client: &Client) -> Result<String, Fatal> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let namespace = bounded("read the namespace kube-system", api.get("kube-system")).await?;
+    namespace.metadata.uid.ok_or_else(|| Fatal("the namespace kube-system has no UID".to_owned()))
+}
+
+async fn bounded<T>(what: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T, Fatal> {
+    match tokio::time::timeout(START_TIMEOUT, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(Fatal(format!("cannot {what}: {error}"))),
+        Err(_) => Err(Fatal(format!("cannot {what}: no answer within {} s", START_TIMEOUT.as_secs()))),
+    }
+}
+
+/// The flags stand in for a class.
+async fn class(settings: &ControllerSettings, aws: &AwsClients, cluster_uid: String) -> Result<Class, Fatal> {
+    let caller = aws.sts.caller_identity().await.map_err(|error| {
+        Fatal(format!("the AWS credentials do not work: {error}. Check the environment, profile, role or Pod Identity association"))
+    })?;
+    Ok(Class {
+        name: FLAGS.to_owned(),
+        place: Place { account_id: caller.account_id, region: aws.region.clone() },
+        caller_arn: caller.arn,
+        naming: Naming::new(settings.name_prefix.clone()),
+        cluster: ClusterIdentity {
+            name: settings.cluster_name.clone(),
+            uid: cluster_uid,
+            previous_uid: settings.previous_cluster_uid.clone(),
+        },
+        allow_unsafe_statements: settings.allow_unsafe_statements,
+        resync: signed(settings.resync),
+        empty_for: signed(settings.empty_for),
+    })
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+/// What the leader does.
+struct Work {
+    client: Client,
+    aws: AwsClients,
+    class: Class,
+    metrics: Metrics,
+    health: Health,
+    claim: Claim,
+    instance: String,
+    concurrency: u16,
+}
+
+/// What every pass shares.
+struct Shared {
+    reconciler: Reconciler,
+    schedule: Arc<Schedule>,
+    metrics: Metrics,
+}
+
+impl Work {
+    async fn run(self, stop: CancellationToken) {
+        let (queues, queue_writer) = reflector::store::<Queue>();
+        let (secrets, secret_writer) = reflector::store::<Secret>();
+        let (config_maps, config_map_writer) = reflector::store::<ConfigMap>();
+        let kubernetes = Arc::new(Kubernetes::new(
+            self.client.clone(),
+            self.instance.clone(),
+            self.metrics.clone(),
+            secrets.clone(),
+            config_maps.clone(),
+        ));
+        let schedule = Arc::new(Schedule::default());
+        let (turns, turned) = mpsc::unbounded_channel();
+        let watches = Watches {
+            client: self.client.clone(),
+            kubernetes: kubernetes.clone(),
+            schedule: schedule.clone(),
+            class: self.class.clone(),
+            queues: queues.clone(),
+            turns,
+        };
+        let claim = self.claim.clone();
+        let reconciler = Reconciler {
+            sqs: Arc::new(self.aws.sqs.clone()),
+            sts: Arc::new(self.aws.sts.clone()),
+            kms: Arc::new(self.aws.kms.clone()),
+            cluster: kubernetes,
+            class: self.class.clone(),
+            may_write: Arc::new(move || claim.is_held(Instant::now())),
+        };
+        let shared = Arc::new(Shared { reconciler, schedule, metrics: self.metrics.clone() });
+        let gauges = self.keep_gauges(&queues);
+        tokio::select! {
+            // The work ends when it is asked to; the others end with it.
+            () = self.passes(shared, &queues, &secrets, &config_maps, turned, stop) => {}
+            () = watches.follow_queues(queue_writer) => {}
+            () = watches.follow_outputs(outputs(self.client.clone(), secret_writer)) => {}
+            () = watches.follow_outputs(outputs(self.client.clone(), config_map_writer)) => {}
+            () = gauges => {}
+        }
+    }
+
+    /// Passes over Queues, until `stop` is cancelled and those under way have ended.
+    async fn passes(
+        &self,
+        shared: Arc<Shared>,
+        queues: &Store<Queue>,
+        secrets: &Store<Secret>,
+        config_maps: &Store<ConfigMap>,
+        mut turned: mpsc::UnboundedReceiver<reflector::ObjectRef<Queue>>,
+        stop: CancellationToken,
+    ) {
+        // Decisions about one Queue depend on the others: none is made before all are known.
+        let caches = [
+            self.health.cache("Queues"),
+            self.health.cache("Secrets"),
+            self.health.cache("ConfigMaps"),
+        ];
+        let filled = async {
+            let filled = tokio::join!(queues.wait_until_ready(), secrets.wait_until_ready(), config_maps.wait_until_ready());
+            filled.0.is_ok() && filled.1.is_ok() && filled.2.is_ok()
+        };
+        tokio::select! {
+            filled = filled => if !filled { return },
+            () = stop.cancelled() => return,
+        }
+        caches.iter().for_each(crate::runtime::health::CacheSync::synced);
+        tracing::info!(queues = queues.len(), "ready");
+
+        let requests = futures::stream::poll_fn(move |context| turned.poll_recv(context))
+            .map(|turn| Ok::<_, std::convert::Infallible>(ReconcileRequest::from(turn)))
+            .take_until(stop.cancelled_owned());
+        let config = Config::default().concurrency(self.concurrency);
+        let passes = kube::runtime::controller::applier(
+            |queue, shared| Box::pin(pass(queue, shared)),
+            |_, never: &std::convert::Infallible, _| match *never {},
+            shared,
+            queues.clone(),
+            requests,
+            config,
+        );
+        passes
+            .for_each(|ended| async move {
+                if let Err(error) = ended {
+                    // A Queue that was deleted while it waited for its turn.
+                    tracing::debug!(%error, "a turn came to nothing");
+                }
+            })
+            .await;
+    }
+
+    async fn keep_gauges(&self, queues: &Store<Queue>) {
+        let mut ticks = tokio::time::interval(GAUGES);
+        loop {
+            ticks.tick().await;
+            let rates = self.aws.budget.rates();
+            self.metrics.aws_budget("calls", rates.calls);
+            self.metrics.aws_budget("tagging", rates.tagging);
+            let reasons = queues.state().iter().map(|queue| ready_reason(queue)).collect::<Vec<_>>();
+            self.metrics.queues(reasons);
+        }
+    }
+}
+
+/// The reason of the Ready condition, as one of the constants: metric labels come from closed sets.
+fn ready_reason(queue: &Queue) -> &'static str {
+    let conditions = queue.status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+    let known = ready.and_then(|ready| {
+        crate::api::conditions::Reason::ALL.iter().find(|(reason, _)| reason.as_str() == ready.reason)
+    });
+    known.map_or("Unknown", |(reason, _)| reason.as_str())
+}
+
+async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Result<Action, std::convert::Infallible> {
+    let now = Timestamp::now();
+    let mut memory = match shared.schedule.enter(&queue, now) {
+        Gate::Closed(rest) => return Ok(Action::requeue(rest.unsigned_abs())),
+        Gate::Open(memory) => memory,
+    };
+    let begun = Instant::now();
+    let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory, now)).await;
+    let Ok(outcome) = passed else {
+        shared.metrics.reconcile(metrics::Outcome::Failed, begun.elapsed());
+        return Ok(Action::requeue(PASS_TIMEOUT));
+    };
+    shared.metrics.reconcile(outcome.kind, begun.elapsed());
+    let requeue = outcome.requeue.unsigned_abs();
+    shared.schedule.leave(&queue, *memory, &outcome, now);
+    Ok(Action::requeue(requeue))
+}
+
+/// Counts calls to AWS.
+struct Observer(Metrics);
+
+impl CallObserver for Observer {
+    fn observed(&self, action: &'static str, answer: Result<(), ErrorClass>, took: Duration) {
+        self.0.aws_call(action, answer, took);
+    }
+}

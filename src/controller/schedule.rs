@@ -1,0 +1,112 @@
+//! When a Queue is worked on. Every write of ours comes back through a watch: what brings no news must not cost
+//! calls to AWS.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{ALLOW_MESSAGE_LOSS, FINALIZER, Queue, RECONCILE_AT};
+use crate::domain::observed::Memory;
+
+use super::queue::Outcome;
+
+/// What of an object makes a pass necessary when it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    generation: Option<i64>,
+    is_deleting: bool,
+    has_finalizer: bool,
+    annotations: [Option<String>; 2],
+}
+
+impl Fingerprint {
+    /// Of an object.
+    #[must_use]
+    pub fn of(queue: &Queue) -> Self {
+        let metadata = &queue.metadata;
+        let annotation = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key).cloned());
+        Self {
+            generation: metadata.generation,
+            is_deleting: metadata.deletion_timestamp.is_some(),
+            has_finalizer: metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER),
+            annotations: [annotation(RECONCILE_AT), annotation(ALLOW_MESSAGE_LOSS)],
+        }
+    }
+}
+
+/// What is known of one object between passes.
+#[derive(Debug, Default)]
+struct Entry {
+    memory: Memory,
+    seen: Option<Fingerprint>,
+    due: Option<Timestamp>,
+    superseded: Vec<String>,
+    is_called_for: bool,
+}
+
+/// Whether to work on an object now.
+#[derive(Debug)]
+pub enum Gate {
+    /// Yes, with what is remembered of it.
+    Open(Box<Memory>),
+    /// Nothing is new; look again after this time.
+    Closed(SignedDuration),
+}
+
+/// How soon to look again when the cache is behind our own write; the watch event usually comes first.
+const BEHIND: SignedDuration = SignedDuration::from_secs(1);
+
+/// What is known of all objects between passes, by UID.
+#[derive(Debug, Default)]
+pub struct Schedule {
+    entries: Mutex<HashMap<String, Entry>>,
+}
+
+impl Schedule {
+    /// Something that `queue` depends on has changed: its next turn is a real one.
+    pub fn call_for(&self, queue: &Queue) {
+        self.entries().entry(uid(queue)).or_default().is_called_for = true;
+    }
+
+    /// `queue` is gone.
+    pub fn forget(&self, queue: &Queue) {
+        self.entries().remove(&uid(queue));
+    }
+
+    /// Whether to work on `queue`, as the cache shows it, at `now`.
+    #[must_use]
+    pub fn enter(&self, queue: &Queue, now: Timestamp) -> Gate {
+        let mut entries = self.entries();
+        let entry = entries.entry(uid(queue)).or_default();
+        if queue.metadata.resource_version.as_ref().is_some_and(|version| entry.superseded.contains(version)) {
+            return Gate::Closed(BEHIND);
+        }
+        let is_news = entry.is_called_for || entry.seen.as_ref() != Some(&Fingerprint::of(queue));
+        match entry.due {
+            Some(due) if !is_news && now < due => Gate::Closed(due.duration_since(now)),
+            _ => {
+                entry.is_called_for = false;
+                Gate::Open(Box::new(std::mem::take(&mut entry.memory)))
+            }
+        }
+    }
+
+    /// A pass over `queue` ended so.
+    pub fn leave(&self, queue: &Queue, memory: Memory, outcome: &Outcome, now: Timestamp) {
+        let mut entries = self.entries();
+        let entry = entries.entry(uid(queue)).or_default();
+        entry.memory = memory;
+        entry.seen = Some(Fingerprint::of(&outcome.newest));
+        entry.due = now.checked_add(outcome.requeue).ok();
+        entry.superseded.clone_from(&outcome.superseded);
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn uid(queue: &Queue) -> String {
+    queue.metadata.uid.clone().unwrap_or_default()
+}
