@@ -1,0 +1,1 @@
+//! The model against `sqs-semantics.md`, row by row.
