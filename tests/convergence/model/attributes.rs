@@ -50,7 +50,6 @@ fn check_one(attribute: Attribute, text: &str, fifo: bool) -> Answer<Option<Stri
         Attribute::DelaySeconds => number(attribute, text, 0..=900),
         Attribute::MaximumMessageSize => number(attribute, text, 1_024..=1_048_576),
         Attribute::KmsDataKeyReusePeriodSeconds => number(attribute, text, 60..=86_400),
-        Attribute::SqsManagedSseEnabled => word(attribute, text, &["true", "false"]),
         Attribute::FifoQueue
         | Attribute::ContentBasedDeduplication
         | Attribute::DeduplicationScope
@@ -61,7 +60,9 @@ fn check_one(attribute: Attribute, text: &str, fifo: bool) -> Answer<Option<Stri
         }
         Attribute::FifoQueue if text == "true" => Ok(Some(text.to_owned())),
         Attribute::FifoQueue => Err(unknown(attribute)),
-        Attribute::ContentBasedDeduplication => word(attribute, text, &["true", "false"]),
+        Attribute::SqsManagedSseEnabled | Attribute::ContentBasedDeduplication => {
+            word(attribute, text, &["true", "false"])
+        }
         Attribute::DeduplicationScope => word(attribute, text, &["queue", "messageGroup"]),
         Attribute::FifoThroughputLimit => word(attribute, text, &["perQueue", "perMessageGroupId"]),
         Attribute::RedrivePolicy | Attribute::RedriveAllowPolicy | Attribute::Policy | Attribute::KmsMasterKeyId => {

@@ -162,9 +162,9 @@ impl World {
     }
 
     /// Receives one message, if one is available, and hides it for the visibility timeout.
-    pub fn receive(&self, receiver: &Caller, url: &str) -> Answer<Option<u64>> {
+    pub fn receive(&self, consumer: &Caller, url: &str) -> Answer<Option<u64>> {
         let arn = arn_of(url).ok_or_else(refusal::Refusal::missing)?;
-        self.state().receive(receiver, &arn)
+        self.state().receive(consumer, &arn)
     }
 
     /// Deletes a message as its consumer does.

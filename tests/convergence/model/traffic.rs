@@ -2,16 +2,12 @@
 
 use prism_queue::domain::arn::QueueArn;
 use prism_queue::domain::attributes::Attribute;
-use prism_queue::domain::call::ErrorKind;
 
 use super::caller::Caller;
-use super::messages::{Fate, Message, Stay, Whereabouts, counts_at, seconds};
+use super::messages::{Fate, Message, Stay, Whereabouts, seconds};
 use super::redrive::RedrivePolicy;
-use super::refusal::{Answer, Refusal};
+use super::refusal::Answer;
 use super::state::State;
-
-/// Messages that a queue may have in flight.
-const MAX_IN_FLIGHT: u64 = 120_000;
 
 impl State {
     pub fn send(&mut self, sender: &Caller, arn: &QueueArn) -> Answer<u64> {
@@ -42,15 +38,12 @@ impl State {
     }
 
     /// Receives one message, and moves those that were received too often on the way.
-    pub fn receive(&mut self, receiver: &Caller, arn: &QueueArn) -> Answer<Option<u64>> {
+    pub fn receive(&mut self, consumer: &Caller, arn: &QueueArn) -> Answer<Option<u64>> {
         let now = self.now;
-        let queue = self.authorize(receiver, "ReceiveMessage", arn)?;
+        let queue = self.authorize(consumer, "ReceiveMessage", arn)?;
         let incarnation = queue.incarnation;
         let hidden_until = now + seconds(queue.seconds(Attribute::VisibilityTimeout));
         let redrive = queue.written_value(Attribute::RedrivePolicy).map(RedrivePolicy::parse).transpose()?;
-        if counts_at(&self.messages, incarnation, now).in_flight >= MAX_IN_FLIGHT {
-            return Err(Refusal::new(ErrorKind::Invalid, "OverLimit", "Too many in flight."));
-        }
         let dead_letter = redrive.and_then(|redrive| {
             let queue = self.live(&redrive.target)?;
             let retention = seconds(queue.seconds(Attribute::MessageRetentionPeriod));
