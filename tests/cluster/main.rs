@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod wire;

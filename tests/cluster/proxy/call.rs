@@ -34,18 +34,16 @@ impl Call {
     /// Reads a request.
     pub(super) fn parse(parts: &Parts, body: &Bytes) -> (Self, Protocol) {
         let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
-        let (protocol, action, body) = match target.and_then(|target| target.split_once('.')) {
-            Some((service, action)) => {
-                let protocol = if service == "AmazonSQS" { Protocol::SqsJson } else { Protocol::Json };
-                (protocol, action.to_owned(), serde_json::from_slice(body).unwrap_or_default())
-            }
-            None => {
-                let form: serde_json::Map<String, Value> = form_urlencoded::parse(body)
-                    .map(|(key, value)| (key.into_owned(), Value::String(value.into_owned())))
-                    .collect();
-                let action = form.get("Action").and_then(Value::as_str).unwrap_or_default().to_owned();
-                (Protocol::Query, action, Value::Object(form))
-            }
+        let (protocol, action, body) = if let Some((service, action)) = target.and_then(|target| target.split_once('.'))
+        {
+            let protocol = if service == "AmazonSQS" { Protocol::SqsJson } else { Protocol::Json };
+            (protocol, action.to_owned(), serde_json::from_slice(body).unwrap_or_default())
+        } else {
+            let form: serde_json::Map<String, Value> = form_urlencoded::parse(body)
+                .map(|(key, value)| (key.into_owned(), Value::String(value.into_owned())))
+                .collect();
+            let action = form.get("Action").and_then(Value::as_str).unwrap_or_default().to_owned();
+            (Protocol::Query, action, Value::Object(form))
         };
         let queue = queue_of(&body);
         (Self { action, queue, body, reached: false, status: None }, protocol)

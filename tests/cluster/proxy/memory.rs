@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::call::Call;
 
 /// SQS refuses a name for so long after its deletion.
-const COOL_DOWN: Duration = Duration::from_secs(60);
+const COOL_DOWN: Duration = Duration::from_mins(1);
 
 /// Memory by queue name.
 #[derive(Debug)]

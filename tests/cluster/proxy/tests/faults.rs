@@ -119,7 +119,7 @@ async fn a_call_is_held_until_its_gate_opens() {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_delayed() {
     let (_upstream, proxy) = start().await;
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     proxy.inject(Rule::new(Fault::Delay(hour)).action("ListQueues"));
     let began = Instant::now();
     assert_eq!(sqs(&proxy, "ListQueues", json!({})).await.unwrap().status, 200);

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{post, read, sqs, start, url};
 use crate::proxy::{Fault, Gate, Rule, When};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn requests_and_answers_pass_untouched() {
