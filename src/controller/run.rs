@@ -7,8 +7,8 @@ use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::runtime::controller::{Action, Config, ReconcileRequest};
-use kube::runtime::reflector::{self, Store};
+use kube_runtime::controller::{Action, Config, ReconcileRequest};
+use kube_runtime::reflector::{self, Store};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -282,7 +282,7 @@ impl Work {
             .map(|turn| Ok::<_, std::convert::Infallible>(ReconcileRequest::from(turn)))
             .take_until(stop.cancelled_owned());
         let config = Config::default().concurrency(self.concurrency);
-        let passes = kube::runtime::controller::applier(
+        let passes = kube_runtime::controller::applier(
             |queue, shared| Box::pin(pass(queue, shared)),
             |_, never: &std::convert::Infallible, _| match *never {},
             shared,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use kube::core::DeserializeGuard;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{WatchStreamExt, reflector};
+use kube_runtime::reflector::store::Writer;
+use kube_runtime::reflector::{ObjectRef, Store};
+use kube_runtime::watcher::{self, Event, watcher};
+use kube_runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client};
 use tokio::sync::mpsc::UnboundedSender;
 

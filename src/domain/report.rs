@@ -110,16 +110,6 @@ impl Verdict {
         self
     }
 
-    /// The reason of the condition Ready.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self.findings.first() {
-            Some(finding) => finding.reason.as_str(),
-            None if self.is_unfinished => Reason::Progressing.as_str(),
-            None => self.ready.0.as_str(),
-        }
-    }
-
     /// When to look again because of what was found.
     #[must_use]
     pub fn retry(&self) -> Option<SignedDuration> {

@@ -15,7 +15,7 @@ use crate::values::required;
 /// All that the operator may do, as `verbs group/resource[/name]`. A longer list is a decision about security.
 const OPERATOR: [&str; 8] = [
     "get,list,watch,patch queue.prism.io/queues",
-    "patch queue.prism.io/queues/status",
+    "update queue.prism.io/queues/status",
     "update queue.prism.io/queues/finalizers",
     "get,list,watch,create,patch,delete /secrets",
     "get,list,watch,create,patch,delete /configmaps",

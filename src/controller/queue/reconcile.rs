@@ -17,6 +17,8 @@ use crate::domain::plan::{Input, Plan, Step, plan};
 use crate::domain::report::{Verdict, status_of_plan};
 use crate::domain::retire::is_fenced;
 
+use crate::runtime::metrics;
+
 use super::super::cluster::Cluster;
 use super::apply::{Applier, Failure, Pass};
 use super::events;
@@ -49,8 +51,8 @@ pub struct Reconciler {
 pub struct Outcome {
     /// When to look again.
     pub requeue: SignedDuration,
-    /// The reason of the condition Ready, for metrics; nothing for a Queue that is gone or suspended.
-    pub reason: Option<&'static str>,
+    /// The kind of end, for metrics.
+    pub kind: metrics::Outcome,
     /// Resource versions that this pass replaced: a cache that still shows one of them is behind.
     pub superseded: Vec<String>,
     /// The object after the pass' own writes.
@@ -65,7 +67,7 @@ impl Reconciler {
         let uid = queue.metadata.uid.clone().unwrap_or_default();
         let at_rest = resync_after(self.class.resync, &uid);
         if queue.spec.suspend && !is_deleting {
-            return Outcome { requeue: at_rest, reason: None, superseded: Vec::new(), newest: queue.clone() };
+            return Outcome { requeue: at_rest, kind: metrics::Outcome::Converged, superseded: Vec::new(), newest: queue.clone() };
         }
         let mut pass = Pass {
             record: Record::of(queue),
@@ -83,14 +85,20 @@ impl Reconciler {
             Ok(Ended { verdict, look_again }) => {
                 let waits = verdict.retry().into_iter().chain(look_again).chain([at_rest]);
                 let requeue = waits.min().unwrap_or(at_rest);
-                Outcome { requeue, reason: Some(verdict.reason()), superseded, newest }
+                let kind = match (memory.attempts > 0, verdict.findings.first()) {
+                    (true, _) => metrics::Outcome::Failed,
+                    (false, None) => metrics::Outcome::Converged,
+                    (false, Some(finding)) if finding.is_stalled => metrics::Outcome::Stalled,
+                    (false, Some(_)) => metrics::Outcome::Waiting,
+                };
+                Outcome { requeue, kind, superseded, newest }
             }
             Err(Failure::Outdated | Failure::NotLeading) => {
-                Outcome { requeue: OUTDATED_RETRY, reason: None, superseded, newest }
+                Outcome { requeue: OUTDATED_RETRY, kind: metrics::Outcome::Waiting, superseded, newest }
             }
             Err(Failure::Finding(finding)) => {
                 tracing::warn!(queue = %Key::of(queue), reason = finding.reason.as_str(), "{}", finding.message);
-                Outcome { requeue: finding.retry, reason: Some(finding.reason.as_str()), superseded, newest }
+                Outcome { requeue: finding.retry, kind: metrics::Outcome::Failed, superseded, newest }
             }
         }
     }

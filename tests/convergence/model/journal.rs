@@ -1,0 +1,48 @@
+//! What was called, by whom, with what, and what became of it.
+
+use jiff::Timestamp;
+use prism_queue::domain::arn::QueueArn;
+use prism_queue::domain::attributes::Attributes;
+use prism_queue::domain::call::ErrorKind;
+use prism_queue::domain::tags::Tags;
+
+/// The actions that change something.
+const WRITES: [&str; 5] = ["CreateQueue", "SetQueueAttributes", "DeleteQueue", "TagQueue", "UntagQueue"];
+
+/// One call to the world by a client of it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub at: Timestamp,
+    /// The caller's ARN.
+    pub caller: String,
+    pub action: &'static str,
+    /// The queue, where the call was about one.
+    pub queue: Option<QueueArn>,
+    pub arguments: Arguments,
+    /// What the caller was told; a crash is `Transient`.
+    pub answer: Result<(), ErrorKind>,
+    /// Whether it took effect, whatever the caller was told.
+    pub took_effect: bool,
+    /// The queue's tags before the call, when there was such a queue.
+    pub tags_before: Option<Tags>,
+}
+
+/// What a call carried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arguments {
+    pub attributes: Attributes,
+    pub tags: Tags,
+    pub keys: Vec<String>,
+}
+
+impl Call {
+    /// Whether the action changes something when it succeeds.
+    pub fn is_write(&self) -> bool {
+        WRITES.contains(&self.action)
+    }
+
+    /// Whether it changed or deleted a queue that was there before.
+    pub fn touched_existing(&self) -> bool {
+        self.is_write() && self.took_effect && self.action != "CreateQueue"
+    }
+}
