@@ -317,7 +317,12 @@ async fn storm_and_peace(machines: Vec<Machine>) -> Result<(), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        max_shrink_iters: 1000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn never_two_leaders_and_in_peace_always_one(machines in prop::collection::vec(machine(), 1..4)) {
