@@ -292,7 +292,10 @@ pub struct DeadLetterReference {
     pub queue_ref: Option<QueueRef>,
     /// A queue by its ARN, in the same account and region and of the same type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 160), regex(pattern = r"^arn:[a-z0-9-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?$"))]
+    #[schemars(
+        length(max = 160),
+        regex(pattern = r"^arn:[a-z0-9-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?$")
+    )]
     pub queue_arn: Option<String>,
 }
 
@@ -323,7 +326,13 @@ pub struct RedriveAllow {
     pub mode: Option<RedriveAllowMode>,
     /// With ByQueue; with Auto, added to the sources found. SQS allows 10 sources in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 10), inner(length(max = 160), regex(pattern = r"^arn:[a-z0-9-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?$")))]
+    #[schemars(
+        length(max = 10),
+        inner(
+            length(max = 160),
+            regex(pattern = r"^arn:[a-z0-9-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?$")
+        )
+    )]
     pub source_queue_arns: Option<Vec<String>>,
 }
 
@@ -377,7 +386,12 @@ pub enum EncryptionMode {
 pub struct Kms {
     /// The key's id, its ARN, or an alias (`alias/...` or an alias ARN).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:(key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+)|alias/[A-Za-z0-9/_-]+|[A-Za-z0-9-]+)$"))]
+    #[schemars(
+        length(min = 1, max = 2048),
+        regex(
+            pattern = r"^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:(key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+)|alias/[A-Za-z0-9/_-]+|[A-Za-z0-9-]+)$"
+        )
+    )]
     pub key: Option<String>,
     /// Seconds that SQS reuses a data key before it asks KMS again: 60-86400. Omitted: 300.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -425,7 +439,10 @@ pub struct Output {
     pub mode: Option<Switch>,
     /// Its name. Omitted: `<name>-queue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: Option<String>,
     /// What every key begins with, so that one Pod can read several: an environment variable's
     /// beginning, for example `IMAGES_`. It must not begin with AWS_, which would redirect AWS clients.

@@ -12,8 +12,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube_runtime::reflector::Store;
 use kube::{Api, Client, Resource, ResourceExt};
+use kube_runtime::reflector::Store;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -101,15 +101,7 @@ impl Kubernetes {
         secrets: Store<Secret>,
         config_maps: Store<ConfigMap>,
     ) -> Self {
-        Self {
-            client,
-            instance,
-            metrics,
-            secrets,
-            config_maps,
-            fleet: RwLock::default(),
-            written: Mutex::default(),
-        }
+        Self { client, instance, metrics, secrets, config_maps, fleet: RwLock::default(), written: Mutex::default() }
     }
 
     /// Takes in a Queue as the watch shows it. Answers which Queues may have to decide anew.
@@ -233,7 +225,9 @@ impl Cluster for Kubernetes {
             T::DynamicType: std::hash::Hash + Eq + Clone,
         {
             let owned = store.state().into_iter().filter(|object| is_owned(object.as_ref(), queue));
-            owned.map(|object| ObservedOutput { output: object.content(), labelled: is_labelled(object.as_ref()) }).collect()
+            owned
+                .map(|object| ObservedOutput { output: object.content(), labelled: is_labelled(object.as_ref()) })
+                .collect()
         }
         let mut outputs = of(&self.secrets, queue);
         outputs.extend(of(&self.config_maps, queue));
@@ -319,7 +313,11 @@ where
 
 fn is_owned<T: Resource>(object: &T, queue: &Queue) -> bool {
     let uid = queue.metadata.uid.as_deref();
-    uid.is_some() && object.owner_references().iter().any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+    uid.is_some()
+        && object
+            .owner_references()
+            .iter()
+            .any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
 }
 
 fn is_labelled<T: Resource>(object: &T) -> bool {

@@ -7,9 +7,9 @@ use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, Client};
 use kube_runtime::controller::{Action, Config, ReconcileRequest};
 use kube_runtime::reflector::{self, Store};
-use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -77,7 +77,9 @@ pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Resul
     let (health, claim, instance) = stand(&settings, &client, &stop, &after_work, &mut tasks);
     let (serving, served) = (metrics.clone(), after_work.clone());
     let (probed, shown) = (health.clone(), claim.clone());
-    tasks.spawn(async move { server.serve(probed, shown, serving, served).await.map_err(|error| Fatal(error.to_string())) });
+    tasks.spawn(
+        async move { server.serve(probed, shown, serving, served).await.map_err(|error| Fatal(error.to_string())) },
+    );
 
     let leads = tokio::select! {
         acquired = claim.acquired() => acquired,
@@ -167,7 +169,9 @@ async fn bounded<T>(what: &str, call: impl Future<Output = kube::Result<T>>) -> 
 /// The flags stand in for a class.
 async fn class(settings: &ControllerSettings, aws: &AwsClients, cluster_uid: String) -> Result<Class, Fatal> {
     let caller = aws.sts.caller_identity().await.map_err(|error| {
-        Fatal(format!("the AWS credentials do not work: {error}. Check the environment, profile, role or Pod Identity association"))
+        Fatal(format!(
+            "the AWS credentials do not work: {error}. Check the environment, profile, role or Pod Identity association"
+        ))
     })?;
     Ok(Class {
         name: FLAGS.to_owned(),
@@ -262,13 +266,10 @@ impl Work {
         stop: CancellationToken,
     ) {
         // Decisions about one Queue depend on the others: none is made before all are known.
-        let caches = [
-            self.health.cache("Queues"),
-            self.health.cache("Secrets"),
-            self.health.cache("ConfigMaps"),
-        ];
+        let caches = [self.health.cache("Queues"), self.health.cache("Secrets"), self.health.cache("ConfigMaps")];
         let filled = async {
-            let filled = tokio::join!(queues.wait_until_ready(), secrets.wait_until_ready(), config_maps.wait_until_ready());
+            let filled =
+                tokio::join!(queues.wait_until_ready(), secrets.wait_until_ready(), config_maps.wait_until_ready());
             filled.0.is_ok() && filled.1.is_ok() && filled.2.is_ok()
         };
         tokio::select! {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use kube::core::DeserializeGuard;
+use kube::{Api, Client};
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::{self, Event, watcher};
 use kube_runtime::{WatchStreamExt, reflector};
-use kube::{Api, Client};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue};
@@ -32,9 +32,9 @@ impl Watches {
     /// Follows the Queues until the process ends.
     pub(super) async fn follow_queues(&self, writer: Writer<Queue>) {
         let api: Api<DeserializeGuard<Queue>> = Api::all(self.client.clone());
-        let events = watcher(api, watcher::Config::default()).default_backoff().try_filter_map(|event| {
-            future::ready(Ok(readable(event)))
-        });
+        let events = watcher(api, watcher::Config::default())
+            .default_backoff()
+            .try_filter_map(|event| future::ready(Ok(readable(event))));
         let mut events = std::pin::pin!(reflector(writer, events));
         while let Some(event) = events.next().await {
             match event {
@@ -109,7 +109,11 @@ fn readable(event: Event<DeserializeGuard<Queue>>) -> Option<Event<Queue>> {
         Err(invalid) => {
             let name = invalid.metadata.name.as_deref().unwrap_or_default();
             let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
-            tracing::error!(queue = format!("{namespace}/{name}"), "cannot be read and is left alone: {}", invalid.error);
+            tracing::error!(
+                queue = format!("{namespace}/{name}"),
+                "cannot be read and is left alone: {}",
+                invalid.error
+            );
             None
         }
     };

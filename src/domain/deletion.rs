@@ -85,8 +85,7 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
     let owner =
         Owner { cluster: input.class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() };
     // A suspended Queue lets go as `Retain` does.
-    let policy =
-        if input.queue.spec.suspend { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
+    let policy = if input.queue.spec.suspend { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
     let deletion = Deletion { input, key, owner, policy };
     match elsewhere(input) {
         Some(_) if policy == DeletionPolicy::Retain => release(Plan::default()),
@@ -154,7 +153,9 @@ impl Deletion<'_> {
             plan.findings.push(finding);
             return plan;
         }
-        if self.policy == DeletionPolicy::DeleteIfEmpty && !self.see_empty(source.iter().chain(&dead_letters), &mut plan) {
+        if self.policy == DeletionPolicy::DeleteIfEmpty
+            && !self.see_empty(source.iter().chain(&dead_letters), &mut plan)
+        {
             return plan;
         }
         // The source first; its dead-letter queues are looked at again once it is gone.

@@ -242,7 +242,9 @@ impl Builder<'_> {
         };
         match dead_letter {
             DesiredDeadLetter::None => attributes.insert(Attribute::RedrivePolicy, String::new()),
-            DesiredDeadLetter::Managed(queue) => attributes.insert(Attribute::RedrivePolicy, redrive(queue.arn.to_string())),
+            DesiredDeadLetter::Managed(queue) => {
+                attributes.insert(Attribute::RedrivePolicy, redrive(queue.arn.to_string()))
+            }
             DesiredDeadLetter::Reference { arn } => attributes.insert(Attribute::RedrivePolicy, redrive(arn.clone())),
             // Left as it is: SQS would refuse it, or the queue would lose the dead-letter queue it has.
             DesiredDeadLetter::NotReady { .. } => None,
@@ -311,7 +313,10 @@ fn check_tags(tags: &Tags, errors: &mut Vec<FieldError>) {
     for (key, value) in tags {
         let path = format!("spec.tags[{key:?}]");
         if key.starts_with(OWNER_PREFIX) {
-            errors.push(FieldError::new(&path, format!("the prefix {OWNER_PREFIX} is reserved for the operator's owner tags")));
+            errors.push(FieldError::new(
+                &path,
+                format!("the prefix {OWNER_PREFIX} is reserved for the operator's owner tags"),
+            ));
         }
         if key.to_ascii_lowercase().starts_with("aws:") {
             errors.push(FieldError::new(&path, "the prefix aws: is reserved by AWS"));
@@ -333,7 +338,8 @@ fn reference(
     class: &Class,
     fleet: &Fleet,
 ) -> Result<DesiredDeadLetter, FieldError> {
-    let Some(dead_letter) = queue.spec.dead_letter.as_ref().filter(|d| d.mode == Some(DeadLetterMode::Reference)) else {
+    let Some(dead_letter) = queue.spec.dead_letter.as_ref().filter(|d| d.mode == Some(DeadLetterMode::Reference))
+    else {
         return Ok(DesiredDeadLetter::None);
     };
     let path = "spec.deadLetter.reference";
@@ -376,7 +382,9 @@ fn queue_reference(
         (true, false, true) => Ok(DesiredDeadLetter::Reference { arn: member.arn.clone() }),
         (_, true, _) => not_ready(format!("Queue {to} is being deleted")),
         (false, ..) => not_ready(format!("Queue {to} has no queue in AWS yet")),
-        (true, false, false) => not_ready(format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)")),
+        (true, false, false) => {
+            not_ready(format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)"))
+        }
     }
 }
 
@@ -388,7 +396,10 @@ fn arn_reference(
     key: &Key,
 ) -> Result<DesiredDeadLetter, String> {
     if !arn.is_in(&class.place) {
-        return Err(format!("{arn} is not in {}; SQS wants a dead-letter queue in its source's account and region", class.place));
+        return Err(format!(
+            "{arn} is not in {}; SQS wants a dead-letter queue in its source's account and region",
+            class.place
+        ));
     }
     if arn.is_fifo() != source_arn.is_fifo() {
         return Err(format!("{arn} is not of the source's type; SQS wants a dead-letter queue of its source's type"));

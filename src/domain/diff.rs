@@ -96,7 +96,8 @@ impl Comparison<'_> {
     #[must_use]
     pub fn differences(&self, desired: &DesiredQueue, observed: &QueueAttributes) -> Vec<String> {
         let have = |attribute: &Attribute| observed.settings.get(attribute).map_or("", String::as_str);
-        let differing = desired.attributes.iter().filter(|(attribute, want)| !self.same(**attribute, want, have(attribute)));
+        let differing =
+            desired.attributes.iter().filter(|(attribute, want)| !self.same(**attribute, want, have(attribute)));
         differing
             .map(|(attribute, want)| match (attribute, have(attribute)) {
                 (Attribute::Policy, _) => "Policy differs".to_owned(),
@@ -121,9 +122,7 @@ impl Comparison<'_> {
                 !want.is_empty() && !have.is_empty() && same_key(want, have, self.place, self.meanings)
             }
             // Absent means off; absent is never taken for on.
-            Attribute::SqsManagedSseEnabled | Attribute::ContentBasedDeduplication => {
-                is_true(want) == is_true(have)
-            }
+            Attribute::SqsManagedSseEnabled | Attribute::ContentBasedDeduplication => is_true(want) == is_true(have),
             _ => false,
         }
     }

@@ -45,12 +45,17 @@ impl Finding {
         match error.kind {
             ErrorKind::Throttled => Self::waiting(
                 Reason::Throttled,
-                format!("{subject}: AWS asks for fewer calls ({}); the operator slows down for the whole account", error.action),
+                format!(
+                    "{subject}: AWS asks for fewer calls ({}); the operator slows down for the whole account",
+                    error.action
+                ),
                 retry,
             ),
             ErrorKind::QueueDeletedRecently => Self::waiting(
                 Reason::NameCoolDown,
-                format!("{subject}: a queue of this name was deleted less than 60 s ago; AWS refuses the name until then, and it is tried again"),
+                format!(
+                    "{subject}: a queue of this name was deleted less than 60 s ago; AWS refuses the name until then, and it is tried again"
+                ),
                 retry,
             ),
             ErrorKind::Transient => Self::waiting(Reason::AWSUnavailable, said, retry),
@@ -98,6 +103,7 @@ pub fn resync_after(resync: SignedDuration, uid: &str) -> SignedDuration {
 fn spread(uid: &str, attempt: u32, most: i64) -> i64 {
     // FNV-1a: tiny, stable across versions, and good enough to keep objects apart.
     let bytes = uid.bytes().chain(attempt.to_le_bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     i64::try_from(hash >> 1).unwrap_or_default() % most.saturating_add(1).max(1)
 }

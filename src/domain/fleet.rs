@@ -191,8 +191,13 @@ impl Fleet {
             return BTreeSet::new();
         };
         let claimants = self.all().filter(|other| other.claims.iter().any(|name| me.claims.contains(name)));
-        let mut keys: BTreeSet<Key> =
-            self.sources(me).into_iter().chain(self.dead_letter_of(me)).chain(claimants).map(|m| m.key.clone()).collect();
+        let mut keys: BTreeSet<Key> = self
+            .sources(me)
+            .into_iter()
+            .chain(self.dead_letter_of(me))
+            .chain(claimants)
+            .map(|m| m.key.clone())
+            .collect();
         keys.remove(key);
         keys
     }
@@ -204,9 +209,7 @@ impl Fleet {
     fn dead_letter_of(&self, member: &Member) -> Option<&Member> {
         match member.uses.as_ref()? {
             Use::Queue(key) => self.get(key),
-            Use::Arn(arn) => self
-                .all()
-                .find(|other| other.arn == *arn && other.key.namespace == member.key.namespace),
+            Use::Arn(arn) => self.all().find(|other| other.arn == *arn && other.key.namespace == member.key.namespace),
         }
     }
 
@@ -236,7 +239,8 @@ impl Member {
         let observes = spec.management_policy == Some(ManagementPolicy::Observe);
         let status = queue.status.as_ref();
         let reference = spec.dead_letter.as_ref().and_then(|dead_letter| {
-            let reference = dead_letter.reference.as_ref().filter(|_| dead_letter.mode == Some(DeadLetterMode::Reference))?;
+            let reference =
+                dead_letter.reference.as_ref().filter(|_| dead_letter.mode == Some(DeadLetterMode::Reference))?;
             match (&reference.queue_ref, &reference.queue_arn) {
                 (Some(to), _) => Some(Use::Queue(Key { namespace: key.namespace.clone(), name: to.name.clone() })),
                 (None, Some(arn)) => Some(Use::Arn(arn.clone())),

@@ -117,9 +117,8 @@ impl Record {
             let name = dead_letter.queue_arn.rsplit(':').next().and_then(|name| QueueName::parse(name).ok())?;
             Some((name, dead_letter.queue_url))
         });
-        let is_ready = status.conditions.iter().any(|condition| {
-            condition.type_ == "Ready" && condition.status == "True"
-        });
+        let is_ready =
+            status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
         Self {
             has_finalizer: queue.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER),
             target: status.target,

@@ -159,16 +159,10 @@ impl Coordinates {
 
     /// The well-known entries of the Service Binding specification, and ours.
     fn binding(&self) -> BTreeMap<String, String> {
-        [
-            ("type", "sqs"),
-            ("provider", "aws"),
-            ("uri", &self.url),
-            ("queue-name", &self.name),
-            ("region", &self.region),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
+        [("type", "sqs"), ("provider", "aws"), ("uri", &self.url), ("queue-name", &self.name), ("region", &self.region)]
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
     }
 }
 
@@ -184,9 +178,8 @@ pub fn type_word(queue_type: QueueType) -> &'static str {
 /// What to do so that the cluster holds `desired` and nothing else of this Queue's.
 #[must_use]
 pub fn output_changes(desired: &[Output], observed: &[ObservedOutput]) -> Vec<OutputChange> {
-    let same_object = |output: &Output, seen: &ObservedOutput| {
-        output.kind == seen.output.kind && output.name == seen.output.name
-    };
+    let same_object =
+        |output: &Output, seen: &ObservedOutput| output.kind == seen.output.kind && output.name == seen.output.name;
     let is_right = |output: &Output| {
         observed.iter().any(|seen| {
             // A Secret's type cannot be changed; a wrong one is replaced as a whole by deleting it first.

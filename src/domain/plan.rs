@@ -15,8 +15,8 @@ use super::finding::Finding;
 use super::fleet::Fleet;
 use super::names::QueueName;
 use super::observed::{Memory, Observed, Present, Record, Sight};
-use super::redrive::RedrivePolicy;
 use super::outputs::{Coordinates, Output, OutputChange, OutputKind, output_changes};
+use super::redrive::RedrivePolicy;
 use super::retire::{Fate, Retirement};
 use super::tags::{Origin, Ownership, TagChange, Tags};
 
@@ -240,10 +240,8 @@ fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standin
 
 /// What to say of a queue that may or may not exist.
 pub(super) fn hidden(input: &Input<'_>, name: &QueueName, why: &str) -> Finding {
-    let is_stalled = input
-        .memory
-        .failing_since
-        .is_some_and(|since| input.now.duration_since(since) >= super::finding::PATIENCE);
+    let is_stalled =
+        input.memory.failing_since.is_some_and(|since| input.now.duration_since(since) >= super::finding::PATIENCE);
     let retry = super::finding::backoff(super::call::ErrorClass::Denied, input.memory.attempts, input.uid);
     Finding { reason: Reason::Denied, message: format!("{name}: {why}"), is_stalled, retry }
 }
@@ -313,7 +311,9 @@ fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan
                 .memory
                 .failing_since
                 .is_some_and(|since| input.now.duration_since(since) >= super::finding::PATIENCE);
-            let message = format!("{name}: AWS refuses the queue policy: {words}; it is tried again, as a principal just made takes time to be known");
+            let message = format!(
+                "{name}: AWS refuses the queue policy: {words}; it is tried again, as a principal just made takes time to be known"
+            );
             Finding { reason: Reason::Refused, message, is_stalled, retry: REFUSED_POLICY_RETRY }
         } else {
             let message = format!(
@@ -335,15 +335,21 @@ fn not_ours(name: &QueueName, ownership: &Ownership) -> Finding {
         ),
         Ownership::AnotherClusters { owner } => (
             Reason::NotOwned,
-            format!("{name} belongs to another owner ({owner}); it is left untouched. Choose another name, or remove the owner tags if that owner is gone"),
+            format!(
+                "{name} belongs to another owner ({owner}); it is left untouched. Choose another name, or remove the owner tags if that owner is gone"
+            ),
         ),
         Ownership::AnotherClusterOfThisName { uid } => (
             Reason::ClusterIdentityChanged,
-            format!("{name} carries the owner tags of a cluster of this name with the UID {uid}. If this cluster replaces that one, start the operator with --previous-cluster-uid {uid}; if both live, give them different names (--cluster-name)"),
+            format!(
+                "{name} carries the owner tags of a cluster of this name with the UID {uid}. If this cluster replaces that one, start the operator with --previous-cluster-uid {uid}; if both live, give them different names (--cluster-name)"
+            ),
         ),
         Ownership::Nobodys | Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. } => (
             Reason::NotOwned,
-            format!("{name} exists and has no owner tags; it is left untouched. To take it over, set spec.adoptionPolicy: Adopt; else choose another name"),
+            format!(
+                "{name} exists and has no owner tags; it is left untouched. To take it over, set spec.adoptionPolicy: Adopt; else choose another name"
+            ),
         ),
     };
     Finding::stalled(reason, message, SLOW)
@@ -379,7 +385,8 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
             now: input.now,
         };
         // Until AWS reads back the new redrive policy, messages may still go to the old queue.
-        let is_wired = is_rewiring || wired_to.as_deref() == Some(input.class.place.queue_arn(&name).to_string().as_str());
+        let is_wired =
+            is_rewiring || wired_to.as_deref() == Some(input.class.place.queue_arn(&name).to_string().as_str());
         let fate = if is_wired { Fate::Wait(READ_BACK) } else { retirement.fate(&name, input.observed.sight(&name)) };
         match fate {
             Fate::Gone => {}
@@ -481,7 +488,9 @@ fn full_tags(input: &Input<'_>, queue: &DesiredQueue, origin: Origin) -> Tags {
 }
 
 fn is_owned(input: &Input<'_>, name: &QueueName) -> bool {
-    input.observed.sight(name).present().is_some_and(|present| {
-        matches!(input.desired.owner.ownership(&present.tags), Ownership::Ours { .. })
-    })
+    input
+        .observed
+        .sight(name)
+        .present()
+        .is_some_and(|present| matches!(input.desired.owner.ownership(&present.tags), Ownership::Ours { .. }))
 }

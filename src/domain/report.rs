@@ -90,7 +90,8 @@ impl Verdict {
     /// While the Queue is being deleted.
     #[must_use]
     pub fn of_deletion(plan: &Plan, failure: Option<Finding>) -> Self {
-        let progressing = Finding::waiting(Reason::Deleting, "the Queue is being deleted", SignedDuration::from_secs(5));
+        let progressing =
+            Finding::waiting(Reason::Deleting, "the Queue is being deleted", SignedDuration::from_secs(5));
         let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failure).collect();
         if findings.is_empty() {
             findings.push(progressing);
@@ -131,7 +132,12 @@ impl Verdict {
         }
         match &self.propagated {
             Propagated::Yes => {
-                made.add(ConditionType::Propagated, "True", Reason::ReadBack, "AWS reads back what was written".to_owned());
+                made.add(
+                    ConditionType::Propagated,
+                    "True",
+                    Reason::ReadBack,
+                    "AWS reads back what was written".to_owned(),
+                );
             }
             Propagated::NotYet(awaiting) => {
                 let message = format!("written, and not read back yet: {}", awaiting.join(", "));
@@ -254,7 +260,9 @@ fn messages(input: &Input<'_>, previous: Option<&Messages>) -> Option<Messages> 
     match previous {
         Some(before) if same_counts(before, &read) => Some(before.clone()),
         // Less a tenth: waits are shortened by up to that much to spread them.
-        Some(before) if input.now.duration_since(before.observed_time.0) < input.class.resync * 9 / 10 => Some(before.clone()),
+        Some(before) if input.now.duration_since(before.observed_time.0) < input.class.resync * 9 / 10 => {
+            Some(before.clone())
+        }
         _ => Some(read),
     }
 }

@@ -5,9 +5,7 @@ use crate::api::queue::{
     DeadLetterMode, DeduplicationScope, DeletionPolicy, EncryptionMode, QueueSpec, QueueType, RedriveAllowMode,
     ThroughputLimit,
 };
-use crate::api::status::{
-    Effective, EffectiveDeadLetter, EffectiveEncryption, EffectiveFifo, EffectiveRedriveAllow,
-};
+use crate::api::status::{Effective, EffectiveDeadLetter, EffectiveEncryption, EffectiveFifo, EffectiveRedriveAllow};
 
 use super::class::Class;
 use super::field::FieldError;
@@ -108,12 +106,27 @@ pub fn deletion_policy(spec: &QueueSpec) -> DeletionPolicy {
 /// Every field that breaks a rule.
 pub fn effective(spec: &QueueSpec) -> Result<Effective, Vec<FieldError>> {
     let mut check = Checks::default();
-    let visibility =
-        check.range("spec.visibilityTimeoutSeconds", spec.visibility_timeout_seconds, built_in::VISIBILITY_TIMEOUT_SECONDS, 0, 43_200);
-    let retention =
-        check.range("spec.messageRetentionSeconds", spec.message_retention_seconds, built_in::MESSAGE_RETENTION_SECONDS, 60, 1_209_600);
-    let receive_wait =
-        check.range("spec.receiveWaitTimeSeconds", spec.receive_wait_time_seconds, built_in::RECEIVE_WAIT_TIME_SECONDS, 0, 20);
+    let visibility = check.range(
+        "spec.visibilityTimeoutSeconds",
+        spec.visibility_timeout_seconds,
+        built_in::VISIBILITY_TIMEOUT_SECONDS,
+        0,
+        43_200,
+    );
+    let retention = check.range(
+        "spec.messageRetentionSeconds",
+        spec.message_retention_seconds,
+        built_in::MESSAGE_RETENTION_SECONDS,
+        60,
+        1_209_600,
+    );
+    let receive_wait = check.range(
+        "spec.receiveWaitTimeSeconds",
+        spec.receive_wait_time_seconds,
+        built_in::RECEIVE_WAIT_TIME_SECONDS,
+        0,
+        20,
+    );
     let delay = check.range("spec.delaySeconds", spec.delay_seconds, sqs::DELAY_SECONDS, 0, 900);
     let size = check.range(
         "spec.maximumMessageSizeBytes",
@@ -213,7 +226,8 @@ impl Checks {
         let kms = encryption.and_then(|encryption| encryption.kms.as_ref());
         if mode != EncryptionMode::KMS {
             if kms.is_some() {
-                self.errors.push(FieldError::new("spec.encryption.kms", "is allowed only with spec.encryption.mode: KMS"));
+                self.errors
+                    .push(FieldError::new("spec.encryption.kms", "is allowed only with spec.encryption.mode: KMS"));
             }
             return EffectiveEncryption { mode, key: None, data_key_reuse_seconds: None };
         }

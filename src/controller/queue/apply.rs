@@ -71,7 +71,8 @@ impl Applier<'_> {
             Step::RecordTarget(target) => {
                 let mut status = pass.queue.status.clone().unwrap_or_default();
                 status.target = Some(target.clone());
-                let conditions = Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
+                let conditions =
+                    Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
                 status.conditions = conditions;
                 status.observed_generation = pass.queue.metadata.generation;
                 self.write_status(pass, status).await?;
@@ -82,7 +83,9 @@ impl Applier<'_> {
                 let sight = match self.observer.sqs.create_queue(name, attributes, tags).await {
                     Ok(url) => self.observer.look_at_new(&url).await,
                     // It is there, with other attributes: whose it is, its tags say.
-                    Err(error) if error.kind == ErrorKind::QueueNameExists => self.observer.look(name, None, true).await,
+                    Err(error) if error.kind == ErrorKind::QueueNameExists => {
+                        self.observer.look(name, None, true).await
+                    }
                     Err(error) => return Err(self.failed(name, &error, pass, memory)),
                 };
                 memory.deleted.remove(name.as_str());
@@ -164,7 +167,8 @@ impl Applier<'_> {
 
     /// A deletion changes what the other queues' counts mean: all are read anew.
     async fn look_at_all_again(&self, pass: &mut Pass) {
-        let names: Vec<QueueName> = pass.observed.queues.keys().filter_map(|name| QueueName::parse(name).ok()).collect();
+        let names: Vec<QueueName> =
+            pass.observed.queues.keys().filter_map(|name| QueueName::parse(name).ok()).collect();
         for name in names {
             let url = pass.observed.sight(&name).present().map(|present| present.url.clone());
             let sight = self.observer.look(&name, url.as_deref(), true).await;
@@ -181,7 +185,9 @@ impl Applier<'_> {
         result.map_err(|error| match error {
             ClusterError::Stale | ClusterError::Gone => Failure::Outdated,
             ClusterError::Foreign { .. } => {
-                let message = format!("{error}; it is left untouched. Choose another name in spec.outputs, or remove that object");
+                let message = format!(
+                    "{error}; it is left untouched. Choose another name in spec.outputs, or remove that object"
+                );
                 Failure::Finding(Finding::stalled(Reason::OutputConflict, message, SignedDuration::from_mins(1)))
             }
             ClusterError::Failed(words) => {
@@ -198,4 +204,3 @@ impl Pass {
         self.queue = newer;
     }
 }
-

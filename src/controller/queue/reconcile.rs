@@ -67,7 +67,12 @@ impl Reconciler {
         let uid = queue.metadata.uid.clone().unwrap_or_default();
         let at_rest = resync_after(self.class.resync, &uid);
         if queue.spec.suspend && !is_deleting {
-            return Outcome { requeue: at_rest, kind: metrics::Outcome::Converged, superseded: Vec::new(), newest: queue.clone() };
+            return Outcome {
+                requeue: at_rest,
+                kind: metrics::Outcome::Converged,
+                superseded: Vec::new(),
+                newest: queue.clone(),
+            };
         }
         let mut pass = Pass {
             record: Record::of(queue),
@@ -249,12 +254,7 @@ impl Reconciler {
     }
 
     fn applier(&self, now: Timestamp) -> Applier<'_> {
-        Applier {
-            observer: self.observer(),
-            cluster: self.cluster.as_ref(),
-            may_write: self.may_write.as_ref(),
-            now,
-        }
+        Applier { observer: self.observer(), cluster: self.cluster.as_ref(), may_write: self.may_write.as_ref(), now }
     }
 }
 
