@@ -81,6 +81,25 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Its name, for logs: a step's content may be a workload's.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AddFinalizer => "AddFinalizer",
+            Self::RemoveFinalizer => "RemoveFinalizer",
+            Self::RecordTarget(_) => "RecordTarget",
+            Self::CreateQueue { .. } => "CreateQueue",
+            Self::SetAttributes { .. } => "SetAttributes",
+            Self::TagQueue { .. } => "TagQueue",
+            Self::UntagQueue { .. } => "UntagQueue",
+            Self::DeleteQueue { .. } => "DeleteQueue",
+            Self::WriteOutput(_) => "WriteOutput",
+            Self::DeleteOutput { .. } => "DeleteOutput",
+        }
+    }
+}
+
 /// A queue that answers: its name for people, its URL for calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueHandle {

@@ -8,6 +8,7 @@ use crate::api::status::QueueStatus;
 use crate::domain::attributes::Attribute;
 use crate::domain::call::{CallError, ErrorKind};
 use crate::domain::finding::Finding;
+use crate::domain::fleet::Key;
 use crate::domain::names::QueueName;
 use crate::domain::observed::{Memory, Observed, Record};
 use crate::domain::plan::{QueueHandle, Step};
@@ -55,7 +56,7 @@ impl Applier<'_> {
             if !(self.may_write)() {
                 return Err(Failure::NotLeading);
             }
-            tracing::debug!(?step, "step");
+            tracing::debug!(queue = %Key::of(&pass.queue), step = step.name(), "a step");
             self.step(step, pass, memory).await?;
             if let Some(event) = events::of_step(step) {
                 self.cluster.publish(&pass.queue, event).await;
