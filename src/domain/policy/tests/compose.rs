@@ -27,6 +27,17 @@ fn statements_that_differ_in_one_part_become_one() {
 }
 
 #[test]
+fn one_merge_makes_room_for_the_next() {
+    let with = |principals: &[&str], action: &str| {
+        let arns: Vec<String> =
+            principals.iter().map(|name| format!("arn:aws:iam::123456789012:role/{name}")).collect();
+        statement(&json!({"Principal": {"AWS": arns}, "Action": action}))
+    };
+    let raw = [with(&["a"], "sqs:SendMessage"), with(&["b"], "sqs:SendMessage"), with(&["a", "b"], "sqs:GetQueueUrl")];
+    assert_eq!(composed(&raw).len(), 1);
+}
+
+#[test]
 fn statements_that_differ_in_two_parts_stay_apart() {
     let changes = [
         json!({"Action": "sqs:GetQueueUrl", "Principal": {"AWS": "123456789012"}}),

@@ -118,6 +118,7 @@ fn only_a_policy_can_be_read() {
         assert!(PolicyDocument::parse(text).is_err(), "{text}");
     }
     assert_eq!(PolicyDocument::parse(r#"{"Statement": []}"#), Ok(PolicyDocument::default()));
+    assert_eq!(parse(&json!({"Statement": [], "Id": "x"})), PolicyDocument::default());
     assert_eq!(parse(&json!({"Statement": basic(&json!({}))})), policy(&json!([basic(&json!({}))])));
 }
 
@@ -164,6 +165,13 @@ fn deleted_principals_are_recognised() {
     assert_eq!(gone(&wanted), None);
     assert_eq!(gone(&observed(&[&arn("b"), role_id], &arn("d"))), None);
     assert_eq!(gone(&observed(&[&arn("b"), role_id], &arn("c")).with(fence(QUEUE))), None);
+    let other = basic(&json!({"Sid": "zzz"}));
+    let more = policy(&json!([
+        with(&[&arn("b"), role_id]),
+        basic(&json!({"Sid": "zz", "Principal": {"AWS": role_id}})),
+        other
+    ]));
+    assert_eq!(policy(&json!([with(&[&arn("a"), &arn("b")])])).gone_principals(&more), None);
     assert_eq!(gone(&observed(&[&arn("b"), "AROAshort"], &arn("c"))), None);
     assert_eq!(gone(&observed(&[&arn("b"), "AROAexampleexample123"], &arn("c"))), None);
     assert_eq!(gone(&observed(&[&arn("b")], &arn("c"))), None);

@@ -55,7 +55,8 @@ fn anyone_needs_a_proof_of_the_account() {
         json!({"ArnLike": {"aws:SourceArn": "arn:aws:sns:eu-central-1:*:topic"}}),
         json!({"ArnLike": {"aws:SourceArn": "*"}}),
         json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:::bucket"}}),
-        json!({"ArnLike": {"aws:SourceArn": "arn:${aws:a}:sns:r:123456789012:t"}}),
+        // A variable may bring colons, and with them a stranger's account.
+        json!({"StringLike": {"aws:PrincipalArn": "arn:aws:${aws:PrincipalTag/x}:123456789012:role/*"}}),
         // Under StringLike the first wildcard may swallow a stranger's account.
         json!({"StringLike": {"aws:SourceArn": "arn:aws:sns:*:123456789012:*"}}),
         json!({"Null": {"aws:PrincipalArn": "false"}}),
