@@ -17,7 +17,7 @@ use super::field::FieldError;
 use super::fleet::{Fleet, Key};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
-use super::policy::{StatementContext, check_limits, compile_statements, compose, require_tls};
+use super::policy::{StatementContext, check_limits, compile_statements, compose, fence, require_tls};
 use super::redrive::{RedriveAllow, RedrivePolicy};
 use super::settings::{Names, effective};
 use super::tags::{OWNER_PREFIX, Owner, Tags};
@@ -164,7 +164,8 @@ impl Desired {
             policy.insert(0, require_tls(&source_arn.to_string()));
         }
         let document = compose(policy);
-        errors.extend(check_limits(&document, "spec.access.statements"));
+        // With room for the fence, or a full policy could never be closed before its queue is deleted.
+        errors.extend(check_limits(&document.with(fence(&source_arn.to_string())), "spec.access.statements"));
         let policy = if document.is_empty() { String::new() } else { document.to_json() };
         let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy);
         settings.redrive_allow = effective_allow(&allow);
