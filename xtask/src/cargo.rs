@@ -29,11 +29,8 @@ pub fn build_operator(run: &Run) -> Result<PathBuf> {
 
 /// The executable that cargo's messages name last.
 fn executable(messages: &str) -> Option<PathBuf> {
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages
-        .filter(|message| message["executable"].is_string())
-        .next_back()
-        .map(|message| text_at(&message, "/executable").into())
+    let mut messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages.rfind(|message| message["executable"].is_string()).map(|message| text_at(&message, "/executable").into())
 }
 
 #[cfg(test)]

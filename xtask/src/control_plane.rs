@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use p256::SecretKey;
-use p256::elliptic_curve::Generate;
-use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 
 use crate::go::{self, Tool};
 use crate::http;
@@ -26,7 +23,7 @@ pub struct ControlPlane {
     etcd: Service,
     port: u16,
     authority: PathBuf,
-    signing_key: PathBuf,
+    key: PathBuf,
     pub admin: Kubectl,
 }
 
@@ -40,10 +37,10 @@ impl ControlPlane {
 
         let token = random_token()?;
         let tokens = run.write("tokens.csv", format!("{token},admin,admin,system:masters\n"))?;
-        let key = SecretKey::generate();
-        let signing_key = run.write("service-accounts.key", key.to_pkcs8_pem(LineEnding::LF)?.as_bytes())?;
-        let public_key = run.write("service-accounts.pub", key.public_key().to_public_key_pem(LineEnding::LF)?)?;
+        // The API server makes itself a key and a certificate, behind one for its issuer, in one file. It does so before
+        // it reads its other files, so that the same key will do for the tokens of service accounts.
         let certificates = run.path("certificates");
+        let (authority, key) = (certificates.join("apiserver.crt"), certificates.join("apiserver.key"));
         let program = Program::new(api_server?)
             .arg(format!("--etcd-servers={etcd_url}"))
             .arg(format!("--secure-port={port}"))
@@ -55,15 +52,13 @@ impl ControlPlane {
             .arg("--authorization-mode=RBAC")
             .arg(with_path("--token-auth-file=", &tokens))
             .arg("--service-account-issuer=https://kubernetes.default.svc")
-            .arg(with_path("--service-account-key-file=", &public_key))
-            .arg(with_path("--service-account-signing-key-file=", &signing_key));
+            .arg(with_path("--service-account-key-file=", &key))
+            .arg(with_path("--service-account-signing-key-file=", &key));
         let api_server = run.serve("kube-apiserver", &program)?;
 
-        // The API server makes a certificate for itself, behind one for its issuer, in one file.
-        let authority = certificates.join("apiserver.crt");
         let kubeconfig = run.write("kubeconfig", kubectl::config(port, &authority, "admin", &token).to_string())?;
         let admin = Kubectl { program: kubectl?, kubeconfig };
-        Ok(Self { controller_manager: None, api_server, etcd, port, authority, signing_key, admin })
+        Ok(Self { controller_manager: None, api_server, etcd, port, authority, key, admin })
     }
 
     pub fn wait(&mut self, run: &Run) -> Result<()> {
@@ -78,7 +73,7 @@ impl ControlPlane {
     pub fn start_controllers(&mut self, run: &Run) -> Result<()> {
         let program = Program::new(go::CONTROLLER_MANAGER.path(run)?)
             .arg(with_path("--kubeconfig=", &self.admin.kubeconfig))
-            .arg(with_path("--service-account-private-key-file=", &self.signing_key))
+            .arg(with_path("--service-account-private-key-file=", &self.key))
             .args(["--controllers=*", "--leader-elect=false", "--use-service-account-credentials=false"])
             // Nothing asks it for anything.
             .args(["--secure-port=0", "--bind-address=127.0.0.1"]);

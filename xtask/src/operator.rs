@@ -47,9 +47,9 @@ fn identity(rules: &Path) -> Result<String> {
     Ok([
         format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}}}\n"),
         format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: prism-queue{within}}}\n"),
-        format!("apiVersion: {RBAC}\nkind: ClusterRole\nmetadata: {{name: prism-queue}}\n{cluster_role}\n"),
+        format!("apiVersion: {RBAC}\nkind: ClusterRole\nmetadata: {{name: prism-queue}}\nrules:\n{cluster_role}\n"),
         binding("ClusterRole", ""),
-        format!("apiVersion: {RBAC}\nkind: Role\nmetadata: {{name: prism-queue{within}}}\n{role}\n"),
+        format!("apiVersion: {RBAC}\nkind: Role\nmetadata: {{name: prism-queue{within}}}\nrules:\n{role}\n"),
         binding("Role", &within),
     ]
     .join("---\n"))
