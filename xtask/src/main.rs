@@ -19,6 +19,7 @@ mod test;
 mod tour;
 mod world;
 
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -88,7 +89,10 @@ fn perform(task: Task) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The checkout that this task runner was built from.
+/// The checkout that we work on: where cargo found our package now, which need not be where it was compiled.
 fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let mut root = PathBuf::from(package);
+    root.pop();
+    root
 }

@@ -178,7 +178,7 @@ fn own_executable() -> Result<Command> {
     // `cargo test --workspace` may replace the file that we were started from: Linux keeps it under this name.
     let kept = Path::new("/proc/self/exe");
     let mut command = Command::new(if kept.exists() { kept.to_owned() } else { env::current_exe()? });
-    command.stdin(Stdio::piped()).process_group(0);
+    command.arg0("xtask").stdin(Stdio::piped()).process_group(0);
     Ok(command)
 }
 
@@ -215,7 +215,8 @@ impl Service {
         found.with_context(|| format!("{} is not ready after {} s; {}", self.name, limit.as_secs(), self.end_of_log()))
     }
 
-    fn end_of_log(&self) -> String {
+    /// What it said last.
+    pub fn end_of_log(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         format!("the end of its log:\n{}", last_lines(&log, LOG_LINES))
     }

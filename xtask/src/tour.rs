@@ -68,7 +68,7 @@ impl<'w> Tour<'w> {
         for title in fell_short {
             terminal::bad(title);
         }
-        println!("the operator's log: {}", self.world.operator_log().display());
+        println!("the operator: {}", self.world.operator.end_of_log());
         Ok(ExitCode::FAILURE)
     }
 

@@ -1,7 +1,6 @@
 //! All that `demo` and `up` start: a control plane, an AWS emulator and the operator between them.
 
 use std::env;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::{cargo, go, interrupt, operator, prerequisites};
 
 /// Everything is up. Ended in the order of these fields.
 pub struct World {
-    operator: Service,
+    pub operator: Service,
     pub control_plane: ControlPlane,
     emulator: Emulator,
     pub sqs: Sqs,
@@ -66,10 +65,6 @@ impl World {
         let operator = operator::start(&run, &control_plane, &program, &emulator.endpoint)?;
         progress.done();
         Ok(Self { operator, control_plane, sqs: Sqs::new(&emulator.endpoint), emulator, run })
-    }
-
-    pub fn operator_log(&self) -> &Path {
-        self.operator.log()
     }
 
     /// Fails when one of the programs has ended.
