@@ -5,6 +5,7 @@ mod cache;
 mod cargo;
 mod control_plane;
 mod emulator;
+mod generate;
 mod go;
 mod guard;
 mod http;
@@ -49,6 +50,8 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Write what is generated from the types: crds/, the chart's copy of it, docs/reference/
+    Crds,
     /// Check formatting, clippy, documentation, the chart and the dependencies
     Lint {
         /// Check the dependencies against the advisory database too (fetched over the network)
@@ -84,6 +87,7 @@ fn perform(task: Task) -> anyhow::Result<ExitCode> {
         Task::Demo { once } => world::demo(once),
         Task::Up => world::up(),
         Task::Test { arguments } => test::run(&arguments),
+        Task::Crds => generate::run(),
         Task::Lint { advisories } => lint::run(advisories),
         Task::Guard(_) | Task::Sweep { .. } => unreachable!("answered before the task runner's own set-up"),
     }
