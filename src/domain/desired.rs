@@ -14,12 +14,12 @@ use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
 use super::class::Class;
 use super::field::FieldError;
-use super::fleet::{Fleet, Key};
+use super::fleet::{Fleet, Key, Member};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
 use super::policy::{StatementContext, check_limits, compile_statements, compose, require_tls};
 use super::redrive::{RedriveAllow, RedrivePolicy};
-use super::settings::{Names, effective};
+use super::settings::{Names, effective, requires_tls};
 use super::tags::{OWNER_PREFIX, Owner, Tags};
 
 /// What a Queue asks for.
@@ -103,7 +103,7 @@ pub enum DesiredDeadLetter {
 pub struct Refusal {
     /// The condition's reason.
     pub reason: Reason,
-    /// Every error, in the order of the fields.
+    /// Every error.
     pub errors: Vec<FieldError>,
 }
 
@@ -130,7 +130,7 @@ impl Desired {
         let tags = spec.tags.clone().unwrap_or_default();
         check_tags(&tags, &mut errors);
 
-        let statements = names.as_ref().and_then(|names| {
+        let policy = names.as_ref().and_then(|names| {
             let arn = class.place.queue_arn(&names.queue).to_string();
             let context = StatementContext {
                 queue_arn: &arn,
@@ -138,16 +138,20 @@ impl Desired {
                 caller_arn: &class.caller_arn,
                 allow_unsafe: class.allow_unsafe_statements,
             };
+            let path = "spec.access.statements";
             let raw = spec.access.as_ref().and_then(|access| access.statements.clone()).unwrap_or_default();
-            compile_statements(&raw, "spec.access.statements", &context).map_err(|more| errors.extend(more)).ok()
+            let compiled = compile_statements(&raw, path, &context).map_err(|more| errors.extend(more)).ok()?;
+            let policy = compose(compiled.into_iter().chain(requires_tls(spec).then(|| require_tls(&arn))).collect());
+            errors.extend(check_limits(&policy, path));
+            Some(policy)
         });
         let reference = names.as_ref().and_then(|names| {
             let arn = class.place.queue_arn(&names.queue);
             reference(queue, &key, &arn, class, fleet).map_err(|error| errors.push(error)).ok()
         });
 
-        let (Some(names), Some(mut settings), Some(statements), Some(reference), true) =
-            (names, settings, statements, reference, errors.is_empty())
+        let (Some(names), Some(mut settings), Some(policy), Some(reference), true) =
+            (names, settings, policy, reference, errors.is_empty())
         else {
             return Err(Refusal { reason: Reason::InvalidSpec, errors });
         };
@@ -159,13 +163,7 @@ impl Desired {
             Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
             None => reference,
         };
-        let mut policy = statements;
-        if settings.require_tls {
-            policy.insert(0, require_tls(&source_arn.to_string()));
-        }
-        let document = compose(policy);
-        errors.extend(check_limits(&document, "spec.access.statements"));
-        let policy = if document.is_empty() { String::new() } else { document.to_json() };
+        let policy = if policy.is_empty() { String::new() } else { policy.to_json() };
         let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy);
         settings.redrive_allow = effective_allow(&allow);
 
@@ -176,12 +174,9 @@ impl Desired {
             queue_name: source.name.to_string(),
             queue_type: spec.queue_type,
         };
-        if !errors.is_empty() {
-            return Err(Refusal { reason: Reason::InvalidSpec, errors });
-        }
         check_target(queue, &target)?;
         check_cycle(&key, fleet)?;
-        check_source_count(queue, &key, &source.arn.to_string(), fleet)?;
+        check_source_count(&key, &source.arn.to_string(), fleet)?;
         Ok(Self {
             owner: Owner { cluster: class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() },
             target,
@@ -363,9 +358,8 @@ fn queue_reference(
     fleet: &Fleet,
 ) -> Result<DesiredDeadLetter, FieldError> {
     let to = Key { namespace: key.namespace.clone(), name: name.to_owned() };
-    let not_ready = |why: String| Ok(DesiredDeadLetter::NotReady { why });
     let Some(member) = fleet.get(&to) else {
-        return not_ready(format!("there is no Queue {to}; it is waited for"));
+        return Ok(DesiredDeadLetter::NotReady { why: format!("there is no Queue {to}; it is waited for") });
     };
     if member.queue_type != queue_type {
         let (is, want) = match queue_type {
@@ -377,15 +371,20 @@ fn queue_reference(
             format!("Queue {to} is of type {is}; a dead-letter queue must be of its source's type, {want}"),
         ));
     }
-    let allowed = member.allows.as_ref().is_none_or(|sources| sources.contains(&source_arn.to_string()));
-    match (member.exists, member.deleting, allowed) {
-        (true, false, true) => Ok(DesiredDeadLetter::Reference { arn: member.arn.clone() }),
-        (_, true, _) => not_ready(format!("Queue {to} is being deleted")),
-        (false, ..) => not_ready(format!("Queue {to} has no queue in AWS yet")),
-        (true, false, false) => {
-            not_ready(format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)"))
-        }
-    }
+    Ok(as_dead_letter(member, source_arn))
+}
+
+/// The queue of another Queue, as soon as it can be used.
+fn as_dead_letter(member: &Member, source_arn: &QueueArn) -> DesiredDeadLetter {
+    let is_allowed = member.allows.as_ref().is_none_or(|sources| sources.contains(&source_arn.to_string()));
+    let to = &member.key;
+    let why = match (member.exists, member.deleting, is_allowed) {
+        (true, false, true) => return DesiredDeadLetter::Reference { arn: member.arn.clone() },
+        (_, true, _) => format!("Queue {to} is being deleted"),
+        (false, ..) => format!("Queue {to} has no queue in AWS yet"),
+        (true, false, false) => format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)"),
+    };
+    DesiredDeadLetter::NotReady { why }
 }
 
 fn arn_reference(
@@ -411,7 +410,10 @@ fn arn_reference(
             format!("{arn} is the managed dead-letter queue of Queue {}, which alone may use it", manager.key)
         });
     }
-    Ok(DesiredDeadLetter::Reference { arn: arn.to_string() })
+    Ok(match fleet.dead_letter_of(key) {
+        Some(member) => as_dead_letter(member, source_arn),
+        None => DesiredDeadLetter::Reference { arn: arn.to_string() },
+    })
 }
 
 fn redrive_allow(queue: &Queue, key: &Key, fleet: &Fleet) -> RedriveAllow {
@@ -470,15 +472,16 @@ fn check_cycle(key: &Key, fleet: &Fleet) -> Result<(), Refusal> {
 }
 
 /// The eleventh source is refused here, never let in by a silent `allowAll`.
-fn check_source_count(queue: &Queue, key: &Key, arn: &str, fleet: &Fleet) -> Result<(), Refusal> {
-    let to = queue.spec.dead_letter.as_ref().and_then(|d| d.reference.as_ref()).and_then(|r| r.queue_ref.as_ref());
-    let Some(to) = to.map(|to| Key { namespace: key.namespace.clone(), name: to.name.clone() }) else {
-        return Ok(());
-    };
-    if fleet.is_crowded_out(&to, arn) {
-        let rule = format!("Queue {to} has ten sources already, as many as SQS allows; use another dead-letter queue");
-        let errors = vec![FieldError::new("spec.deadLetter.reference.queueRef", rule)];
-        return Err(Refusal { reason: Reason::TooManySources, errors });
+fn check_source_count(key: &Key, arn: &str, fleet: &Fleet) -> Result<(), Refusal> {
+    match fleet.dead_letter_of(key) {
+        Some(to) if fleet.is_crowded_out(&to.key, arn) => {
+            let rule = format!(
+                "Queue {} has ten sources already, as many as SQS allows; use another dead-letter queue",
+                to.key
+            );
+            let errors = vec![FieldError::new("spec.deadLetter.reference", rule)];
+            Err(Refusal { reason: Reason::TooManySources, errors })
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -3,6 +3,10 @@
 mod fixtures;
 
 mod arn;
+mod desired;
+mod encryption;
+mod fleet;
 mod names;
+mod redrive;
 mod settings;
 mod tags;
