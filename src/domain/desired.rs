@@ -17,7 +17,7 @@ use super::field::FieldError;
 use super::fleet::{Fleet, Key, Member};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
-use super::policy::{StatementContext, check_limits, compile_statements, compose, require_tls};
+use super::policy::{StatementContext, check_limits, compile_statements, compose, fence, require_tls};
 use super::redrive::{RedriveAllow, RedrivePolicy};
 use super::settings::{Names, effective, requires_tls};
 use super::tags::{OWNER_PREFIX, Owner, Tags};
@@ -142,7 +142,8 @@ impl Desired {
             let raw = spec.access.as_ref().and_then(|access| access.statements.clone()).unwrap_or_default();
             let compiled = compile_statements(&raw, path, &context).map_err(|more| errors.extend(more)).ok()?;
             let policy = compose(compiled.into_iter().chain(requires_tls(spec).then(|| require_tls(&arn))).collect());
-            errors.extend(check_limits(&policy, path));
+            // With room for the fence, or a full policy could never be closed before its queue is deleted.
+            errors.extend(check_limits(&policy.with(fence(&arn)), path));
             Some(policy)
         });
         let reference = names.as_ref().and_then(|names| {
