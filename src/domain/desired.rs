@@ -1,6 +1,6 @@
 //! What a Queue asks for, in values that cannot be wrong: `Queue + class + fleet → Desired`, or every user error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::api::conditions::Reason;
 use crate::api::queue::{
@@ -8,7 +8,7 @@ use crate::api::queue::{
     ThroughputLimit,
 };
 use crate::api::status::{Effective, EffectiveRedriveAllow, Target};
-use crate::api::{ALLOW_MESSAGE_LOSS, Queue};
+use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 
 use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
@@ -17,9 +17,9 @@ use super::field::FieldError;
 use super::fleet::{Fleet, Key, Member};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
-use super::policy::{StatementContext, check_limits, compile_statements, compose, fence, require_tls};
+use super::policy::{PolicyDocument, StatementContext, check_limits, compile_statements, compose, fence, require_tls};
 use super::redrive::{RedriveAllow, RedrivePolicy};
-use super::settings::{Names, effective, requires_tls};
+use super::settings::{Names, built_in, effective, requires_tls, sqs};
 use super::tags::{OWNER_PREFIX, Owner, Tags};
 
 /// What a Queue asks for.
@@ -130,26 +130,13 @@ impl Desired {
         let tags = spec.tags.clone().unwrap_or_default();
         check_tags(&tags, &mut errors);
 
-        let policy = names.as_ref().and_then(|names| {
-            let arn = class.place.queue_arn(&names.queue).to_string();
-            let context = StatementContext {
-                queue_arn: &arn,
-                account_id: &class.place.account_id,
-                caller_arn: &class.caller_arn,
-                allow_unsafe: class.allow_unsafe_statements,
-            };
-            let path = "spec.access.statements";
-            let raw = spec.access.as_ref().and_then(|access| access.statements.clone()).unwrap_or_default();
-            let compiled = compile_statements(&raw, path, &context).map_err(|more| errors.extend(more)).ok()?;
-            let policy = compose(compiled.into_iter().chain(requires_tls(spec).then(|| require_tls(&arn))).collect());
-            // With room for the fence, or a full policy could never be closed before its queue is deleted.
-            errors.extend(check_limits(&policy.with(fence(&arn)), path));
-            Some(policy)
-        });
-        let reference = names.as_ref().and_then(|names| {
-            let arn = class.place.queue_arn(&names.queue);
-            reference(queue, &key, &arn, class, fleet).map_err(|error| errors.push(error)).ok()
-        });
+        // A wrong name must not hide what else is wrong.
+        let source_arn = class.place.queue_arn(&names.as_ref().map_or_else(
+            || class.naming.queue(&key.namespace, &key.name, spec.queue_type),
+            |names| names.queue.clone(),
+        ));
+        let policy = queue_policy(spec, &source_arn.to_string(), class).map_err(|more| errors.extend(more)).ok();
+        let reference = reference(queue, &key, &source_arn, class, fleet).map_err(|error| errors.push(error)).ok();
 
         let (Some(names), Some(mut settings), Some(policy), Some(reference), true) =
             (names, settings, policy, reference, errors.is_empty())
@@ -158,14 +145,12 @@ impl Desired {
         };
 
         let builder = Builder { class, settings: &settings, tags: &tags };
-        let source_arn = class.place.queue_arn(&names.queue);
         let allow = redrive_allow(queue, &key, fleet);
         let dead_letter = match names.dead_letter {
             Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
             None => reference,
         };
-        let policy = if policy.is_empty() { String::new() } else { policy.to_json() };
-        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy);
+        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy_text(&policy));
         settings.redrive_allow = effective_allow(&allow);
 
         let target = Target {
@@ -229,7 +214,14 @@ impl Builder<'_> {
         policy: String,
     ) -> DesiredQueue {
         let settings = self.settings;
-        let mut attributes = self.common(settings.message_retention_seconds, settings.delay_seconds);
+        let mut attributes = self.shared();
+        attributes.extend([
+            (Attribute::VisibilityTimeout, settings.visibility_timeout_seconds.to_string()),
+            (Attribute::MessageRetentionPeriod, settings.message_retention_seconds.to_string()),
+            (Attribute::ReceiveMessageWaitTimeSeconds, settings.receive_wait_time_seconds.to_string()),
+            (Attribute::DelaySeconds, settings.delay_seconds.to_string()),
+            (Attribute::MaximumMessageSize, settings.maximum_message_size_bytes.to_string()),
+        ]);
         attributes.insert(Attribute::RedriveAllowPolicy, allow.to_json());
         attributes.insert(Attribute::Policy, policy);
         let redrive = |dead_letter_arn: String| {
@@ -252,8 +244,16 @@ impl Builder<'_> {
     fn dead_letter(&self, name: QueueName, source: &QueueArn) -> DesiredQueue {
         let retention = self.settings.dead_letter.message_retention_seconds.unwrap_or_default();
         let arn = self.class.place.queue_arn(&name);
-        let mut attributes = self.common(retention, 0);
-        attributes.insert(Attribute::RedrivePolicy, String::new());
+        let mut attributes = self.shared();
+        // Its own settings are the defaults: a change of the source's need not touch it.
+        attributes.extend([
+            (Attribute::VisibilityTimeout, built_in::VISIBILITY_TIMEOUT_SECONDS.to_string()),
+            (Attribute::MessageRetentionPeriod, retention.to_string()),
+            (Attribute::ReceiveMessageWaitTimeSeconds, built_in::RECEIVE_WAIT_TIME_SECONDS.to_string()),
+            (Attribute::DelaySeconds, sqs::DELAY_SECONDS.to_string()),
+            (Attribute::MaximumMessageSize, sqs::MAXIMUM_MESSAGE_SIZE_BYTES.to_string()),
+            (Attribute::RedrivePolicy, String::new()),
+        ]);
         attributes
             .insert(Attribute::RedriveAllowPolicy, RedriveAllow::only(BTreeSet::from([source.to_string()])).to_json());
         let policy = if self.settings.require_tls {
@@ -266,16 +266,10 @@ impl Builder<'_> {
         DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
     }
 
-    /// What a queue shares with its dead-letter queue: whoever reads that one meets the same settings.
-    fn common(&self, retention: i64, delay: i64) -> Attributes {
+    /// What a queue shares with its dead-letter queue: messages must be as safe there, and in the same order.
+    fn shared(&self) -> Attributes {
         let settings = self.settings;
-        let mut attributes = BTreeMap::from([
-            (Attribute::VisibilityTimeout, settings.visibility_timeout_seconds.to_string()),
-            (Attribute::MessageRetentionPeriod, retention.to_string()),
-            (Attribute::ReceiveMessageWaitTimeSeconds, settings.receive_wait_time_seconds.to_string()),
-            (Attribute::DelaySeconds, delay.to_string()),
-            (Attribute::MaximumMessageSize, settings.maximum_message_size_bytes.to_string()),
-        ]);
+        let mut attributes = Attributes::new();
         if let Some(fifo) = &settings.fifo {
             let scope = match fifo.deduplication_scope {
                 DeduplicationScope::Queue => "queue",
@@ -298,6 +292,29 @@ impl Builder<'_> {
         }
         attributes
     }
+}
+
+/// The policy of the queue with this ARN.
+fn queue_policy(spec: &QueueSpec, arn: &str, class: &Class) -> Result<PolicyDocument, Vec<FieldError>> {
+    let path = "spec.access.statements";
+    let context = StatementContext {
+        queue_arn: arn,
+        account_id: &class.place.account_id,
+        caller_arn: &class.caller_arn,
+        allow_unsafe: class.allow_unsafe_statements,
+    };
+    let raw = spec.access.as_ref().and_then(|access| access.statements.as_deref()).unwrap_or_default();
+    let mut statements = compile_statements(raw, path, &context)?;
+    statements.extend(requires_tls(spec).then(|| require_tls(arn)));
+    let policy = compose(statements);
+    // With room for the fence, or a full policy could never be closed before its queue is deleted.
+    let errors = check_limits(&policy.with(fence(arn)), path);
+    if errors.is_empty() { Ok(policy) } else { Err(errors) }
+}
+
+/// The policy as an attribute's value: empty when there is nothing to say.
+fn policy_text(policy: &PolicyDocument) -> String {
+    if policy.is_empty() { String::new() } else { policy.to_json() }
 }
 
 /// The tag rules again, for objects stored under an older CRD.
