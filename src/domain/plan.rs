@@ -122,6 +122,8 @@ pub struct Plan {
     pub differences: Vec<String>,
     /// Dead-letter queues no longer used and not gone yet.
     pub retired: Vec<RetiredDeadLetter>,
+    /// Queues in AWS that stay as they are when the Queue is let go, each with the reason why.
+    pub left_behind: Vec<String>,
     /// Whether the queue is there and proved to be this Queue's.
     pub is_owned: bool,
     /// When to look again although nothing stands in the way.
