@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use clap::CommandFactory;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
-use prism_queue::api::conditions::{EventReason, Reason};
+use prism_queue::api::conditions::{ConditionType, EventReason, Reason};
 use prism_queue::api::{ALLOW_MESSAGE_LOSS, FINALIZER, MANAGED_BY_LABEL, RECONCILE_AT, crd};
+use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::tags::OWNER_KEYS;
 use prism_queue::runtime::metrics;
 use prism_queue::runtime::settings::Cli;
@@ -13,7 +14,32 @@ use prism_queue::runtime::settings::Cli;
 use crate::pages;
 
 /// Flags of other programs that the documentation names.
-const FLAGS_OF_OTHERS: [&str; 4] = ["--once", "--output", "--ignored", "--take-ownership"];
+const FLAGS_OF_OTHERS: [&str; 3] = ["--advisories", "--output", "--"];
+
+/// Words in capitals that are neither of our API nor attributes of a queue: kinds, calls to AWS, parts of policies, code.
+const WORDS_OF_OTHERS: [&str; 21] = [
+    "CreateContainerConfigError",
+    "CreateQueue",
+    "Desired",
+    "Effective",
+    "False",
+    "GetQueueAttributes",
+    "ListQueueTags",
+    "NotAction",
+    "NotPrincipal",
+    "NotResource",
+    "Option",
+    "PrismQueue",
+    "Queue",
+    "QueueAccess",
+    "QueueClass",
+    "QueueRedrive",
+    "Resource",
+    "SetQueueAttributes",
+    "Terminating",
+    "True",
+    "Unknown",
+];
 
 #[test]
 fn every_flag_and_variable_named_exists() {
@@ -29,17 +55,68 @@ fn every_flag_and_variable_named_exists() {
         let flag = word.split([' ', '=']).next().filter(|flag| flag.starts_with("--"))?;
         Some(flags.contains(flag) || FLAGS_OF_OTHERS.contains(&flag))
     });
-    check("variable", |word| word.starts_with("PRISM_QUEUE_").then(|| variables.contains(word)));
+    check("variable", |word| {
+        let variable = word.split('=').next().filter(|variable| variable.starts_with("PRISM_QUEUE_"))?;
+        Some(variables.contains(variable))
+    });
 }
 
 #[test]
 fn every_metric_named_exists() {
     let names: Vec<&str> = metrics::ALL.iter().map(|metric| metric.name).collect();
-    check("metric", |word| {
-        let name = word.split('{').next().filter(|name| name.starts_with("prism_queue_"))?;
+    let exists = |name: &str| {
         let stem = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-        Some(names.contains(&name) || names.contains(&stem))
+        names.contains(&name) || names.contains(&stem)
+    };
+    check("metric", |word| word.split('{').next().filter(|name| name.starts_with("prism_queue_")).map(exists));
+    let queries: Vec<String> = queries().collect();
+    assert!(!queries.is_empty(), "no query is shown");
+    for query in queries {
+        let words = query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let unknown: Vec<&str> = words.filter(|word| word.starts_with("prism_queue_") && !exists(word)).collect();
+        assert!(unknown.is_empty(), "no such metrics: {unknown:?}");
+    }
+}
+
+#[test]
+fn every_reason_in_a_query_exists() {
+    let reasons: Vec<&str> = Reason::ALL.iter().map(|(reason, _)| reason.as_str()).collect();
+    for query in queries() {
+        let selectors = query.split("reason=~\"").skip(1).filter_map(|rest| rest.split_once('"'));
+        let unknown: Vec<&str> =
+            selectors.flat_map(|(words, _)| words.split('|')).filter(|word| !reasons.contains(word)).collect();
+        assert!(unknown.is_empty(), "no such reasons: {unknown:?}");
+    }
+}
+
+/// What the documentation asks Prometheus.
+fn queries() -> impl Iterator<Item = String> {
+    let blocks = pages::all().into_iter().flat_map(|page| page.blocks);
+    blocks.filter(|block| block.language == "promql").map(|block| block.text)
+}
+
+#[test]
+fn every_word_of_the_api_named_exists() {
+    let crd = crd::queue().unwrap();
+    let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
+    let mut known: BTreeSet<String> = WORDS_OF_OTHERS.map(str::to_owned).into();
+    words(&schema, &mut known);
+    known.extend(ConditionType::ALL.map(|condition| condition.as_str().to_owned()));
+    known.extend(Reason::ALL.iter().map(|(reason, _)| reason.as_str().to_owned()));
+    known.extend(EventReason::ALL.iter().map(|(reason, _)| reason.as_str().to_owned()));
+    known.extend(Attribute::ALL.map(|attribute| attribute.as_str().to_owned()));
+    check("word", |word| {
+        let looks_like_one = word.starts_with(|c: char| c.is_ascii_uppercase())
+            && word.contains(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_alphanumeric());
+        looks_like_one.then(|| known.contains(word))
     });
+}
+
+/// The words of every enumeration.
+fn words(schema: &JSONSchemaProps, known: &mut BTreeSet<String>) {
+    known.extend(schema.enum_.iter().flatten().filter_map(|word| word.0.as_str().map(str::to_owned)));
+    schema.properties.iter().flatten().for_each(|(_, field)| words(field, known));
 }
 
 #[test]
@@ -61,7 +138,8 @@ fn every_field_named_exists() {
     let mut paths = BTreeSet::new();
     collect(&schema, "", &mut paths);
     check("field", |word| {
-        let path = word.split([':', '[', ' ', '=']).next().filter(|p| p.starts_with("spec.") || p.starts_with("status."))?;
+        let path =
+            word.split([':', '[', ' ', '=']).next().filter(|p| p.starts_with("spec.") || p.starts_with("status."))?;
         let is_open = ["spec.tags.", "status.lastWrite.queues."].iter().any(|open| path.starts_with(open));
         Some(is_open || paths.contains(path))
     });

@@ -49,6 +49,8 @@ fn facts(arg: &Arg) -> Vec<String> {
     facts
 }
 
+/// Clap takes the full stop from a text of one paragraph.
 fn paragraphs(text: &str) -> String {
-    text.split("\n\n").map(|paragraph| format!("\n{}\n", prose(paragraph))).collect()
+    let sentence = |paragraph: &str| format!("\n{}.\n", prose(paragraph).trim_end_matches('.'));
+    text.split("\n\n").map(sentence).collect()
 }

@@ -175,9 +175,9 @@ fn bounds(word: &str, min: Option<f64>, max: Option<f64>) -> String {
 fn rules(schema: &JSONSchemaProps) -> String {
     let mut found = BTreeMap::new();
     collect_rules(schema, "", &mut found);
-    let rows = found.into_iter().flat_map(|(path, messages)| {
-        messages.into_iter().map(move |message| [code(&path), prose(&message)])
-    });
+    let rows = found
+        .into_iter()
+        .flat_map(|(path, messages)| messages.into_iter().map(move |message| [code(&path), prose(&message)]));
     table(["Field", "Rule"], rows)
 }
 
