@@ -19,7 +19,7 @@ const OPERATOR: [&str; 8] = [
     "update queue.prism.io/queues/finalizers",
     "get,list,watch,create,patch,delete /secrets",
     "get,list,watch,create,patch,delete /configmaps",
-    "create,patch events.k8s.io/events",
+    "create events.k8s.io/events",
     "get /namespaces kube-system",
     "get apiextensions.k8s.io/customresourcedefinitions queues.queue.prism.io",
 ];

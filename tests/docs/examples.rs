@@ -116,7 +116,9 @@ fn unknown_fields(value: &Value, schema: &JSONSchemaProps, path: &str, unknown: 
             }
         }
         (Value::Array(values), Some(JSONSchemaPropsOrArray::Schema(items))) => {
-            values.iter().for_each(|value| unknown_fields(value, items, path, unknown));
+            for value in values {
+                unknown_fields(value, items, path, unknown);
+            }
         }
         _ => {}
     }

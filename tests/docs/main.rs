@@ -9,4 +9,5 @@ mod generate;
 mod generated;
 mod links;
 mod pages;
+mod permissions;
 mod words;

@@ -40,8 +40,8 @@ impl Page {
                     open = Some(Block { language: language.trim().to_owned(), line, text: String::new() });
                 }
                 (Some(_), Some(_)) => page.blocks.extend(open.take()),
-                (Some(block), None) => block.text += &format!("{content}\n"),
-                (None, None) => page.prose += &format!("{content}\n"),
+                (Some(block), None) => block.text.extend([content, "\n"]),
+                (None, None) => page.prose.extend([content, "\n"]),
             }
         }
         assert!(open.is_none(), "{}: a code block does not end", page.path.display());

@@ -1,27 +1,26 @@
 //! The reference of the command line.
 
-use clap::{Arg, ArgAction, CommandFactory};
+use clap::{Arg, ArgAction, Command, CommandFactory};
 use prism_queue::runtime::settings::Cli;
 
 use super::markdown::{HEADER, code, codes, prose};
 
 /// The page.
 pub fn page() -> String {
-    let mut text = [
+    let introduction = [
         HEADER,
         "# Flags\n",
         "Each flag is an environment variable as well; a flag on the command line wins. The chart sets them from its \
          [values](../../charts/prism-queue/values.yaml).\n",
     ]
     .join("\n");
-    for command in Cli::command().get_subcommands() {
-        text += &format!("\n## `prism-queue {}`\n", command.get_name());
-        let about = command.get_long_about().or(command.get_about()).unwrap().to_string();
-        text += &paragraphs(&about);
-        let flags = command.get_arguments().filter(|arg| arg.get_env().is_some());
-        text.extend(flags.map(flag));
-    }
-    text
+    introduction + &Cli::command().get_subcommands().map(subcommand).collect::<String>()
+}
+
+fn subcommand(command: &Command) -> String {
+    let about = command.get_long_about().or(command.get_about()).unwrap().to_string();
+    let flags: String = command.get_arguments().filter(|arg| arg.get_env().is_some()).map(flag).collect();
+    format!("\n## `prism-queue {}`\n{}{flags}", command.get_name(), paragraphs(&about))
 }
 
 fn flag(arg: &Arg) -> String {

@@ -93,14 +93,10 @@ fn fields(schema: &JSONSchemaProps) -> String {
 fn collect(schema: &JSONSchemaProps, path: &str, immutable: &[String], rows: &mut Vec<[String; 3]>) {
     for (name, field) in schema.properties.iter().flatten() {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        let mut value = value(field);
-        if immutable.contains(&path) {
-            value += "; immutable";
-        }
-        if let Some(default) = &field.default {
-            value += &format!("; default `{}`", default.0.as_str().unwrap());
-        }
-        rows.push([code(&path), value, prose(field.description.as_deref().unwrap_or_default())]);
+        let immutable_word = immutable.contains(&path).then(|| "immutable".to_owned());
+        let default = field.default.as_ref().map(|default| format!("default `{}`", default.0.as_str().unwrap()));
+        let facts: Vec<String> = [value(field)].into_iter().chain(immutable_word).chain(default).collect();
+        rows.push([code(&path), facts.join("; "), prose(field.description.as_deref().unwrap_or_default())]);
         // Conditions are Kubernetes' own type, and have a page.
         if path == "conditions" {
             continue;
@@ -148,19 +144,17 @@ fn value(schema: &JSONSchemaProps) -> String {
 }
 
 fn text(schema: &JSONSchemaProps) -> String {
-    let mut words = match schema.format.as_deref() {
-        Some("date-time") => "time".to_owned(),
-        _ => "string".to_owned(),
+    let word = match schema.format.as_deref() {
+        Some("date-time") => "time",
+        _ => "string",
     };
-    match (schema.min_length, schema.max_length) {
-        (Some(min), Some(max)) => words += &format!(", {min} to {max} characters"),
-        (None, Some(max)) => words += &format!(", at most {max} characters"),
-        _ => {}
-    }
-    if let Some(pattern) = &schema.pattern {
-        words += &format!(", `{pattern}`");
-    }
-    words
+    let length = match (schema.min_length, schema.max_length) {
+        (Some(min), Some(max)) => Some(format!("{min} to {max} characters")),
+        (None, Some(max)) => Some(format!("at most {max} characters")),
+        _ => None,
+    };
+    let pattern = schema.pattern.as_deref().map(code);
+    [word.to_owned()].into_iter().chain(length).chain(pattern).collect::<Vec<_>>().join(", ")
 }
 
 fn bounds(word: &str, min: Option<f64>, max: Option<f64>) -> String {
