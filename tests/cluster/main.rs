@@ -5,6 +5,8 @@
 // All of this is test code; the exemption in clippy.toml ends at the test functions themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod budget;
+mod dead_letters;
 mod harness;
 mod lifecycle;
 #[cfg(test)]
