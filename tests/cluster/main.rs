@@ -6,9 +6,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod budget;
+mod crd;
 mod dead_letters;
+mod deletion;
+mod drift;
+mod faults;
 mod harness;
+mod invalid;
 mod lifecycle;
+mod ownership;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]

@@ -3,6 +3,8 @@
 # folder removed. Says the program's process id first and `ended CODE` when it has ended; its output goes to FOLDER/log.
 folder=$1
 shift
+# The one who reads what is said here may be gone.
+trap : PIPE
 exec 3<&0
 "$@" 3<&- </dev/null >"$folder/log" 2>&1 &
 program=$!
