@@ -1,6 +1,6 @@
 //! What a Queue asks for, in values that cannot be wrong: `Queue + class + fleet → Desired`, or every user error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::api::conditions::Reason;
 use crate::api::queue::{
@@ -17,9 +17,9 @@ use super::field::FieldError;
 use super::fleet::{Fleet, Key};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
-use super::policy::{StatementContext, check_limits, compile_statements, compose, require_tls};
+use super::policy::{StatementContext, check_limits, compile_statements, compose, fence, require_tls};
 use super::redrive::{RedriveAllow, RedrivePolicy};
-use super::settings::{Names, effective};
+use super::settings::{Names, built_in, effective, sqs};
 use super::tags::{OWNER_PREFIX, Owner, Tags};
 
 /// What a Queue asks for.
@@ -130,21 +130,22 @@ impl Desired {
         let tags = spec.tags.clone().unwrap_or_default();
         check_tags(&tags, &mut errors);
 
-        let statements = names.as_ref().and_then(|names| {
-            let arn = class.place.queue_arn(&names.queue).to_string();
+        // A wrong name must not hide what else is wrong.
+        let arn = class.place.queue_arn(&names.as_ref().map_or_else(
+            || class.naming.queue(&key.namespace, &key.name, spec.queue_type),
+            |names| names.queue.clone(),
+        ));
+        let statements = {
             let context = StatementContext {
-                queue_arn: &arn,
+                queue_arn: &arn.to_string(),
                 account_id: &class.place.account_id,
                 caller_arn: &class.caller_arn,
                 allow_unsafe: class.allow_unsafe_statements,
             };
             let raw = spec.access.as_ref().and_then(|access| access.statements.clone()).unwrap_or_default();
             compile_statements(&raw, "spec.access.statements", &context).map_err(|more| errors.extend(more)).ok()
-        });
-        let reference = names.as_ref().and_then(|names| {
-            let arn = class.place.queue_arn(&names.queue);
-            reference(queue, &key, &arn, class, fleet).map_err(|error| errors.push(error)).ok()
-        });
+        };
+        let reference = reference(queue, &key, &arn, class, fleet).map_err(|error| errors.push(error)).ok();
 
         let (Some(names), Some(mut settings), Some(statements), Some(reference), true) =
             (names, settings, statements, reference, errors.is_empty())
@@ -153,7 +154,7 @@ impl Desired {
         };
 
         let builder = Builder { class, settings: &settings, tags: &tags };
-        let source_arn = class.place.queue_arn(&names.queue);
+        let source_arn = arn;
         let allow = redrive_allow(queue, &key, fleet);
         let dead_letter = match names.dead_letter {
             Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
@@ -164,7 +165,8 @@ impl Desired {
             policy.insert(0, require_tls(&source_arn.to_string()));
         }
         let document = compose(policy);
-        errors.extend(check_limits(&document, "spec.access.statements"));
+        // With room for the fence, or a full policy could never be closed before its queue is deleted.
+        errors.extend(check_limits(&document.with(fence(&source_arn.to_string())), "spec.access.statements"));
         let policy = if document.is_empty() { String::new() } else { document.to_json() };
         let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy);
         settings.redrive_allow = effective_allow(&allow);
@@ -233,7 +235,14 @@ impl Builder<'_> {
         policy: String,
     ) -> DesiredQueue {
         let settings = self.settings;
-        let mut attributes = self.common(settings.message_retention_seconds, settings.delay_seconds);
+        let mut attributes = self.shared();
+        attributes.extend([
+            (Attribute::VisibilityTimeout, settings.visibility_timeout_seconds.to_string()),
+            (Attribute::MessageRetentionPeriod, settings.message_retention_seconds.to_string()),
+            (Attribute::ReceiveMessageWaitTimeSeconds, settings.receive_wait_time_seconds.to_string()),
+            (Attribute::DelaySeconds, settings.delay_seconds.to_string()),
+            (Attribute::MaximumMessageSize, settings.maximum_message_size_bytes.to_string()),
+        ]);
         attributes.insert(Attribute::RedriveAllowPolicy, allow.to_json());
         attributes.insert(Attribute::Policy, policy);
         let redrive = |dead_letter_arn: String| {
@@ -256,8 +265,16 @@ impl Builder<'_> {
     fn dead_letter(&self, name: QueueName, source: &QueueArn) -> DesiredQueue {
         let retention = self.settings.dead_letter.message_retention_seconds.unwrap_or_default();
         let arn = self.class.place.queue_arn(&name);
-        let mut attributes = self.common(retention, 0);
-        attributes.insert(Attribute::RedrivePolicy, String::new());
+        let mut attributes = self.shared();
+        // Its own settings are the defaults: a change of the source's need not touch it.
+        attributes.extend([
+            (Attribute::VisibilityTimeout, built_in::VISIBILITY_TIMEOUT_SECONDS.to_string()),
+            (Attribute::MessageRetentionPeriod, retention.to_string()),
+            (Attribute::ReceiveMessageWaitTimeSeconds, built_in::RECEIVE_WAIT_TIME_SECONDS.to_string()),
+            (Attribute::DelaySeconds, sqs::DELAY_SECONDS.to_string()),
+            (Attribute::MaximumMessageSize, sqs::MAXIMUM_MESSAGE_SIZE_BYTES.to_string()),
+            (Attribute::RedrivePolicy, String::new()),
+        ]);
         attributes
             .insert(Attribute::RedriveAllowPolicy, RedriveAllow::only(BTreeSet::from([source.to_string()])).to_json());
         let policy = if self.settings.require_tls {
@@ -270,16 +287,10 @@ impl Builder<'_> {
         DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
     }
 
-    /// What a queue shares with its dead-letter queue: whoever reads that one meets the same settings.
-    fn common(&self, retention: i64, delay: i64) -> Attributes {
+    /// What a queue shares with its dead-letter queue: messages must be as safe there, and in the same order.
+    fn shared(&self) -> Attributes {
         let settings = self.settings;
-        let mut attributes = BTreeMap::from([
-            (Attribute::VisibilityTimeout, settings.visibility_timeout_seconds.to_string()),
-            (Attribute::MessageRetentionPeriod, retention.to_string()),
-            (Attribute::ReceiveMessageWaitTimeSeconds, settings.receive_wait_time_seconds.to_string()),
-            (Attribute::DelaySeconds, delay.to_string()),
-            (Attribute::MaximumMessageSize, settings.maximum_message_size_bytes.to_string()),
-        ]);
+        let mut attributes = Attributes::new();
         if let Some(fifo) = &settings.fifo {
             let scope = match fifo.deduplication_scope {
                 DeduplicationScope::Queue => "queue",

@@ -105,6 +105,11 @@ impl Fleet {
         self.members.remove(key).is_some()
     }
 
+    /// The Queues known.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.members.keys()
+    }
+
     /// The Queue of this name.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Member> {

@@ -209,7 +209,9 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         status.binding = desired.outputs.binding.clone().map(|name| BindingStatus { name });
     }
     status.retired_dead_letters.clone_from(&plan.retired);
-    status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
+    if !desired.observe {
+        status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
+    }
     status.last_write.clone_from(&input.record.written);
     status.messages = messages(input, previous.messages.as_ref());
     status
