@@ -1,0 +1,3 @@
+//! Promises of `api.md` and `sqs-semantics.md`, each told as what happens.
+
+mod budgets;
