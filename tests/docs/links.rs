@@ -59,6 +59,23 @@ fn every_page_can_be_reached_from_the_index() {
 }
 
 #[test]
+fn every_path_named_exists() {
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for page in pages::all() {
+        let folders = ["src/", "docs/", "crds/", "charts/", "tests/docs", "tests/convergence", "tests/chart"];
+        for path in page.code_words().filter(|word| folders.iter().any(|folder| word.starts_with(folder))) {
+            count += 1;
+            if !root().join(path).exists() {
+                missing.push(format!("{}: {path}", page.path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(count > 5, "only {count} paths were found");
+}
+
+#[test]
 fn anchors_are_those_of_github() {
     let anchors = anchors("# The one idea: a core\n\n### `--region`\n");
     assert_eq!(anchors, BTreeSet::from(["the-one-idea-a-core".to_owned(), "--region".to_owned()]));
