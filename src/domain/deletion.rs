@@ -10,7 +10,7 @@ use super::arn::Place;
 use super::attributes::Counts;
 use super::call::ErrorClass;
 use super::class::Class;
-use super::finding::{Finding, PATIENCE, backoff};
+use super::finding::{Circumstances, Finding};
 use super::fleet::{Fleet, Key};
 use super::names::QueueName;
 use super::observed::{Memory, Observed, Present, Record, Sight};
@@ -78,9 +78,6 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
     if !input.record.has_finalizer {
         return Plan::default();
     }
-    if input.queue.spec.management_policy == Some(ManagementPolicy::Observe) {
-        return release(Plan::default());
-    }
     let key = Key::of(input.queue);
     let owner =
         Owner { cluster: input.class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() };
@@ -131,6 +128,12 @@ struct Ours<'a> {
 impl Deletion<'_> {
     fn plan(&self) -> Plan {
         let mut plan = Plan::default();
+        if self.input.queue.spec.management_policy == Some(ManagementPolicy::Observe) {
+            // Nothing is written, but a queue must not stay closed that was being emptied before.
+            let reopened: Vec<Fate> =
+                self.all_ours().filter_map(|o| self.retirement().reopen(o.name, o.present)).collect();
+            return self.carry_out(reopened, plan);
+        }
         for name in self.input.doomed.all() {
             plan.findings.extend(self.cannot_tell(name));
         }
@@ -146,9 +149,8 @@ impl Deletion<'_> {
         if source.as_ref().is_some_and(|source| self.retirement().is_let_go(source.origin))
             || self.policy == DeletionPolicy::Retain
         {
-            let all = source.into_iter().chain(dead_letters);
-            plan.steps = all.map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
-            return if plan.steps.is_empty() { release(plan) } else { plan };
+            let fates = self.all_ours().map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
+            return self.carry_out(fates, plan);
         }
         if source.is_some()
             && let Some(finding) = self.in_use()
@@ -165,20 +167,31 @@ impl Deletion<'_> {
         if source.is_some() {
             dead_letters.clear();
         }
-        for ours in source.into_iter().chain(dead_letters) {
-            let retirement = self.retirement();
-            let fate = if retirement.is_let_go(ours.origin) {
-                Fate::Do(retirement.let_go(ours.name, ours.present))
+        let retirement = self.retirement();
+        let fates = source.iter().chain(&dead_letters).map(|ours| {
+            if retirement.is_let_go(ours.origin) {
+                retirement.let_go(ours.name, ours.present)
             } else {
                 retirement.delete(ours.name, ours.present)
-            };
+            }
+        });
+        self.carry_out(fates.collect(), plan)
+    }
+
+    /// Does what there is to do; without any of it, lets the Queue go.
+    fn carry_out(&self, fates: Vec<Fate>, mut plan: Plan) -> Plan {
+        for fate in fates {
             match fate {
                 Fate::Do(step) => plan.steps.push(step),
-                Fate::Wait(time) => plan.findings.push(being_deleted(ours.name, time)),
+                Fate::Wait(time) => plan.findings.push(under_way(&self.key, time)),
                 Fate::Gone => {}
             }
         }
         if plan.steps.is_empty() && plan.findings.is_empty() { release(plan) } else { plan }
+    }
+
+    fn all_ours(&self) -> impl Iterator<Item = Ours<'_>> {
+        self.input.doomed.all().filter_map(|name| self.ours(name))
     }
 
     fn retirement(&self) -> Retirement<'_> {
@@ -186,6 +199,7 @@ impl Deletion<'_> {
             owner: &self.owner,
             policy: self.policy,
             place: &self.input.class.place,
+            record: self.input.record,
             memory: self.input.memory,
             empty_for: self.input.class.empty_for,
             now: self.input.now,
@@ -215,8 +229,14 @@ impl Deletion<'_> {
     fn cannot_tell(&self, name: &QueueName) -> Option<Finding> {
         let input = self.input;
         let uid = input.queue.metadata.uid.as_deref().unwrap_or_default();
-        let is_old = input.memory.failing_since.is_some_and(|since| input.now.duration_since(since) >= PATIENCE);
+        let circumstances =
+            Circumstances { memory: input.memory, uid, caller_arn: &input.class.caller_arn, now: input.now };
+        let is_old = input.memory.is_past_patience(input.now);
         let finding = match input.observed.sight(name) {
+            // A queue just made may not be known everywhere.
+            Sight::Absent if self.retirement().was_just_created(name) => {
+                Finding::waiting(Reason::Progressing, format!("{name} was created just now"), CONFIRM)
+            }
             Sight::Absent | Sight::Present(_) => return None,
             // `Retain` changes nothing but tags, so it need not wait for what it cannot reach: the way out.
             Sight::Hidden(_) if self.policy == DeletionPolicy::Retain => return None,
@@ -226,12 +246,9 @@ impl Deletion<'_> {
                 return None;
             }
             Sight::Hidden(_) if self.retirement().is_being_deleted(name) => being_deleted(name, CONFIRM),
-            Sight::Hidden(why) => {
-                let retry = backoff(ErrorClass::Denied, input.memory.attempts, uid);
-                let message = format!("{name}: {why}. To let the queue go as it is, set spec.deletionPolicy: Retain");
-                Finding { reason: Reason::Denied, message, is_stalled: is_old, retry }
-            }
-            Sight::Failed(error) => Finding::of_call(name.as_str(), error, input.memory, uid, input.now),
+            Sight::Hidden(why) => circumstances
+                .denied(format!("{name}: {why}. To let the queue go as it is, set spec.deletionPolicy: Retain")),
+            Sight::Failed(error) => Finding::of_call(name.as_str(), error, &circumstances),
             Sight::Unseen | Sight::Appearing => {
                 Finding::waiting(Reason::Progressing, format!("{name} is looked for"), CONFIRM)
             }
@@ -290,4 +307,8 @@ impl Deletion<'_> {
 
 fn being_deleted(name: &QueueName, retry: SignedDuration) -> Finding {
     Finding::waiting(Reason::Deleting, format!("{name} is being deleted in AWS, which takes up to 60 s"), retry)
+}
+
+fn under_way(key: &Key, retry: SignedDuration) -> Finding {
+    Finding::waiting(Reason::Deleting, format!("the last changes to the queues of {key} in AWS take up to 60 s"), retry)
 }

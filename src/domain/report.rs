@@ -7,10 +7,11 @@ use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{BindingStatus, DeadLetterStatus, Messages, QueueStatus};
 
 use super::attributes::Counts;
-use super::desired::{Desired, DesiredDeadLetter, Refusal};
+use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
 use super::observed::{Observed, Record, Sight};
+use super::outputs::{Coordinates, OutputKind};
 use super::plan::{Input, Plan, coordinates};
 
 /// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
@@ -45,9 +46,9 @@ pub enum Propagated {
 impl Verdict {
     /// After a plan was carried out as far as it went.
     #[must_use]
-    pub fn of_plan(desired: &Desired, plan: &Plan, failure: Option<Finding>) -> Self {
+    pub fn of_plan(desired: &Desired, plan: &Plan, failures: Vec<Finding>) -> Self {
         let name = &desired.source.name;
-        let propagated = match (desired.observe, plan.is_owned && failure.is_none()) {
+        let propagated = match (desired.observe, plan.is_there && failures.is_empty()) {
             (true, _) => Propagated::Unknown("managementPolicy is Observe: nothing is written".to_owned()),
             (false, false) => Propagated::Unknown("AWS was not read to the end".to_owned()),
             (false, true) if plan.awaiting.is_empty() => Propagated::Yes,
@@ -58,7 +59,7 @@ impl Verdict {
         } else {
             (Reason::Converged, format!("{name} is as declared"))
         };
-        let findings = plan.findings.iter().cloned().chain(failure).collect();
+        let findings = plan.findings.iter().cloned().chain(failures).collect();
         let is_unfinished = !plan.steps.is_empty();
         Self { findings, is_unfinished, propagated, differences: plan.differences.clone(), ready }.sorted()
     }
@@ -89,10 +90,10 @@ impl Verdict {
 
     /// While the Queue is being deleted.
     #[must_use]
-    pub fn of_deletion(plan: &Plan, failure: Option<Finding>) -> Self {
+    pub fn of_deletion(plan: &Plan, failures: Vec<Finding>) -> Self {
         let progressing =
             Finding::waiting(Reason::Deleting, "the Queue is being deleted", SignedDuration::from_secs(5));
-        let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failure).collect();
+        let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failures).collect();
         if findings.is_empty() {
             findings.push(progressing);
         }
@@ -199,14 +200,17 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     let mut status = previous.clone();
     status.target.clone_from(&input.record.target);
     status.effective = Some(desired.effective.clone());
-    if plan.is_owned
+    if plan.is_there
         && let Some(present) = input.observed.sight(&desired.source.name).present()
     {
         status.queue_url = Some(present.url.clone());
         status.queue_arn = Some(desired.source.arn.to_string());
         status.queue_name = Some(desired.source.name.to_string());
         status.dead_letter = dead_letter_status(input);
-        status.binding = desired.outputs.binding.clone().map(|name| BindingStatus { name });
+        // The specification projects whatever Secret is named here: only one that was written.
+        let is_written = |name: &String| input.observed.has_output(OutputKind::Secret, name);
+        let binding = desired.outputs.binding.clone().filter(is_written);
+        status.binding = binding.map(|name| BindingStatus { name });
     }
     status.retired_dead_letters.clone_from(&plan.retired);
     if !desired.observe {
@@ -217,19 +221,11 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     status
 }
 
+/// The dead-letter queue that the queue names in AWS, whatever it should name.
 fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
     let present = input.observed.sight(&input.desired.source.name).present()?;
-    match &input.desired.dead_letter {
-        DesiredDeadLetter::Managed(queue) => {
-            let sight = input.observed.sight(&queue.name).present()?;
-            Some(DeadLetterStatus { queue_url: Some(sight.url.clone()), queue_arn: queue.arn.to_string() })
-        }
-        DesiredDeadLetter::Reference { arn } => {
-            let coordinates = coordinates(input, present, Some(arn.clone()));
-            Some(DeadLetterStatus { queue_url: coordinates.dead_letter_url, queue_arn: arn.clone() })
-        }
-        DesiredDeadLetter::None | DesiredDeadLetter::NotReady { .. } => None,
-    }
+    let Coordinates { dead_letter_url, dead_letter_arn, .. } = coordinates(input, present);
+    Some(DeadLetterStatus { queue_url: dead_letter_url, queue_arn: dead_letter_arn? })
 }
 
 /// The keys that we set: those declared, and those set before that are still there to be removed.

@@ -67,7 +67,11 @@ fn a_look_with_nothing_to_do_takes_two_reads_a_queue_and_writes_nothing() {
         assert_eq!(after.status, before.status);
         let writers = |queue: &prism_queue::api::Queue| {
             let fields = queue.metadata.managed_fields.clone().unwrap_or_default();
-            fields.into_iter().filter(|f| f.manager.as_deref() == Some("prism-queue")).map(|f| f.time).collect::<Vec<_>>()
+            fields
+                .into_iter()
+                .filter(|f| f.manager.as_deref() == Some("prism-queue"))
+                .map(|f| f.time)
+                .collect::<Vec<_>>()
         };
         assert_eq!(writers(&after), writers(&before), "the operator wrote nothing");
         let secret_after = scope.secrets.get("work-queue").await.unwrap();

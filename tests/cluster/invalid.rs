@@ -7,9 +7,7 @@ use crate::harness::{aws, condition, is_ready, shared};
 #[test]
 fn all_errors_are_told_at_once_with_their_paths() {
     shared(async |scope| {
-        let allow = |principal: &str, action: &str| {
-            json!({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": action})
-        };
+        let allow = |principal: &str, action: &str| json!({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": action});
         let spec = json!({
             "queueName": "somebody_elses",
             "messageRetentionSeconds": 1_209_600,

@@ -129,10 +129,15 @@ fn encryption_switches_between_its_modes_in_one_call() {
         scope.apply_ready("secret", json!({"encryption": kms, "deadLetter": {"mode": "None"}})).await;
         let name = scope.queue("secret");
         let read = scope.attributes(&name).await;
-        assert_eq!((read["KmsMasterKeyId"].as_str(), read["KmsDataKeyReusePeriodSeconds"].as_str()), ("alias/aws/sqs", "600"));
+        assert_eq!(
+            (read["KmsMasterKeyId"].as_str(), read["KmsDataKeyReusePeriodSeconds"].as_str()),
+            ("alias/aws/sqs", "600")
+        );
 
         let mark = scope.world.proxy.mark();
-        scope.apply_ready("secret", json!({"encryption": {"mode": "SQSManaged"}, "deadLetter": {"mode": "None"}})).await;
+        scope
+            .apply_ready("secret", json!({"encryption": {"mode": "SQSManaged"}, "deadLetter": {"mode": "None"}}))
+            .await;
         let read = scope.attributes(&name).await;
         assert_eq!(read.get("KmsMasterKeyId").map_or("", String::as_str), "");
         assert_eq!(read["SqsManagedSseEnabled"], "true");

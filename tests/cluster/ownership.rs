@@ -194,7 +194,8 @@ fn observe_writes_nothing_to_aws_and_reports_what_differs() {
         scope.gone("watched").await;
         assert_eq!(whole(scope, &queue).await, before, "the deletion policy is ignored");
         let calls = scope.world.proxy.since(mark).into_iter().filter(|call| call.queue.as_ref() == Some(&queue));
-        let writes: Vec<_> = calls.map(|call| call.action).filter(|a| !a.starts_with("Get") && !a.starts_with("List")).collect();
+        let writes: Vec<_> =
+            calls.map(|call| call.action).filter(|a| !a.starts_with("Get") && !a.starts_with("List")).collect();
         assert!(writes.is_empty(), "{writes:?}");
     });
 }

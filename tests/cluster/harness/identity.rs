@@ -79,11 +79,8 @@ impl Identity {
         let rules = |name: &str| yaml(&format!("charts/prism-queue/files/{name}.yaml"));
         let reference = |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": namespace});
         let metadata = json!({"name": namespace});
-        apply(
-            &Api::<ClusterRole>::all(kube.clone()),
-            json!({"metadata": metadata, "rules": rules("cluster-role")}),
-        )
-        .await;
+        apply(&Api::<ClusterRole>::all(kube.clone()), json!({"metadata": metadata, "rules": rules("cluster-role")}))
+            .await;
         apply(
             &Api::<ClusterRoleBinding>::all(kube.clone()),
             json!({"metadata": metadata, "roleRef": reference("ClusterRole"), "subjects": subjects}),

@@ -186,7 +186,8 @@ impl Scope {
     pub async fn events(&self, name: &str) -> Vec<(String, String)> {
         let api: Api<Event> = Api::namespaced(self.world.kube.clone(), &self.name);
         let events = api.list(&ListParams::default()).await.expect("events are listed");
-        let about = events.into_iter().filter(|e| e.regarding.as_ref().is_some_and(|r| r.name.as_deref() == Some(name)));
+        let about =
+            events.into_iter().filter(|e| e.regarding.as_ref().is_some_and(|r| r.name.as_deref() == Some(name)));
         about.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
     }
 
