@@ -1,6 +1,8 @@
 //! The plan for a Queue that lives: which steps bring AWS and the cluster nearer to what it asks for, and what keeps
 //! it from being ready. Planning reads nothing, writes nothing and cannot fail.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -33,6 +35,8 @@ pub enum Step {
         target: Target,
         /// Dead-letter queues no longer used.
         retired: Vec<RetiredDeadLetter>,
+        /// The keys of the tags that are or will be set.
+        tag_keys: BTreeSet<String>,
     },
     /// Create a queue, then read back its tags and attributes.
     CreateQueue {
@@ -191,7 +195,7 @@ enum Standing {
     Settled,
     /// It will be so after the plan's steps.
     InWork,
-    /// It is not there or not ours, and no step changes that now.
+    /// It is not there, or not proved to be ours.
     Blocked,
 }
 
@@ -201,8 +205,11 @@ fn manage(input: &Input<'_>) -> Plan {
         plan.steps.push(Step::AddFinalizer);
     }
     let (target, retired) = to_record(input);
-    if input.record.target.as_ref() != Some(&target) || input.record.retired != retired {
-        plan.steps.push(Step::Record { target, retired });
+    let tag_keys: BTreeSet<String> =
+        input.record.managed_tag_keys.iter().chain(input.desired.source.tags.keys()).cloned().collect();
+    let record = input.record;
+    if record.target.as_ref() != Some(&target) || record.retired != retired || record.managed_tag_keys != tag_keys {
+        plan.steps.push(Step::Record { target, retired, tag_keys });
     }
     if !plan.steps.is_empty() {
         return plan;
@@ -214,7 +221,7 @@ fn manage(input: &Input<'_>) -> Plan {
         plan.findings.push(Finding::waiting(Reason::DeadLetterNotReady, why.clone(), SLOW));
     }
     let standing = match dead_letter {
-        // A source is not created to name a dead-letter queue that is not there, or is not ours.
+        // A source names no dead-letter queue that is not there, or not proved to be ours.
         Standing::Blocked if input.observed.sight(&source.name).present().is_none() => Standing::Blocked,
         Standing::Blocked => converge(input, &without_redrive(source), &mut plan),
         Standing::Settled | Standing::InWork => converge(input, source, &mut plan),
@@ -274,7 +281,8 @@ fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standin
                 attributes: queue.creation_attributes(),
                 tags: full_tags(input, queue, Origin::Created),
             });
-            Standing::InWork
+            // Whose it is will be read back: creating answers with a queue that is there already, whosever it is.
+            Standing::Blocked
         }
         Sight::Appearing => {
             let message = format!("{} was created and does not answer yet", queue.name);
@@ -539,7 +547,8 @@ fn full_tags(input: &Input<'_>, queue: &DesiredQueue, origin: Origin) -> Tags {
     tags
 }
 
-fn is_owned(input: &Input<'_>, name: &QueueName) -> bool {
+/// Whether the queue `name` answers and is this Queue's.
+pub(super) fn is_owned(input: &Input<'_>, name: &QueueName) -> bool {
     input
         .observed
         .sight(name)

@@ -12,7 +12,7 @@ use super::finding::Finding;
 use super::names::QueueName;
 use super::observed::{Observed, Record, Sight};
 use super::outputs::{Coordinates, OutputKind};
-use super::plan::{Input, Plan, coordinates};
+use super::plan::{Input, Plan, coordinates, is_owned};
 
 /// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
 const REFUSED_RETRY: SignedDuration = SignedDuration::from_mins(5);
@@ -212,6 +212,15 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         let binding = desired.outputs.binding.clone().filter(is_written);
         status.binding = binding.map(|name| BindingStatus { name });
     }
+    if !plan.is_there
+        && let Some(queue) = desired.managed_dead_letter()
+        && is_owned(input, &queue.name)
+        && let Some(present) = input.observed.sight(&queue.name).present()
+    {
+        // Made before its source: it is found again by this while the source is waited for.
+        let (queue_url, queue_arn) = (Some(present.url.clone()), queue.arn.to_string());
+        status.dead_letter = Some(DeadLetterStatus { queue_url, queue_arn });
+    }
     status.retired_dead_letters.clone_from(&plan.retired);
     if !desired.observe {
         status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
@@ -228,16 +237,13 @@ fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
     Some(DeadLetterStatus { queue_url: dead_letter_url, queue_arn: dead_letter_arn? })
 }
 
-/// The keys that we set: those declared, and those set before that are still there to be removed.
+/// The keys that we set: those declared, and those set before that may still be there to be removed.
 fn managed_tag_keys(desired: &Desired, observed: &Observed, record: &Record) -> Vec<String> {
-    let is_left = |key: &&String| {
-        observed.queues.values().filter_map(Sight::present).any(|present| present.tags.contains_key(*key))
-    };
-    let mut keys: Vec<String> =
-        desired.source.tags.keys().chain(record.managed_tag_keys.iter().filter(is_left)).cloned().collect();
-    keys.sort();
-    keys.dedup();
-    keys
+    let all_seen = observed.queues.values().all(|sight| matches!(sight, Sight::Present(_) | Sight::Absent));
+    let is_left = |key: &&String| !all_seen || observed.present().any(|(_, present)| present.tags.contains_key(*key));
+    let before = record.managed_tag_keys.iter();
+    let is_wanted = |key: &&String| desired.source.tags.contains_key(*key);
+    before.filter(|key| is_wanted(key) || is_left(key)).cloned().collect()
 }
 
 /// The counts as read, when a drift interval has passed since they were last written; else as they were.

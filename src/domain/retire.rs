@@ -183,10 +183,12 @@ pub fn is_fenced(present: &Present, arn: &str) -> bool {
     policy_of(present).statements().contains(&fence(arn))
 }
 
-/// The queue's policy; one that cannot be read, which SQS would not have taken, counts as none.
+/// The queue's policy, in a form that SQS takes back; one that cannot be read, which SQS would not have taken, counts as
+/// none.
 fn policy_of(present: &Present) -> PolicyDocument {
     let text = present.attributes.settings.get(&Attribute::Policy);
-    text.and_then(|text| PolicyDocument::parse(text).ok()).unwrap_or_default()
+    let policy = text.and_then(|text| PolicyDocument::parse(text).ok()).unwrap_or_default();
+    policy.without_gone_principals()
 }
 
 /// SQS's text form: empty for no policy.

@@ -13,6 +13,7 @@ use crate::domain::names::QueueName;
 use crate::domain::observed::{Memory, Observed, Record};
 use crate::domain::plan::{QueueHandle, Step};
 use crate::domain::report::Verdict;
+use crate::domain::tags::OWNER_KEYS;
 
 use super::super::cluster::{Cluster, ClusterError};
 use super::events;
@@ -68,10 +69,11 @@ impl Applier<'_> {
         match step {
             Step::AddFinalizer => self.set_finalizer(pass, memory, true).await,
             Step::RemoveFinalizer => self.set_finalizer(pass, memory, false).await,
-            Step::Record { target, retired } => {
+            Step::Record { target, retired, tag_keys } => {
                 let mut status = pass.queue.status.clone().unwrap_or_default();
                 status.target = Some(target.clone());
                 status.retired_dead_letters.clone_from(retired);
+                status.managed_tag_keys = tag_keys.iter().cloned().collect();
                 let conditions =
                     Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
                 status.conditions = conditions;
@@ -121,6 +123,11 @@ impl Applier<'_> {
             Step::TagQueue { queue, tags, .. } => {
                 let result = self.observer.sqs.tag_queue(&queue.url, tags).await;
                 result.map_err(|error| self.failed(&queue.name, &error, pass, memory))?;
+                let before = pass.observed.sight(&queue.name).present().map(|present| &present.tags);
+                if before.is_some_and(|before| OWNER_KEYS.iter().all(|key| !before.contains_key(*key))) {
+                    // What it carried when it was adopted, we did not set.
+                    pass.record.managed_tag_keys.retain(|key| tags.contains_key(key));
+                }
                 self.look_again(queue, pass).await;
                 Ok(())
             }

@@ -150,8 +150,10 @@ impl Reconciler {
             // After a failure too, for a status that tells how far it went.
             made = make(pass, memory);
         }
-        // Workloads need them whatever else fails.
-        self.try_to(&applier, &made.outputs, pass, memory, &mut failures).await?;
+        // Workloads need each of them, whatever else fails.
+        for output in &made.outputs {
+            self.try_to(&applier, std::slice::from_ref(output), pass, memory, &mut failures).await?;
+        }
         // The plan tells of a policy that AWS refuses, and when to try again.
         let is_told = |failure: &Finding| failure.reason == Reason::Refused && made.tells_of_refused_policy();
         failures.retain(|failure| !is_told(failure));
