@@ -1,6 +1,6 @@
 //! Carrying out a plan. Writes only, in order; the first failure ends it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::conditions::Reason;
 use crate::api::status::{QueueStatus, RetiredDeadLetter};
@@ -82,6 +82,9 @@ impl Applier<'_> {
                 let newly_retired: Vec<_> = retired.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();
                 self.write_status(pass, memory, status).await?;
                 pass.record = Record::of(&pass.queue);
+                if pass.record.target.as_ref() != Some(target) {
+                    return Err(Failure::Finding(pruned()));
+                }
                 for name in newly_retired {
                     self.cluster.publish(&pass.queue, events::of_retirement(&name)).await;
                 }
@@ -250,4 +253,10 @@ impl Pass {
 fn finalizers(queue: &Queue, with_ours: bool) -> Vec<String> {
     let others = queue.metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER);
     others.cloned().chain(with_ours.then(|| FINALIZER.to_owned())).collect()
+}
+
+/// What was written to status is not there: without it nothing may be written to AWS.
+fn pruned() -> Finding {
+    let message = "the API server drops fields of status that the operator writes: the CustomResourceDefinition is of another release; apply crds/ of this one";
+    Finding::stalled(Reason::KubernetesRefused, message, SignedDuration::from_mins(1))
 }
