@@ -7,7 +7,7 @@ use super::arn::Place;
 use super::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use super::desired::DesiredQueue;
 use super::encryption::{KeyMeanings, same_key};
-use super::observed::{Memory, Record, RefusedPolicy};
+use super::observed::{Memory, Record, RefusedPolicy, UnderWay};
 use super::policy::PolicyDocument;
 use super::redrive::{RedriveAllow, RedrivePolicy};
 
@@ -71,13 +71,17 @@ impl Comparison<'_> {
         let mut diff = Diff::default();
         for (attribute, want) in &desired.attributes {
             let have = observed.settings.get(attribute).map_or("", String::as_str);
-            if self.same(*attribute, want, have) {
-                continue;
-            }
-            if self.record.is_under_way(&desired.name, *attribute, want, self.now) {
-                diff.awaiting.push(*attribute);
-                continue;
-            }
+            let is_same = self.same(*attribute, want, have);
+            let have = match self.record.under_way(&desired.name, *attribute, want, self.now) {
+                Some(UnderWay::This) => {
+                    diff.awaiting.extend((!is_same).then_some(*attribute));
+                    continue;
+                }
+                // What was accepted last is what will show, whatever is read back now.
+                Some(UnderWay::Another(value)) => value,
+                None if is_same => continue,
+                None => have,
+            };
             match attribute {
                 Attribute::MessageRetentionPeriod => {
                     match self.held_retention(desired.retention_field, want, have, observed.counts) {

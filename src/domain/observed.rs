@@ -147,13 +147,29 @@ impl Record {
         written.queues.retain(|_, entries| !entries.is_empty());
     }
 
-    /// Whether `value` was written to `attribute` of the queue `name` so recently that AWS may still read back an
-    /// older value.
+    /// What was written last to `attribute` of the queue `name`, compared with `value`, so recently that AWS may still
+    /// read back an older value.
     #[must_use]
-    pub fn is_under_way(&self, name: &QueueName, attribute: Attribute, value: &str, now: Timestamp) -> bool {
-        let entry = self.written.as_ref().and_then(|w| w.queues.get(name.as_str())?.get(attribute.as_str()));
-        entry.is_some_and(|entry| entry.value == digest(value) && is_recent(attribute.as_str(), entry, now))
+    pub fn under_way(
+        &self,
+        name: &QueueName,
+        attribute: Attribute,
+        value: &str,
+        now: Timestamp,
+    ) -> Option<UnderWay<'_>> {
+        let entry = self.written.as_ref()?.queues.get(name.as_str())?.get(attribute.as_str())?;
+        let under_way = if entry.value == digest(value) { UnderWay::This } else { UnderWay::Another(&entry.value) };
+        is_recent(attribute.as_str(), entry, now).then_some(under_way)
     }
+}
+
+/// What AWS accepted and may not show yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnderWay<'a> {
+    /// The value in question.
+    This,
+    /// Another one, or its SHA-256 when it is long.
+    Another(&'a str),
 }
 
 /// How long SQS may read back an older value after a write was accepted. Source: `SetQueueAttributes` in the SQS

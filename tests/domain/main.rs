@@ -4,9 +4,11 @@ mod fixtures;
 
 mod arn;
 mod desired;
+mod diff;
 mod encryption;
 mod fleet;
 mod names;
+mod observed;
 mod redrive;
 mod settings;
 mod tags;
