@@ -185,16 +185,6 @@ impl Desired {
             _ => None,
         }
     }
-
-    /// The dead-letter queue's ARN, when it is known.
-    #[must_use]
-    pub fn dead_letter_arn(&self) -> Option<String> {
-        match &self.dead_letter {
-            DesiredDeadLetter::Managed(queue) => Some(queue.arn.to_string()),
-            DesiredDeadLetter::Reference { arn } => Some(arn.clone()),
-            DesiredDeadLetter::None | DesiredDeadLetter::NotReady { .. } => None,
-        }
-    }
 }
 
 /// Makes the two queues out of effective settings.

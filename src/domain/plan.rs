@@ -174,12 +174,13 @@ enum Standing {
     Settled,
     /// It will be so after the plan's steps.
     InWork,
-    /// It is not there or not ours, and no step changes that now.
+    /// It is not there, or not proved to be ours: creating a queue answers with one that is there already, whosever
+    /// it is.
     Blocked,
 }
 
 fn manage(input: &Input<'_>) -> Plan {
-    let mut plan = Plan { retired: input.record.retired.clone(), ..Plan::default() };
+    let mut plan = Plan { retired: retired(input), ..Plan::default() };
     if !input.record.has_finalizer {
         plan.steps.push(Step::AddFinalizer);
     }
@@ -196,7 +197,7 @@ fn manage(input: &Input<'_>) -> Plan {
         plan.findings.push(Finding::waiting(Reason::DeadLetterNotReady, why.clone(), SLOW));
     }
     let standing = match dead_letter {
-        // A source is not created to name a dead-letter queue that is not there, or is not ours.
+        // A source names no dead-letter queue that is not there, or is not ours.
         Standing::Blocked if input.observed.sight(&source.name).present().is_none() => Standing::Blocked,
         Standing::Blocked => converge(input, &without_redrive(source), &mut plan),
         Standing::Settled | Standing::InWork => converge(input, source, &mut plan),
@@ -208,7 +209,7 @@ fn manage(input: &Input<'_>) -> Plan {
         && plan.steps.is_empty()
         && let Some(present) = input.observed.sight(&source.name).present()
     {
-        write_outputs(input, present, input.desired.dead_letter_arn(), &mut plan);
+        write_outputs(input, present, &mut plan);
     }
     if !plan.awaiting.is_empty() {
         plan.look_again = Some(plan.look_again.map_or(READ_BACK, |sooner| sooner.min(READ_BACK)));
@@ -240,7 +241,7 @@ fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standin
                 attributes: queue.creation_attributes(),
                 tags: full_tags(input, queue, Origin::Created),
             });
-            Standing::InWork
+            Standing::Blocked
         }
         Sight::Appearing => {
             let message = format!("{} was created and does not answer yet", queue.name);
@@ -374,16 +375,22 @@ fn not_ours(name: &QueueName, ownership: &Ownership) -> Finding {
     Finding::stalled(reason, message, SLOW)
 }
 
-/// Dead-letter queues no longer used: unwired first, then followed to their end.
-fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
-    let current = input.desired.managed_dead_letter().map(|queue| queue.name.clone());
+/// Dead-letter queues no longer used, that which was in use until now among them.
+fn retired(input: &Input<'_>) -> Vec<RetiredDeadLetter> {
+    let current = input.desired.managed_dead_letter().map(|queue| queue.name.as_str());
+    let mut retired = input.record.retired.clone();
+    retired.retain(|retired| current != Some(&retired.queue_name));
     if let Some((name, _)) = &input.record.dead_letter
-        && current.as_ref() != Some(name)
-        && !plan.retired.iter().any(|retired| retired.queue_name == name.as_str())
+        && current != Some(name.as_str())
+        && !retired.iter().any(|retired| retired.queue_name == name.as_str())
     {
-        plan.retired.push(RetiredDeadLetter { queue_name: name.to_string(), retired_time: Time(input.now) });
+        retired.push(RetiredDeadLetter { queue_name: name.to_string(), retired_time: Time(input.now) });
     }
-    plan.retired.retain(|retired| current.as_ref().map(QueueName::as_str) != Some(&retired.queue_name));
+    retired
+}
+
+/// Follows the dead-letter queues no longer used to their end: unwired first.
+fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
     if !is_settled {
         return; // The source may still use it.
     }
@@ -399,6 +406,7 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
             owner: &input.desired.owner,
             policy: input.desired.effective.deletion_policy,
             place: &input.class.place,
+            record: input.record,
             memory: input.memory,
             empty_for: input.class.empty_for,
             now: input.now,
@@ -422,12 +430,24 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
     plan.retired = kept;
 }
 
-fn write_outputs(input: &Input<'_>, present: &Present, dead_letter_arn: Option<String>, plan: &mut Plan) {
-    let desired = input.desired.outputs.render(&coordinates(input, present, dead_letter_arn));
+fn write_outputs(input: &Input<'_>, present: &Present, plan: &mut Plan) {
+    let desired = input.desired.outputs.render(&coordinates(input, present));
     plan.steps.extend(output_changes(&desired, &input.observed.outputs).into_iter().map(|change| match change {
         OutputChange::Write(output) => Step::WriteOutput(output),
         OutputChange::Delete { kind, name } => Step::DeleteOutput { kind, name },
     }));
+}
+
+/// The dead-letter queue that messages go to: the declared one, or, as long as that cannot be used, what the queue
+/// names now.
+fn dead_letter_in_use(input: &Input<'_>, present: &Present) -> Option<String> {
+    match &input.desired.dead_letter {
+        _ if input.desired.observe => redrive_target(present),
+        DesiredDeadLetter::None => None,
+        DesiredDeadLetter::Reference { arn } => Some(arn.clone()),
+        DesiredDeadLetter::Managed(queue) if is_owned(input, &queue.name) => Some(queue.arn.to_string()),
+        DesiredDeadLetter::Managed(_) | DesiredDeadLetter::NotReady { .. } => redrive_target(present),
+    }
 }
 
 /// The dead-letter queue that a queue names now.
@@ -443,8 +463,9 @@ fn awaited(name: &QueueName, attribute: Attribute) -> String {
 
 /// Where a workload finds the queue.
 #[must_use]
-pub fn coordinates(input: &Input<'_>, present: &Present, dead_letter_arn: Option<String>) -> Coordinates {
+pub fn coordinates(input: &Input<'_>, present: &Present) -> Coordinates {
     let desired = input.desired;
+    let dead_letter_arn = dead_letter_in_use(input, present);
     let dead_letter_url = dead_letter_arn.as_ref().and_then(|arn| {
         let name = arn.rsplit(':').next()?;
         let seen = input.observed.queues.get(name).and_then(Sight::present).map(|present| present.url.clone());
@@ -464,7 +485,7 @@ pub fn coordinates(input: &Input<'_>, present: &Present, dead_letter_arn: Option
 
 /// `managementPolicy: Observe`: no write to AWS, no finalizer, no ownership asked.
 fn observe_only(input: &Input<'_>) -> Plan {
-    let mut plan = Plan { retired: input.record.retired.clone(), ..Plan::default() };
+    let mut plan = Plan { retired: retired(input), ..Plan::default() };
     if input.record.has_finalizer {
         plan.steps.push(Step::RemoveFinalizer);
     }
@@ -472,7 +493,7 @@ fn observe_only(input: &Input<'_>) -> Plan {
     match input.observed.sight(&source.name) {
         Sight::Present(present) => {
             plan.is_owned = true;
-            write_outputs(input, present, redrive_target(present), &mut plan);
+            write_outputs(input, present, &mut plan);
             plan.differences = comparison(input).differences(source, &present.attributes);
         }
         Sight::Absent | Sight::Unseen | Sight::Appearing => {

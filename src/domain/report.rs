@@ -1,5 +1,7 @@
 //! The status that follows from a pass: from what was applied and read back, never from what was meant.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -7,11 +9,13 @@ use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{BindingStatus, DeadLetterStatus, Messages, QueueStatus};
 
 use super::attributes::Counts;
-use super::desired::{Desired, DesiredDeadLetter, Refusal};
+use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
-use super::observed::{Observed, Record, Sight};
+use super::observed::{Present, Sight};
+use super::outputs::Coordinates;
 use super::plan::{Input, Plan, coordinates};
+use super::tags::Ownership;
 
 /// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
 const REFUSED_RETRY: SignedDuration = SignedDuration::from_mins(5);
@@ -205,43 +209,39 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         status.queue_url = Some(present.url.clone());
         status.queue_arn = Some(desired.source.arn.to_string());
         status.queue_name = Some(desired.source.name.to_string());
-        status.dead_letter = dead_letter_status(input);
+        // A dead-letter queue that is only observed is not ours to retire.
+        if !desired.observe {
+            status.dead_letter = dead_letter_status(coordinates(input, present));
+        }
         status.binding = desired.outputs.binding.clone().map(|name| BindingStatus { name });
     }
     status.retired_dead_letters.clone_from(&plan.retired);
     if !desired.observe {
-        status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
+        status.managed_tag_keys = managed_tag_keys(input);
     }
     status.last_write.clone_from(&input.record.written);
     status.messages = messages(input, previous.messages.as_ref());
     status
 }
 
-fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
-    let present = input.observed.sight(&input.desired.source.name).present()?;
-    match &input.desired.dead_letter {
-        DesiredDeadLetter::Managed(queue) => {
-            let sight = input.observed.sight(&queue.name).present()?;
-            Some(DeadLetterStatus { queue_url: Some(sight.url.clone()), queue_arn: queue.arn.to_string() })
-        }
-        DesiredDeadLetter::Reference { arn } => {
-            let coordinates = coordinates(input, present, Some(arn.clone()));
-            Some(DeadLetterStatus { queue_url: coordinates.dead_letter_url, queue_arn: arn.clone() })
-        }
-        DesiredDeadLetter::None | DesiredDeadLetter::NotReady { .. } => None,
-    }
+fn dead_letter_status(coordinates: Coordinates) -> Option<DeadLetterStatus> {
+    Some(DeadLetterStatus { queue_url: coordinates.dead_letter_url, queue_arn: coordinates.dead_letter_arn? })
 }
 
-/// The keys that we set: those declared, and those set before that are still there to be removed.
-fn managed_tag_keys(desired: &Desired, observed: &Observed, record: &Record) -> Vec<String> {
+/// The keys that we set: those declared, once a queue is ours, and those set before that are still there to be removed.
+fn managed_tag_keys(input: &Input<'_>) -> Vec<String> {
+    let (desired, observed) = (input.desired, input.observed);
+    let is_ours = |present: &Present| matches!(desired.owner.ownership(&present.tags), Ownership::Ours { .. });
+    let declared = if observed.queues.values().filter_map(Sight::present).any(is_ours) {
+        desired.source.tags.keys().cloned().collect()
+    } else {
+        Vec::new()
+    };
     let is_left = |key: &&String| {
         observed.queues.values().filter_map(Sight::present).any(|present| present.tags.contains_key(*key))
     };
-    let mut keys: Vec<String> =
-        desired.source.tags.keys().chain(record.managed_tag_keys.iter().filter(is_left)).cloned().collect();
-    keys.sort();
-    keys.dedup();
-    keys
+    let left = input.record.managed_tag_keys.iter().filter(is_left).cloned();
+    declared.into_iter().chain(left).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// The counts as read, when a drift interval has passed since they were last written; else as they were.

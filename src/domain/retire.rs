@@ -8,7 +8,7 @@ use crate::api::queue::DeletionPolicy;
 use super::arn::Place;
 use super::attributes::{Attribute, Attributes};
 use super::names::QueueName;
-use super::observed::{EMPTY_READS, Memory, Present, Sight};
+use super::observed::{EMPTY_READS, Memory, Present, Record, Sight, UnderWay};
 use super::plan::{QueueHandle, Step};
 use super::policy::{FENCE_SID, PolicyDocument, fence};
 use super::tags::{OWNER_KEYS, Origin, Owner, Ownership};
@@ -19,7 +19,7 @@ const DELETION: SignedDuration = SignedDuration::from_secs(60);
 /// How soon to look again at a dead-letter queue no longer used that holds messages.
 const HOLDING: SignedDuration = SignedDuration::from_mins(1);
 
-/// How soon to look again whether a deleted queue is gone.
+/// How soon to look again whether what was written shows: a fence, or a queue's end.
 pub(super) const CONFIRM: SignedDuration = SignedDuration::from_secs(5);
 
 /// How one queue comes to its end.
@@ -31,6 +31,8 @@ pub struct Retirement<'a> {
     pub policy: DeletionPolicy,
     /// Where it lives.
     pub place: &'a Place,
+    /// What the object remembers.
+    pub record: &'a Record,
     /// What this process remembers.
     pub memory: &'a Memory,
     /// How long it must read as empty.
@@ -98,14 +100,14 @@ impl Retirement<'_> {
     #[must_use]
     pub fn let_go(&self, name: &QueueName, present: &Present) -> Step {
         let queue = handle(name, present);
-        match policy_of(present) {
-            Some(policy) if is_fenced(present) => {
-                let open = policy.without_sid(FENCE_SID);
-                let text = if open.is_empty() { String::new() } else { open.to_json() };
+        let open = policy_of(present).filter(|_| is_fenced(present)).map(|policy| policy.without_sid(FENCE_SID));
+        let text = open.map(|open| if open.is_empty() { String::new() } else { open.to_json() });
+        match text.filter(|text| !self.is_under_way(name, text)) {
+            Some(text) => {
                 let attributes = Attributes::from([(Attribute::Policy, text)]);
                 Step::SetAttributes { queue, attributes, event: EventReason::Updated }
             }
-            _ => {
+            None => {
                 let keys = OWNER_KEYS.iter().filter(|key| present.tags.contains_key(**key));
                 let keys = keys.map(|key| (*key).to_owned()).collect();
                 Step::UntagQueue { queue, keys, event: EventReason::Released }
@@ -118,7 +120,11 @@ impl Retirement<'_> {
     pub fn emptying(&self, name: &QueueName, present: &Present) -> Fate {
         if !is_fenced(present) {
             let policy = policy_of(present).unwrap_or_default().with(fence(&self.place.queue_arn(name).to_string()));
-            let attributes = Attributes::from([(Attribute::Policy, policy.to_json())]);
+            let text = policy.to_json();
+            if self.is_under_way(name, &text) {
+                return Fate::Wait(CONFIRM); // Only a fence that is read back counts.
+            }
+            let attributes = Attributes::from([(Attribute::Policy, text)]);
             let queue = handle(name, present);
             return Fate::Do(Step::SetAttributes { queue, attributes, event: EventReason::Fenced });
         }
@@ -141,6 +147,11 @@ impl Retirement<'_> {
         // Twice as long: the lists of queues lag behind.
         let asked = self.memory.deleted.get(name.as_str());
         asked.is_some_and(|asked| self.now.duration_since(*asked) < DELETION * 2)
+    }
+
+    /// Whether this policy was written and may not show yet: it is not written again.
+    fn is_under_way(&self, name: &QueueName, policy: &str) -> bool {
+        self.record.under_way(name, Attribute::Policy, policy, self.now) == Some(UnderWay::This)
     }
 
     /// The reads are spread over the time for which the queue must be empty.

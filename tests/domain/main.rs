@@ -9,6 +9,7 @@ mod encryption;
 mod fleet;
 mod names;
 mod observed;
+mod plan;
 mod redrive;
 mod settings;
 mod tags;
