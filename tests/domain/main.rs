@@ -3,12 +3,15 @@
 mod fixtures;
 
 mod arn;
+mod deletion;
 mod desired;
 mod diff;
 mod encryption;
+mod finding;
 mod fleet;
 mod names;
 mod observed;
+mod outputs;
 mod plan;
 mod redrive;
 mod settings;
