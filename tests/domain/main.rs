@@ -2,6 +2,7 @@
 
 mod fixtures;
 
+mod api;
 mod arn;
 mod deletion;
 mod desired;
@@ -14,5 +15,7 @@ mod observed;
 mod outputs;
 mod plan;
 mod redrive;
+mod report;
+mod schedule;
 mod settings;
 mod tags;
