@@ -2,11 +2,20 @@
 
 mod fixtures;
 
+mod api;
 mod arn;
+mod deletion;
 mod desired;
+mod diff;
 mod encryption;
+mod finding;
 mod fleet;
 mod names;
+mod observed;
+mod outputs;
+mod plan;
 mod redrive;
+mod report;
+mod schedule;
 mod settings;
 mod tags;
