@@ -8,18 +8,18 @@ use crate::api::queue::{
     ThroughputLimit,
 };
 use crate::api::status::{Effective, EffectiveRedriveAllow, Target};
-use crate::api::{ALLOW_MESSAGE_LOSS, Queue};
+use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 
 use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
 use super::class::Class;
 use super::field::FieldError;
-use super::fleet::{Fleet, Key};
+use super::fleet::{Fleet, Key, Member};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
-use super::policy::{StatementContext, check_limits, compile_statements, compose, fence, require_tls};
+use super::policy::{PolicyDocument, StatementContext, check_limits, compile_statements, compose, fence, require_tls};
 use super::redrive::{RedriveAllow, RedrivePolicy};
-use super::settings::{Names, built_in, effective, sqs};
+use super::settings::{Names, built_in, effective, requires_tls, sqs};
 use super::tags::{OWNER_PREFIX, Owner, Tags};
 
 /// What a Queue asks for.
@@ -103,7 +103,7 @@ pub enum DesiredDeadLetter {
 pub struct Refusal {
     /// The condition's reason.
     pub reason: Reason,
-    /// Every error, in the order of the fields.
+    /// Every error.
     pub errors: Vec<FieldError>,
 }
 
@@ -131,44 +131,26 @@ impl Desired {
         check_tags(&tags, &mut errors);
 
         // A wrong name must not hide what else is wrong.
-        let arn = class.place.queue_arn(&names.as_ref().map_or_else(
+        let source_arn = class.place.queue_arn(&names.as_ref().map_or_else(
             || class.naming.queue(&key.namespace, &key.name, spec.queue_type),
             |names| names.queue.clone(),
         ));
-        let statements = {
-            let context = StatementContext {
-                queue_arn: &arn.to_string(),
-                account_id: &class.place.account_id,
-                caller_arn: &class.caller_arn,
-                allow_unsafe: class.allow_unsafe_statements,
-            };
-            let raw = spec.access.as_ref().and_then(|access| access.statements.clone()).unwrap_or_default();
-            compile_statements(&raw, "spec.access.statements", &context).map_err(|more| errors.extend(more)).ok()
-        };
-        let reference = reference(queue, &key, &arn, class, fleet).map_err(|error| errors.push(error)).ok();
+        let policy = queue_policy(spec, &source_arn.to_string(), class).map_err(|more| errors.extend(more)).ok();
+        let reference = reference(queue, &key, &source_arn, class, fleet).map_err(|error| errors.push(error)).ok();
 
-        let (Some(names), Some(mut settings), Some(statements), Some(reference), true) =
-            (names, settings, statements, reference, errors.is_empty())
+        let (Some(names), Some(mut settings), Some(policy), Some(reference), true) =
+            (names, settings, policy, reference, errors.is_empty())
         else {
             return Err(Refusal { reason: Reason::InvalidSpec, errors });
         };
 
         let builder = Builder { class, settings: &settings, tags: &tags };
-        let source_arn = arn;
         let allow = redrive_allow(queue, &key, fleet);
         let dead_letter = match names.dead_letter {
             Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
             None => reference,
         };
-        let mut policy = statements;
-        if settings.require_tls {
-            policy.insert(0, require_tls(&source_arn.to_string()));
-        }
-        let document = compose(policy);
-        // With room for the fence, or a full policy could never be closed before its queue is deleted.
-        errors.extend(check_limits(&document.with(fence(&source_arn.to_string())), "spec.access.statements"));
-        let policy = if document.is_empty() { String::new() } else { document.to_json() };
-        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy);
+        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy_text(&policy));
         settings.redrive_allow = effective_allow(&allow);
 
         let target = Target {
@@ -178,12 +160,9 @@ impl Desired {
             queue_name: source.name.to_string(),
             queue_type: spec.queue_type,
         };
-        if !errors.is_empty() {
-            return Err(Refusal { reason: Reason::InvalidSpec, errors });
-        }
         check_target(queue, &target)?;
         check_cycle(&key, fleet)?;
-        check_source_count(queue, &key, &source.arn.to_string(), fleet)?;
+        check_source_count(&key, &source.arn.to_string(), fleet)?;
         Ok(Self {
             owner: Owner { cluster: class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() },
             target,
@@ -315,6 +294,29 @@ impl Builder<'_> {
     }
 }
 
+/// The policy of the queue with this ARN.
+fn queue_policy(spec: &QueueSpec, arn: &str, class: &Class) -> Result<PolicyDocument, Vec<FieldError>> {
+    let path = "spec.access.statements";
+    let context = StatementContext {
+        queue_arn: arn,
+        account_id: &class.place.account_id,
+        caller_arn: &class.caller_arn,
+        allow_unsafe: class.allow_unsafe_statements,
+    };
+    let raw = spec.access.as_ref().and_then(|access| access.statements.as_deref()).unwrap_or_default();
+    let mut statements = compile_statements(raw, path, &context)?;
+    statements.extend(requires_tls(spec).then(|| require_tls(arn)));
+    let policy = compose(statements);
+    // With room for the fence, or a full policy could never be closed before its queue is deleted.
+    let errors = check_limits(&policy.with(fence(arn)), path);
+    if errors.is_empty() { Ok(policy) } else { Err(errors) }
+}
+
+/// The policy as an attribute's value: empty when there is nothing to say.
+fn policy_text(policy: &PolicyDocument) -> String {
+    if policy.is_empty() { String::new() } else { policy.to_json() }
+}
+
 /// The tag rules again, for objects stored under an older CRD.
 fn check_tags(tags: &Tags, errors: &mut Vec<FieldError>) {
     const MAX: usize = 40;
@@ -374,9 +376,8 @@ fn queue_reference(
     fleet: &Fleet,
 ) -> Result<DesiredDeadLetter, FieldError> {
     let to = Key { namespace: key.namespace.clone(), name: name.to_owned() };
-    let not_ready = |why: String| Ok(DesiredDeadLetter::NotReady { why });
     let Some(member) = fleet.get(&to) else {
-        return not_ready(format!("there is no Queue {to}; it is waited for"));
+        return Ok(DesiredDeadLetter::NotReady { why: format!("there is no Queue {to}; it is waited for") });
     };
     if member.queue_type != queue_type {
         let (is, want) = match queue_type {
@@ -388,15 +389,20 @@ fn queue_reference(
             format!("Queue {to} is of type {is}; a dead-letter queue must be of its source's type, {want}"),
         ));
     }
-    let allowed = member.allows.as_ref().is_none_or(|sources| sources.contains(&source_arn.to_string()));
-    match (member.exists, member.deleting, allowed) {
-        (true, false, true) => Ok(DesiredDeadLetter::Reference { arn: member.arn.clone() }),
-        (_, true, _) => not_ready(format!("Queue {to} is being deleted")),
-        (false, ..) => not_ready(format!("Queue {to} has no queue in AWS yet")),
-        (true, false, false) => {
-            not_ready(format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)"))
-        }
-    }
+    Ok(as_dead_letter(member, source_arn))
+}
+
+/// The queue of another Queue, as soon as it can be used.
+fn as_dead_letter(member: &Member, source_arn: &QueueArn) -> DesiredDeadLetter {
+    let is_allowed = member.allows.as_ref().is_none_or(|sources| sources.contains(&source_arn.to_string()));
+    let to = &member.key;
+    let why = match (member.exists, member.deleting, is_allowed) {
+        (true, false, true) => return DesiredDeadLetter::Reference { arn: member.arn.clone() },
+        (_, true, _) => format!("Queue {to} is being deleted"),
+        (false, ..) => format!("Queue {to} has no queue in AWS yet"),
+        (true, false, false) => format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)"),
+    };
+    DesiredDeadLetter::NotReady { why }
 }
 
 fn arn_reference(
@@ -422,7 +428,10 @@ fn arn_reference(
             format!("{arn} is the managed dead-letter queue of Queue {}, which alone may use it", manager.key)
         });
     }
-    Ok(DesiredDeadLetter::Reference { arn: arn.to_string() })
+    Ok(match fleet.dead_letter_of(key) {
+        Some(member) => as_dead_letter(member, source_arn),
+        None => DesiredDeadLetter::Reference { arn: arn.to_string() },
+    })
 }
 
 fn redrive_allow(queue: &Queue, key: &Key, fleet: &Fleet) -> RedriveAllow {
@@ -481,15 +490,16 @@ fn check_cycle(key: &Key, fleet: &Fleet) -> Result<(), Refusal> {
 }
 
 /// The eleventh source is refused here, never let in by a silent `allowAll`.
-fn check_source_count(queue: &Queue, key: &Key, arn: &str, fleet: &Fleet) -> Result<(), Refusal> {
-    let to = queue.spec.dead_letter.as_ref().and_then(|d| d.reference.as_ref()).and_then(|r| r.queue_ref.as_ref());
-    let Some(to) = to.map(|to| Key { namespace: key.namespace.clone(), name: to.name.clone() }) else {
-        return Ok(());
-    };
-    if fleet.is_crowded_out(&to, arn) {
-        let rule = format!("Queue {to} has ten sources already, as many as SQS allows; use another dead-letter queue");
-        let errors = vec![FieldError::new("spec.deadLetter.reference.queueRef", rule)];
-        return Err(Refusal { reason: Reason::TooManySources, errors });
+fn check_source_count(key: &Key, arn: &str, fleet: &Fleet) -> Result<(), Refusal> {
+    match fleet.dead_letter_of(key) {
+        Some(to) if fleet.is_crowded_out(&to.key, arn) => {
+            let rule = format!(
+                "Queue {} has ten sources already, as many as SQS allows; use another dead-letter queue",
+                to.key
+            );
+            let errors = vec![FieldError::new("spec.deadLetter.reference", rule)];
+            Err(Refusal { reason: Reason::TooManySources, errors })
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -99,6 +99,12 @@ pub fn deletion_policy(spec: &QueueSpec) -> DeletionPolicy {
     spec.deletion_policy.unwrap_or(DeletionPolicy::DeleteIfEmpty)
 }
 
+/// Whether requests over plain HTTP are refused.
+#[must_use]
+pub fn requires_tls(spec: &QueueSpec) -> bool {
+    spec.access.as_ref().and_then(|access| access.require_tls).unwrap_or(true)
+}
+
 /// The settings of `spec` with every default filled in. What depends on several effective values is checked here,
 /// and so is what the CRD checks, for objects that were stored under an older CRD.
 ///
@@ -149,7 +155,7 @@ pub fn effective(spec: &QueueSpec) -> Result<Effective, Vec<FieldError>> {
             dead_letter,
             redrive_allow: EffectiveRedriveAllow { mode: RedriveAllowMode::DenyAll, source_queue_arns: Vec::new() },
             encryption,
-            require_tls: spec.access.as_ref().and_then(|access| access.require_tls).unwrap_or(true),
+            require_tls: requires_tls(spec),
             deletion_policy: deletion_policy(spec),
         })
     } else {
