@@ -186,6 +186,7 @@ impl Deletion<'_> {
             owner: &self.owner,
             policy: self.policy,
             place: &self.input.class.place,
+            record: self.input.record,
             memory: self.input.memory,
             empty_for: self.input.class.empty_for,
             now: self.input.now,

@@ -399,6 +399,7 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
             owner: &input.desired.owner,
             policy: input.desired.effective.deletion_policy,
             place: &input.class.place,
+            record: input.record,
             memory: input.memory,
             empty_for: input.class.empty_for,
             now: input.now,

@@ -8,7 +8,7 @@ use crate::api::queue::DeletionPolicy;
 use super::arn::Place;
 use super::attributes::{Attribute, Attributes};
 use super::names::QueueName;
-use super::observed::{EMPTY_READS, Memory, Present, Sight};
+use super::observed::{EMPTY_READS, Memory, Present, Record, Sight};
 use super::plan::{QueueHandle, Step};
 use super::policy::{FENCE_SID, PolicyDocument, fence};
 use super::tags::{OWNER_KEYS, Origin, Owner, Ownership};
@@ -31,6 +31,8 @@ pub struct Retirement<'a> {
     pub policy: DeletionPolicy,
     /// Where it lives.
     pub place: &'a Place,
+    /// What the object remembers.
+    pub record: &'a Record,
     /// What this process remembers.
     pub memory: &'a Memory,
     /// How long it must read as empty.
@@ -98,27 +100,28 @@ impl Retirement<'_> {
     #[must_use]
     pub fn let_go(&self, name: &QueueName, present: &Present) -> Step {
         let queue = handle(name, present);
-        match policy_of(present) {
-            Some(policy) if is_fenced(present) => {
-                let open = policy.without_sid(FENCE_SID);
-                let text = if open.is_empty() { String::new() } else { open.to_json() };
-                let attributes = Attributes::from([(Attribute::Policy, text)]);
-                Step::SetAttributes { queue, attributes, event: EventReason::Updated }
-            }
-            _ => {
-                let keys = OWNER_KEYS.iter().filter(|key| present.tags.contains_key(**key));
-                let keys = keys.map(|key| (*key).to_owned()).collect();
-                Step::UntagQueue { queue, keys, event: EventReason::Released }
-            }
+        let open = policy_of(present).unwrap_or_default().without_sid(FENCE_SID);
+        let text = if open.is_empty() { String::new() } else { open.to_json() };
+        // A fence may have been written and not show yet, and so may its removal.
+        let is_fenced = is_fenced(present) || self.is_under_way(name, &self.fenced(name, &open));
+        if is_fenced && !self.is_under_way(name, &text) {
+            let attributes = Attributes::from([(Attribute::Policy, text)]);
+            return Step::SetAttributes { queue, attributes, event: EventReason::Updated };
         }
+        let keys = OWNER_KEYS.iter().filter(|key| present.tags.contains_key(**key));
+        let keys = keys.map(|key| (*key).to_owned()).collect();
+        Step::UntagQueue { queue, keys, event: EventReason::Released }
     }
 
     /// Fences the queue and waits; [`Fate::Gone`] when it may be taken for empty.
     #[must_use]
     pub fn emptying(&self, name: &QueueName, present: &Present) -> Fate {
         if !is_fenced(present) {
-            let policy = policy_of(present).unwrap_or_default().with(fence(&self.place.queue_arn(name).to_string()));
-            let attributes = Attributes::from([(Attribute::Policy, policy.to_json())]);
+            let text = self.fenced(name, &policy_of(present).unwrap_or_default());
+            if self.is_under_way(name, &text) {
+                return Fate::Wait(CONFIRM);
+            }
+            let attributes = Attributes::from([(Attribute::Policy, text)]);
             let queue = handle(name, present);
             return Fate::Do(Step::SetAttributes { queue, attributes, event: EventReason::Fenced });
         }
@@ -141,6 +144,15 @@ impl Retirement<'_> {
         // Twice as long: the lists of queues lag behind.
         let asked = self.memory.deleted.get(name.as_str());
         asked.is_some_and(|asked| self.now.duration_since(*asked) < DELETION * 2)
+    }
+
+    /// A policy with the fence.
+    fn fenced(&self, name: &QueueName, policy: &PolicyDocument) -> String {
+        policy.with(fence(&self.place.queue_arn(name).to_string())).to_json()
+    }
+
+    fn is_under_way(&self, name: &QueueName, policy: &str) -> bool {
+        self.record.is_under_way(name, Attribute::Policy, policy, self.now)
     }
 
     /// The reads are spread over the time for which the queue must be empty.

@@ -221,7 +221,8 @@ impl Reconciler {
             return Ok(Ended { verdict: Verdict::of_deletion(&made, failure), look_again: None });
         }
         let verdict = Verdict::of_deletion(&made, failure);
-        let status = pass.queue.status.clone().unwrap_or_default();
+        let mut status = pass.queue.status.clone().unwrap_or_default();
+        status.last_write.clone_from(&pass.record.written);
         self.report(&applier, pass, &verdict, status, now).await?;
         Ok(Ended { verdict, look_again: None })
     }
