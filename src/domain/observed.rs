@@ -151,8 +151,15 @@ impl Record {
     /// older value.
     #[must_use]
     pub fn is_under_way(&self, name: &QueueName, attribute: Attribute, value: &str, now: Timestamp) -> bool {
-        let entry = self.written.as_ref().and_then(|w| w.queues.get(name.as_str())?.get(attribute.as_str()));
-        entry.is_some_and(|entry| entry.value == digest(value) && is_recent(attribute.as_str(), entry, now))
+        self.under_way(name, attribute, now).is_some_and(|written| written == digest(value))
+    }
+
+    /// What was last written to `attribute` of the queue `name`, when that was so recently that AWS may still read
+    /// back an older value. A long value is given as its digest, which equals nothing that AWS reads back.
+    #[must_use]
+    pub fn under_way(&self, name: &QueueName, attribute: Attribute, now: Timestamp) -> Option<&str> {
+        let entry = self.written.as_ref()?.queues.get(name.as_str())?.get(attribute.as_str())?;
+        is_recent(attribute.as_str(), entry, now).then_some(entry.value.as_str())
     }
 }
 
