@@ -195,7 +195,13 @@ fn manage(input: &Input<'_>) -> Plan {
     if let DesiredDeadLetter::NotReady { why } = &input.desired.dead_letter {
         plan.findings.push(Finding::waiting(Reason::DeadLetterNotReady, why.clone(), SLOW));
     }
+    let is_appearing = input
+        .desired
+        .managed_dead_letter()
+        .is_some_and(|queue| dead_letter == Standing::InWork && input.observed.sight(&queue.name).present().is_none());
     let standing = match dead_letter {
+        // SQS refuses a redrive policy that names a queue which does not answer yet.
+        _ if is_appearing => Standing::Blocked,
         // A source is not created to name a dead-letter queue that is not there, or is not ours.
         Standing::Blocked if input.observed.sight(&source.name).present().is_none() => Standing::Blocked,
         Standing::Blocked => converge(input, &without_redrive(source), &mut plan),
