@@ -1,12 +1,15 @@
 //! The plan for a Queue that lives: which steps bring AWS and the cluster nearer to what it asks for, and what keeps
 //! it from being ready. Planning reads nothing, writes nothing and cannot fail.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{EventReason, Reason};
-use crate::api::status::{RetiredDeadLetter, Target};
+use crate::api::status::{Effective, RetiredDeadLetter, Target};
 
+use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
 use super::call::ErrorClass;
 use super::class::Class;
@@ -22,14 +25,14 @@ use super::retire::{Fate, Retirement};
 use super::tags::{Origin, Ownership, TagChange, Tags};
 
 /// One write. A step is data: it can be printed, compared, counted and refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Put our finalizer on the Queue, before anything that it must hold back for.
     AddFinalizer,
     /// Let the Queue go.
     RemoveFinalizer,
-    /// Write `status.target`, before the first write to AWS.
-    RecordTarget(Target),
+    /// Write to status what is about to be made in AWS, so that it is known whatever happens then.
+    Record(Box<Intent>),
     /// Create a queue, then read back its tags and attributes.
     CreateQueue {
         /// Its name.
@@ -89,7 +92,7 @@ impl Step {
         match self {
             Self::AddFinalizer => "AddFinalizer",
             Self::RemoveFinalizer => "RemoveFinalizer",
-            Self::RecordTarget(_) => "RecordTarget",
+            Self::Record(_) => "Record",
             Self::CreateQueue { .. } => "CreateQueue",
             Self::SetAttributes { .. } => "SetAttributes",
             Self::TagQueue { .. } => "TagQueue",
@@ -108,6 +111,22 @@ pub struct QueueHandle {
     pub name: QueueName,
     /// Its URL.
     pub url: String,
+}
+
+/// What a pass is about to make in AWS. It would be nobody's if the process died before the status was written, and
+/// the spec changed before the next one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// Where the queue lives.
+    pub target: Target,
+    /// The settings, which say what the dead-letter queue is.
+    pub effective: Effective,
+    /// The managed dead-letter queue.
+    pub dead_letter: Option<QueueArn>,
+    /// Dead-letter queues no longer used.
+    pub retired: Vec<RetiredDeadLetter>,
+    /// The keys of the user tags that we set, these and those set before.
+    pub tag_keys: BTreeSet<String>,
 }
 
 /// What to do, and what stands in the way.
@@ -183,11 +202,10 @@ fn manage(input: &Input<'_>) -> Plan {
     if !input.record.has_finalizer {
         plan.steps.push(Step::AddFinalizer);
     }
-    if input.record.target.is_none() {
-        plan.steps.push(Step::RecordTarget(input.desired.target.clone()));
-    }
+    retire_replaced(input, &mut plan);
+    plan.steps.extend(record_intent(input, &plan).map(|intent| Step::Record(Box::new(intent))));
     if !plan.steps.is_empty() {
-        return plan; // Where the queue lives is on record before AWS hears of it.
+        return plan; // What is to be made is on record before AWS hears of it.
     }
     let source = &input.desired.source;
     let dead_letter =
@@ -220,6 +238,24 @@ fn manage(input: &Input<'_>) -> Plan {
         plan.look_again = Some(plan.look_again.map_or(READ_BACK, |sooner| sooner.min(READ_BACK)));
     }
     plan
+}
+
+/// What is not on record yet of what this plan is about to make.
+fn record_intent(input: &Input<'_>, plan: &Plan) -> Option<Intent> {
+    let (desired, record) = (input.desired, input.record);
+    let dead_letter = desired.managed_dead_letter();
+    let is_known = |queue: &DesiredQueue| record.dead_letter.as_ref().is_some_and(|(name, _)| *name == queue.name);
+    let mut tag_keys = record.managed_tag_keys.clone();
+    tag_keys.extend(desired.source.tags.keys().cloned());
+    let is_recorded =
+        record.target.is_some() && dead_letter.is_none_or(is_known) && tag_keys == record.managed_tag_keys;
+    (!is_recorded).then(|| Intent {
+        target: record.target.clone().unwrap_or_else(|| desired.target.clone()),
+        effective: desired.effective.clone(),
+        dead_letter: dead_letter.map(|queue| queue.arn.clone()),
+        retired: plan.retired.clone(),
+        tag_keys,
+    })
 }
 
 /// While its dead-letter queue cannot be used, a source keeps the redrive policy that it has.
@@ -380,16 +416,21 @@ fn not_ours(name: &QueueName, ownership: &Ownership) -> Finding {
     Finding::stalled(reason, message, SLOW)
 }
 
-/// Dead-letter queues no longer used: unwired first, then followed to their end.
-fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
-    let current = input.desired.managed_dead_letter().map(|queue| queue.name.clone());
+/// Puts a dead-letter queue no longer wanted on the list of those followed to their end, and takes one off that is
+/// wanted again.
+fn retire_replaced(input: &Input<'_>, plan: &mut Plan) {
+    let wanted = input.desired.managed_dead_letter().filter(|_| !input.desired.observe).map(|queue| &queue.name);
     if let Some((name, _)) = &input.record.dead_letter
-        && current.as_ref() != Some(name)
+        && wanted != Some(name)
         && !plan.retired.iter().any(|retired| retired.queue_name == name.as_str())
     {
         plan.retired.push(RetiredDeadLetter { queue_name: name.to_string(), retired_time: Time(input.now) });
     }
-    plan.retired.retain(|retired| current.as_ref().map(QueueName::as_str) != Some(&retired.queue_name));
+    plan.retired.retain(|retired| wanted.map(QueueName::as_str) != Some(&retired.queue_name));
+}
+
+/// Dead-letter queues no longer used: unwired first, then followed to their end.
+fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
     if !is_settled {
         return; // The source may still use it.
     }
@@ -472,6 +513,8 @@ pub fn coordinates(input: &Input<'_>, present: &Present, dead_letter_arn: Option
 /// `managementPolicy: Observe`: no write to AWS, no finalizer, no ownership asked.
 fn observe_only(input: &Input<'_>) -> Plan {
     let mut plan = Plan { retired: input.record.retired.clone(), ..Plan::default() };
+    // Nothing is done about it now, and it must not be forgotten when the Queue is managed again.
+    retire_replaced(input, &mut plan);
     if input.record.has_finalizer {
         plan.steps.push(Step::RemoveFinalizer);
     }

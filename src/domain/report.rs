@@ -1,5 +1,7 @@
 //! The status that follows from a pass: from what was applied and read back, never from what was meant.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -220,9 +222,13 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
 fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
     let present = input.observed.sight(&input.desired.source.name).present()?;
     match &input.desired.dead_letter {
+        DesiredDeadLetter::Managed(_) if input.desired.observe => None,
         DesiredDeadLetter::Managed(queue) => {
-            let sight = input.observed.sight(&queue.name).present()?;
-            Some(DeadLetterStatus { queue_url: Some(sight.url.clone()), queue_arn: queue.arn.to_string() })
+            // It stays on record while it does not answer.
+            let known = input.record.dead_letter.clone().filter(|(name, _)| *name == queue.name);
+            let seen = input.observed.sight(&queue.name).present().map(|present| present.url.clone());
+            let queue_url = seen.or_else(|| known.and_then(|(_, url)| url));
+            Some(DeadLetterStatus { queue_url, queue_arn: queue.arn.to_string() })
         }
         DesiredDeadLetter::Reference { arn } => {
             let coordinates = coordinates(input, present, Some(arn.clone()));
@@ -232,16 +238,18 @@ fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
     }
 }
 
-/// The keys that we set: those declared, and those set before that are still there to be removed.
+/// The keys that we set: those declared, and those set before until they are seen to be gone everywhere.
 fn managed_tag_keys(desired: &Desired, observed: &Observed, record: &Record) -> Vec<String> {
-    let is_left = |key: &&String| {
-        observed.queues.values().filter_map(Sight::present).any(|present| present.tags.contains_key(*key))
+    let may_be_left = |key: &&String| {
+        observed.queues.values().any(|sight| match sight {
+            Sight::Present(present) => present.tags.contains_key(*key),
+            Sight::Absent | Sight::Unseen => false,
+            Sight::Hidden(_) | Sight::Appearing | Sight::Failed(_) => true,
+        })
     };
-    let mut keys: Vec<String> =
-        desired.source.tags.keys().chain(record.managed_tag_keys.iter().filter(is_left)).cloned().collect();
-    keys.sort();
-    keys.dedup();
-    keys
+    let before = record.managed_tag_keys.iter().filter(may_be_left);
+    let keys: BTreeSet<&String> = desired.source.tags.keys().chain(before).collect();
+    keys.into_iter().cloned().collect()
 }
 
 /// The counts as read, when a drift interval has passed since they were last written; else as they were.

@@ -42,7 +42,7 @@ pub struct Retirement<'a> {
 }
 
 /// What to do with a queue next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
     /// Nothing: it is gone, let go, or was never ours.
     Gone,

@@ -4,15 +4,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Queue;
 use crate::api::conditions::Reason;
-use crate::api::status::QueueStatus;
+use crate::api::status::{DeadLetterStatus, QueueStatus};
 use crate::domain::attributes::Attribute;
 use crate::domain::call::{CallError, ErrorKind};
 use crate::domain::finding::Finding;
 use crate::domain::fleet::Key;
 use crate::domain::names::QueueName;
 use crate::domain::observed::{Memory, Observed, Record};
-use crate::domain::plan::{QueueHandle, Step};
+use crate::domain::plan::{Intent, QueueHandle, Step};
 use crate::domain::report::Verdict;
+use crate::domain::tags::OWNER_KEYS;
 
 use super::super::cluster::{Cluster, ClusterError};
 use super::events;
@@ -69,17 +70,7 @@ impl Applier<'_> {
         match step {
             Step::AddFinalizer => self.set_finalizer(pass, true).await,
             Step::RemoveFinalizer => self.set_finalizer(pass, false).await,
-            Step::RecordTarget(target) => {
-                let mut status = pass.queue.status.clone().unwrap_or_default();
-                status.target = Some(target.clone());
-                let conditions =
-                    Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
-                status.conditions = conditions;
-                status.observed_generation = pass.queue.metadata.generation;
-                self.write_status(pass, status).await?;
-                pass.record.target = Some(target.clone());
-                Ok(())
-            }
+            Step::Record(intent) => self.record(intent, pass).await,
             Step::CreateQueue { name, attributes, tags } => {
                 let sight = match self.observer.sqs.create_queue(name, attributes, tags).await {
                     Ok(url) => self.observer.look_at_new(&url).await,
@@ -112,6 +103,11 @@ impl Applier<'_> {
             Step::TagQueue { queue, tags, .. } => {
                 let result = self.observer.sqs.tag_queue(&queue.url, tags).await;
                 result.map_err(|error| self.failed(&queue.name, &error, pass, memory))?;
+                let before = pass.observed.sight(&queue.name).present().map(|present| &present.tags);
+                if before.is_some_and(|before| OWNER_KEYS.iter().all(|key| !before.contains_key(*key))) {
+                    // What it carried when it was adopted, we did not set.
+                    pass.record.managed_tag_keys.retain(|key| tags.contains_key(key));
+                }
                 self.look_again(queue, pass).await;
                 Ok(())
             }
@@ -142,6 +138,31 @@ impl Applier<'_> {
                 Ok(())
             }
         }
+    }
+
+    async fn record(&self, intent: &Intent, pass: &mut Pass) -> Result<(), Failure> {
+        let mut status = pass.queue.status.clone().unwrap_or_default();
+        status.target = Some(intent.target.clone());
+        let mut effective = intent.effective.clone();
+        if let Some(before) = &status.effective {
+            // Sources go by it: it is told when AWS has it.
+            effective.redrive_allow.clone_from(&before.redrive_allow);
+        }
+        status.effective = Some(effective);
+        let known = status.dead_letter.take();
+        status.dead_letter = intent.dead_letter.as_ref().map(|arn| {
+            let known = known.filter(|known| known.queue_arn == arn.to_string());
+            known.unwrap_or_else(|| DeadLetterStatus { queue_url: None, queue_arn: arn.to_string() })
+        });
+        status.retired_dead_letters.clone_from(&intent.retired);
+        status.managed_tag_keys = intent.tag_keys.iter().cloned().collect();
+        let generation = pass.queue.metadata.generation;
+        status.conditions = Verdict::in_progress().conditions(&status.conditions, generation, self.now);
+        status.observed_generation = generation;
+        self.write_status(pass, status).await?;
+        let Record { was_converged, written, .. } = std::mem::take(&mut pass.record);
+        pass.record = Record { was_converged, written, ..Record::of(&pass.queue) };
+        Ok(())
     }
 
     /// Writes the status and goes on with the newer object.

@@ -26,7 +26,7 @@ pub(super) fn of_step(step: &Step) -> Option<Announcement> {
         Step::DeleteQueue { queue } => (EventReason::Deleted, format!("deleted queue {}", queue.name)),
         Step::AddFinalizer
         | Step::RemoveFinalizer
-        | Step::RecordTarget(_)
+        | Step::Record(_)
         | Step::WriteOutput(_)
         | Step::DeleteOutput { .. } => return None,
     };

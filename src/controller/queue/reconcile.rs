@@ -126,6 +126,7 @@ impl Reconciler {
         pass.observed.outputs = self.cluster.outputs_of(&pass.queue);
         note_counts(&pass.observed, memory, now);
 
+        let retired_before = pass.record.retired.clone();
         let mut failure = None;
         let mut made = Plan::default();
         for round in 0..=MAX_ROUNDS {
@@ -162,12 +163,12 @@ impl Reconciler {
             uid: &uid,
             now,
         };
-        let was_retired = |name: &String| pass.record.retired.iter().any(|retired| retired.queue_name == *name);
+        let was_retired = |name: &String| retired_before.iter().any(|retired| retired.queue_name == *name);
         let retired: Vec<String> = made
             .retired
             .iter()
             .map(|retired| &retired.queue_name)
-            .filter(|name| !was_retired(name))
+            .filter(|name| !desired.observe && !was_retired(name))
             .map(|name| format!("{name} is no longer the dead-letter queue; it is followed until it is empty"))
             .collect();
         self.announce(&pass.queue, EventReason::DeadLetterRetired, false, &retired).await;
