@@ -168,8 +168,10 @@ pub fn is_fenced(present: &Present) -> bool {
     policy_of(present).is_some_and(|policy| policy.statements().iter().any(|s| s.sid() == Some(FENCE_SID)))
 }
 
+/// The queue's policy, in a form that SQS takes back.
 fn policy_of(present: &Present) -> Option<PolicyDocument> {
-    present.attributes.settings.get(&Attribute::Policy).and_then(|text| PolicyDocument::parse(text).ok())
+    let text = present.attributes.settings.get(&Attribute::Policy)?;
+    PolicyDocument::parse(text).ok().map(|policy| policy.without_gone_principals())
 }
 
 fn handle(name: &QueueName, present: &Present) -> QueueHandle {
