@@ -1,4 +1,5 @@
-//! Carrying out a plan. Writes only, in order; the first failure ends it.
+//! Carrying out a plan. Writes only, in order; the first failure ends it, but for outputs in whose place is
+//! somebody else's object.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -53,17 +54,26 @@ const KUBERNETES_RETRY: SignedDuration = SignedDuration::from_secs(10);
 impl Applier<'_> {
     /// Carries out `steps` in order.
     pub(super) async fn apply(&self, steps: &[Step], pass: &mut Pass, memory: &mut Memory) -> Result<(), Failure> {
+        let mut conflict = None;
         for step in steps {
             if !(self.may_write)() {
                 return Err(Failure::NotLeading);
             }
             tracing::debug!(queue = %Key::of(&pass.queue), step = step.name(), "a step");
-            self.step(step, pass, memory).await?;
+            match self.step(step, pass, memory).await {
+                Ok(()) => {}
+                // Somebody else's object in the place of one output is no reason to keep the others back.
+                Err(Failure::Finding(finding)) if finding.reason == Reason::OutputConflict => {
+                    conflict.get_or_insert(finding);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            }
             if let Some(event) = events::of_step(step) {
                 self.cluster.publish(&pass.queue, event).await;
             }
         }
-        Ok(())
+        conflict.map_or(Ok(()), |finding| Err(Failure::Finding(finding)))
     }
 
     async fn step(&self, step: &Step, pass: &mut Pass, memory: &mut Memory) -> Result<(), Failure> {
