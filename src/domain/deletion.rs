@@ -1,5 +1,7 @@
 //! The plan for a Queue that is being deleted: in a safe order, each deletion confirmed, and always a way out.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Queue;
@@ -64,6 +66,8 @@ pub struct Input<'a> {
     pub record: &'a Record,
     /// What this process remembers.
     pub memory: &'a Memory,
+    /// Queues of which AWS denied or refused a write in this pass, with its words.
+    pub refused: &'a BTreeMap<String, String>,
     /// All Queues.
     pub fleet: &'a Fleet,
     /// The rules of the house.
@@ -84,8 +88,7 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
     let key = Key::of(input.queue);
     let owner =
         Owner { cluster: input.class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() };
-    // A suspended Queue lets go as `Retain` does.
-    let policy = if input.queue.spec.suspend { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
+    let policy = if lets_go(input.queue) { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
     let deletion = Deletion { input, key, owner, policy };
     match elsewhere(input) {
         Some(finding) if policy == DeletionPolicy::Retain => {
@@ -94,6 +97,12 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
         Some(finding) => Plan { findings: vec![finding], ..Plan::default() },
         None => deletion.plan(),
     }
+}
+
+/// Whether the deletion of `queue` keeps what is in AWS. A suspended Queue lets go as `Retain` does.
+#[must_use]
+pub fn lets_go(queue: &Queue) -> bool {
+    queue.spec.suspend || deletion_policy(&queue.spec) == DeletionPolicy::Retain
 }
 
 /// Whether the queues live in another place than the one the operator acts in.
@@ -146,7 +155,8 @@ impl Deletion<'_> {
         if source.as_ref().is_some_and(|source| self.retirement().is_let_go(source.origin))
             || self.policy == DeletionPolicy::Retain
         {
-            let all = source.into_iter().chain(dead_letters);
+            let is_refused = |ours: &Ours<'_>| lets_go(self.input.queue) && self.refused(ours.name).is_some();
+            let all = source.into_iter().chain(dead_letters).filter(|ours| !is_refused(ours));
             plan.steps = all.map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
             return if plan.steps.is_empty() { release(plan) } else { plan };
         }
@@ -200,8 +210,16 @@ impl Deletion<'_> {
         Some(Ours { name, present, origin })
     }
 
+    /// AWS's words, when it refused a write of the queue `name` in this pass.
+    fn refused(&self, name: &QueueName) -> Option<&String> {
+        self.input.refused.get(name.as_str())
+    }
+
     /// What to say of a queue that is there, or may be, and is not touched.
     fn left_behind(&self, name: &QueueName) -> Option<String> {
+        if let Some(words) = self.refused(name) {
+            return Some(format!("{name} was left with its owner tags: {words}"));
+        }
         match self.input.observed.sight(name) {
             Sight::Present(present) if self.retirement().origin(present).is_none() => {
                 Some(format!("{name} does not carry this Queue's owner tags and was left as it is"))

@@ -1,13 +1,15 @@
 //! Carrying out a plan. Writes only, in order; the first failure ends it, but for outputs in whose place is
 //! somebody else's object.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Queue;
 use crate::api::conditions::Reason;
 use crate::api::status::{DeadLetterStatus, QueueStatus};
 use crate::domain::attributes::Attribute;
-use crate::domain::call::{CallError, ErrorKind};
+use crate::domain::call::{CallError, ErrorClass, ErrorKind};
 use crate::domain::finding::Finding;
 use crate::domain::fleet::Key;
 use crate::domain::names::QueueName;
@@ -28,6 +30,8 @@ pub(super) struct Pass {
     pub(super) observed: Observed,
     /// Resource versions that our own writes have replaced.
     pub(super) superseded: Vec<String>,
+    /// Queues of which AWS denied or refused a write in this pass, with its words.
+    pub(super) refused: BTreeMap<String, String>,
 }
 
 /// Why a step was not carried out.
@@ -210,7 +214,10 @@ impl Applier<'_> {
         }
     }
 
-    fn failed(&self, name: &QueueName, error: &CallError, pass: &Pass, memory: &Memory) -> Failure {
+    fn failed(&self, name: &QueueName, error: &CallError, pass: &mut Pass, memory: &Memory) -> Failure {
+        if matches!(error.class(), ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) {
+            pass.refused.insert(name.to_string(), error.to_string());
+        }
         let uid = pass.queue.metadata.uid.as_deref().unwrap_or_default();
         Failure::Finding(Finding::of_call(name.as_str(), error, memory, uid, self.now))
     }

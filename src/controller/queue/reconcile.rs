@@ -1,5 +1,6 @@
 //! One pass over one Queue.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -80,6 +81,7 @@ impl Reconciler {
             queue: queue.clone(),
             observed: Observed::default(),
             superseded: Vec::new(),
+            refused: BTreeMap::new(),
         };
         let ended = if is_deleting {
             self.deletion(&mut pass, memory, now).await
@@ -196,6 +198,7 @@ impl Reconciler {
                 observed: &pass.observed,
                 record: &pass.record,
                 memory,
+                refused: &pass.refused,
                 fleet: &fleet,
                 class: &self.class,
                 now,
@@ -203,6 +206,7 @@ impl Reconciler {
             if made.steps.is_empty() {
                 break;
             }
+            let refused = pass.refused.len();
             let is_last = made.steps.contains(&Step::RemoveFinalizer);
             match applier.apply(&made.steps, pass, memory).await {
                 Ok(()) if is_last => {
@@ -210,6 +214,8 @@ impl Reconciler {
                     return Ok(Ended { verdict: Verdict::of_deletion(&Plan::default(), None), look_again: None });
                 }
                 Ok(()) => note_counts(&pass.observed, memory, now),
+                // Whoever lets go need not wait for what AWS refuses: the next plan leaves it as it is.
+                Err(Failure::Finding(_)) if deletion::lets_go(&pass.queue) && pass.refused.len() > refused => {}
                 Err(Failure::Finding(finding)) => {
                     failure = Some(finding);
                     break;
