@@ -207,8 +207,10 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         status.queue_url = Some(present.url.clone());
         status.queue_arn = Some(desired.source.arn.to_string());
         status.queue_name = Some(desired.source.name.to_string());
-        status.dead_letter = dead_letter_status(input);
         status.binding = desired.outputs.binding.clone().map(|name| BindingStatus { name });
+    }
+    if plan.is_owned || desired.managed_dead_letter().is_some() {
+        status.dead_letter = dead_letter_status(input);
     }
     status.retired_dead_letters.clone_from(&plan.retired);
     if !desired.observe {
@@ -220,7 +222,6 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
 }
 
 fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
-    let present = input.observed.sight(&input.desired.source.name).present()?;
     match &input.desired.dead_letter {
         DesiredDeadLetter::Managed(_) if input.desired.observe => None,
         DesiredDeadLetter::Managed(queue) => {
@@ -231,6 +232,7 @@ fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
             Some(DeadLetterStatus { queue_url, queue_arn: queue.arn.to_string() })
         }
         DesiredDeadLetter::Reference { arn } => {
+            let present = input.observed.sight(&input.desired.source.name).present()?;
             let coordinates = coordinates(input, present, Some(arn.clone()));
             Some(DeadLetterStatus { queue_url: coordinates.dead_letter_url, queue_arn: arn.clone() })
         }
