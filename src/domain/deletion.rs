@@ -236,6 +236,9 @@ impl Deletion<'_> {
         let uid = input.queue.metadata.uid.as_deref().unwrap_or_default();
         let is_old = input.memory.failing_since.is_some_and(|since| input.now.duration_since(since) >= PATIENCE);
         let finding = match input.observed.sight(name) {
+            Sight::Absent if self.retirement().may_appear(name) => {
+                Finding::waiting(Reason::Progressing, format!("{name} was just created and may not answer yet"), CONFIRM)
+            }
             Sight::Absent | Sight::Present(_) => return None,
             // `Retain` changes nothing but tags, so it need not wait for what it cannot reach: the way out.
             Sight::Hidden(_) if self.policy == DeletionPolicy::Retain => return None,

@@ -202,6 +202,8 @@ pub struct Memory {
     pub empty: BTreeMap<String, EmptyWatch>,
     /// Queues that we deleted, and when.
     pub deleted: BTreeMap<String, Timestamp>,
+    /// Queues that we created or may have created, and when.
+    pub created: BTreeMap<String, Timestamp>,
 }
 
 impl Memory {

@@ -16,6 +16,10 @@ use super::tags::{OWNER_KEYS, Origin, Owner, Ownership};
 /// How long `DeleteQueue` may take. Source: `DeleteQueue` in the SQS API reference.
 const DELETION: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long a queue just created may not answer, nor be listed. Source: `CreateQueue` in the SQS API reference asks for
+/// one second.
+const CREATION: SignedDuration = SignedDuration::from_secs(10);
+
 /// How soon to look again at a dead-letter queue no longer used that holds messages.
 const HOLDING: SignedDuration = SignedDuration::from_mins(1);
 
@@ -58,6 +62,7 @@ impl Retirement<'_> {
     #[must_use]
     pub fn fate(&self, name: &QueueName, sight: &Sight) -> Fate {
         let present = match sight {
+            Sight::Absent if self.may_appear(name) => return Fate::Wait(CONFIRM),
             Sight::Absent => return Fate::Gone,
             Sight::Present(present) => present,
             Sight::Unseen | Sight::Appearing | Sight::Hidden(_) | Sight::Failed(_) => {
@@ -136,6 +141,13 @@ impl Retirement<'_> {
             Some(asked) if self.now.duration_since(*asked) < DELETION => Fate::Wait(CONFIRM),
             _ => Fate::Do(Step::DeleteQueue { queue: handle(name, present) }),
         }
+    }
+
+    /// Whether the queue `name` was created so recently that it may not answer yet.
+    #[must_use]
+    pub fn may_appear(&self, name: &QueueName) -> bool {
+        let created = self.memory.created.get(name.as_str());
+        created.is_some_and(|created| self.now.duration_since(*created) < CREATION)
     }
 
     /// Whether a deletion of the queue `name` may be under way.

@@ -1,6 +1,7 @@
 //! Histories: everything that people, workloads, strangers and bad luck do to six Queues in two namespaces.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::call::ErrorKind;
@@ -29,11 +30,21 @@ const SLOTS: [(&str, bool, Option<&str>); 6] = [
 const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
 const GHOST: &str = "arn:aws:iam::123456789012:role/ghost";
 
+/// A spec, shown as JSON.
+#[derive(Clone)]
+pub struct Spec(Value);
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// One thing that happens.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A Queue is created, or its spec replaced.
-    Apply(usize, Value),
+    Apply(usize, Spec),
     Delete(usize),
     /// Time passes.
     Run(i64),
@@ -114,7 +125,7 @@ impl Play {
     pub async fn play(&mut self, event: &Event) {
         let stage = &mut self.stage;
         match event {
-            Event::Apply(slot, value) => {
+            Event::Apply(slot, Spec(value)) => {
                 let (name, ..) = SLOTS[*slot];
                 if value["managementPolicy"] == "Observe" {
                     self.observed.insert(key(name));
@@ -274,7 +285,7 @@ pub fn histories(most: usize) -> impl Strategy<Value = Vec<Event>> {
 fn event() -> impl Strategy<Value = Event> {
     let slot = || 0..SLOTS.len();
     prop_oneof![
-        30 => slot().prop_flat_map(|slot| declared(slot).prop_map(move |spec| Event::Apply(slot, spec))),
+        30 => slot().prop_flat_map(|slot| declared(slot).prop_map(move |spec| Event::Apply(slot, Spec(spec)))),
         5 => slot().prop_map(Event::Delete),
         25 => select(vec![1, 3, 10, 30, 70, 200, 700]).prop_map(Event::Run),
         8 => (slot(), any::<bool>(), drift()).prop_map(|(slot, which, drift)| Event::Drift(slot, which, drift)),

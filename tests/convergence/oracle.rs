@@ -23,6 +23,9 @@ pub struct Oracle<'a> {
     pub observed: &'a BTreeSet<Key>,
 }
 
+/// Among the reasons not to be ready: it may be ready all the same.
+const MAYBE: &str = "(maybe)";
+
 /// A Queue as its YAML says it.
 struct Declared {
     key: Key,
@@ -177,6 +180,7 @@ impl Oracle<'_> {
             self.reasons(queue, all)
         };
         match (status.as_str(), reasons.is_empty()) {
+            ("True", false) if reasons.contains(&MAYBE) => {}
             ("True", true) if queue.observes() => {
                 if !queue.queue.metadata.finalizers.clone().unwrap_or_default().is_empty() {
                     wrong.push("observes and has a finalizer".to_owned());
@@ -224,8 +228,12 @@ impl Oracle<'_> {
                 None => {}
             }
         }
-        if queue.dead_letter_mode() == "Reference" && !self.can_use_dead_letter(queue, all) {
-            reasons.extend(["DeadLetterNotReady", "Refused"]);
+        if queue.dead_letter_mode() == "Reference" {
+            match self.can_use_dead_letter(queue, all) {
+                Some(true) => {}
+                Some(false) => reasons.extend(["DeadLetterNotReady", "Refused"]),
+                None => reasons.extend([MAYBE, "DeadLetterNotReady", "Refused"]),
+            }
         }
         let retentions = [
             (queue.name(), queue.number("/messageRetentionSeconds", 345_600)),
@@ -253,20 +261,25 @@ impl Oracle<'_> {
         reasons
     }
 
-    fn can_use_dead_letter(&self, queue: &Declared, all: &[Declared]) -> bool {
+    /// Whether AWS would take the dead-letter queue that `queue` names; `None` when that depends on how it came to be
+    /// as it is.
+    fn can_use_dead_letter(&self, queue: &Declared, all: &[Declared]) -> Option<bool> {
         let Some(to) = queue.uses(all) else {
             // By ARN, of a queue that is not one of ours: it must be there.
             let by_arn = queue.text("/deadLetter/reference/queueArn");
-            return by_arn.rsplit(':').next().is_some_and(|name| self.aws(name).is_some());
+            return Some(by_arn.rsplit(':').next().is_some_and(|name| self.aws(name).is_some()));
         };
-        let Some(to) = all.iter().find(|other| other.key == to) else { return false };
+        let to = all.iter().find(|other| other.key == to)?;
+        let is_plain = !is_in_cycle(to, all) && !to.is_suspended() && !to.observes() && !to.is_deleting();
+        if !is_plain || !self.reasons(to, all).is_empty() {
+            return None;
+        }
         let is_there = self.aws(&to.name()).is_some_and(|found| owner(&found) == Owner::Queue(to.key.clone()));
         let allowed = match allow(to, all) {
             Allow::All => true,
             Allow::Only(sources) => sources.contains(&arn(&queue.name())),
         };
-        let is_plain = !is_in_cycle(to, all) && !to.is_suspended() && !to.observes() && !to.is_deleting() && self.reasons(to, all).is_empty();
-        is_there && allowed && is_plain
+        Some(is_there && allowed)
     }
 
     fn has_foreign_output(&self, queue: &Declared) -> bool {

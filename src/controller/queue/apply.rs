@@ -86,7 +86,12 @@ impl Applier<'_> {
             Step::RemoveFinalizer => self.set_finalizer(pass, false).await,
             Step::Record(intent) => self.record(intent, pass).await,
             Step::CreateQueue { name, attributes, tags } => {
-                let sight = match self.observer.sqs.create_queue(name, attributes, tags).await {
+                let answer = self.observer.sqs.create_queue(name, attributes, tags).await;
+                // Without an answer it may have been made all the same.
+                if answer.as_ref().err().is_none_or(|error| error.kind == ErrorKind::Transient) {
+                    memory.created.insert(name.to_string(), self.now);
+                }
+                let sight = match answer {
                     Ok(url) => self.observer.look_at_new(&url).await,
                     // It is there, with other attributes: whose it is, its tags say.
                     Err(error) if error.kind == ErrorKind::QueueNameExists => {
