@@ -243,6 +243,7 @@ impl Work {
             kms: Arc::new(self.aws.kms.clone()),
             cluster: kubernetes,
             class: self.class.clone(),
+            clock: Arc::new(Timestamp::now),
             may_write: Arc::new(move || claim.is_held(Instant::now())),
         };
         let shared = Arc::new(Shared { reconciler, schedule, metrics: self.metrics.clone() });
@@ -336,7 +337,7 @@ async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Result<Action, std::con
         Gate::Open(memory) => memory,
     };
     let begun = Instant::now();
-    let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory, now)).await;
+    let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory)).await;
     let Ok(outcome) = passed else {
         shared.metrics.reconcile(metrics::Outcome::Failed, begun.elapsed());
         return Ok(Action::requeue(PASS_TIMEOUT));

@@ -72,26 +72,23 @@ impl Comparison<'_> {
         for (attribute, want) in &desired.attributes {
             let have = observed.settings.get(attribute).map_or("", String::as_str);
             let is_same = self.same(*attribute, want, have);
-            let written = self.record.under_way(&desired.name, *attribute, self.now);
-            if self.record.is_under_way(&desired.name, *attribute, want, self.now) {
-                if !is_same {
-                    diff.awaiting.push(*attribute);
+            match self.record.under_way(&desired.name, *attribute, self.now) {
+                Some(written) if written.is(want) => {
+                    if !is_same {
+                        diff.awaiting.push(*attribute);
+                    }
+                    continue;
                 }
-                continue;
-            }
-            // A change taken back before it shows: what is read is what was before it, and no longer true.
-            if is_same && written.is_none_or(|written| self.same(*attribute, want, written)) {
-                continue;
+                // Another value is on its way: what is read now is not what will be.
+                Some(_) => {}
+                None if is_same => continue,
+                None => {}
             }
             match attribute {
-                Attribute::MessageRetentionPeriod => {
-                    let longest =
-                        [Some(have), written].into_iter().flatten().filter_map(|text| text.parse().ok()).max();
-                    match held_retention(desired, want, longest, observed.counts, self.allowed_losses) {
-                        Some(held) => diff.held = Some(held),
-                        None => _ = diff.write.insert(*attribute, want.clone()),
-                    }
-                }
+                Attribute::MessageRetentionPeriod => match self.held_retention(desired, want, have, observed.counts) {
+                    Some(held) => diff.held = Some(held),
+                    None => _ = diff.write.insert(*attribute, want.clone()),
+                },
                 Attribute::Policy => self.policy(desired, want, have, &mut diff),
                 _ => _ = diff.write.insert(*attribute, want.clone()),
             }
@@ -134,6 +131,18 @@ impl Comparison<'_> {
         }
     }
 
+    /// A shorter retention deletes messages that are older: held back while the queue holds any. What was written lately
+    /// counts as well as what is read.
+    fn held_retention(&self, desired: &DesiredQueue, want: &str, have: &str, counts: Counts) -> Option<HeldRetention> {
+        let written = self.record.under_way(&desired.name, Attribute::MessageRetentionPeriod, self.now);
+        let written = written.and_then(|written| written.value.parse::<i64>().ok());
+        let want: i64 = want.parse().ok()?;
+        let have = have.parse::<i64>().ok().max(written)?;
+        let change = format!("{}={want}", desired.retention_field);
+        let is_held = want < have && counts.total() > 0 && !self.allowed_losses.contains(&change);
+        is_held.then(|| HeldRetention { change, observed: have, messages: counts.total() })
+    }
+
     /// A policy that AWS refused is tried again in a call of its own, slowly, so that it keeps nothing else back.
     fn policy(&self, desired: &DesiredQueue, want: &str, have: &str, diff: &mut Diff) {
         let (wanted, seen) = (PolicyDocument::parse(want), PolicyDocument::parse(have));
@@ -151,21 +160,6 @@ impl Comparison<'_> {
             diff.refused_policy = Some(refused.clone());
         }
     }
-}
-
-/// A shorter retention deletes messages that are older: held back while the queue holds any. `longest` is the longest
-/// that may be in force: a longer one may have been written and not show yet.
-fn held_retention(
-    desired: &DesiredQueue,
-    want: &str,
-    longest: Option<i64>,
-    counts: Counts,
-    allowed: &BTreeSet<String>,
-) -> Option<HeldRetention> {
-    let (wanted, observed): (i64, i64) = (want.parse().ok()?, longest?);
-    let change = format!("{}={want}", desired.retention_field);
-    let is_held = wanted < observed && counts.total() > 0 && !allowed.contains(&change);
-    is_held.then(|| HeldRetention { change, observed, messages: counts.total() })
 }
 
 fn is_true(text: &str) -> bool {

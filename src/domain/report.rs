@@ -1,7 +1,5 @@
 //! The status that follows from a pass: from what was applied and read back, never from what was meant.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -9,11 +7,12 @@ use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{BindingStatus, DeadLetterStatus, Messages, QueueStatus};
 
 use super::attributes::Counts;
-use super::desired::{Desired, DesiredDeadLetter, Refusal};
+use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
 use super::observed::{Observed, Record, Sight};
-use super::plan::{Input, Plan, coordinates};
+use super::outputs::{Coordinates, OutputKind};
+use super::plan::{Input, Plan, coordinates, is_owned};
 
 /// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
 const REFUSED_RETRY: SignedDuration = SignedDuration::from_mins(5);
@@ -47,9 +46,9 @@ pub enum Propagated {
 impl Verdict {
     /// After a plan was carried out as far as it went.
     #[must_use]
-    pub fn of_plan(desired: &Desired, plan: &Plan, failure: Option<Finding>) -> Self {
+    pub fn of_plan(desired: &Desired, plan: &Plan, failures: Vec<Finding>) -> Self {
         let name = &desired.source.name;
-        let propagated = match (desired.observe, plan.is_owned && failure.is_none()) {
+        let propagated = match (desired.observe, plan.is_there && failures.is_empty()) {
             (true, _) => Propagated::Unknown("managementPolicy is Observe: nothing is written".to_owned()),
             (false, false) => Propagated::Unknown("AWS was not read to the end".to_owned()),
             (false, true) if plan.awaiting.is_empty() => Propagated::Yes,
@@ -60,7 +59,7 @@ impl Verdict {
         } else {
             (Reason::Converged, format!("{name} is as declared"))
         };
-        let findings = plan.findings.iter().cloned().chain(failure).collect();
+        let findings = plan.findings.iter().cloned().chain(failures).collect();
         let is_unfinished = !plan.steps.is_empty();
         Self { findings, is_unfinished, propagated, differences: plan.differences.clone(), ready }.sorted()
     }
@@ -91,10 +90,10 @@ impl Verdict {
 
     /// While the Queue is being deleted.
     #[must_use]
-    pub fn of_deletion(plan: &Plan, failure: Option<Finding>) -> Self {
+    pub fn of_deletion(plan: &Plan, failures: Vec<Finding>) -> Self {
         let progressing =
             Finding::waiting(Reason::Deleting, "the Queue is being deleted", SignedDuration::from_secs(5));
-        let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failure).collect();
+        let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failures).collect();
         if findings.is_empty() {
             findings.push(progressing);
         }
@@ -201,16 +200,26 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     let mut status = previous.clone();
     status.target.clone_from(&input.record.target);
     status.effective = Some(desired.effective.clone());
-    if plan.is_owned
+    if plan.is_there
         && let Some(present) = input.observed.sight(&desired.source.name).present()
     {
         status.queue_url = Some(present.url.clone());
         status.queue_arn = Some(desired.source.arn.to_string());
         status.queue_name = Some(desired.source.name.to_string());
-        status.binding = desired.outputs.binding.clone().map(|name| BindingStatus { name });
-    }
-    if plan.is_owned || desired.managed_dead_letter().is_some() {
         status.dead_letter = dead_letter_status(input);
+        // The specification projects whatever Secret is named here: only one that was written.
+        let is_written = |name: &String| input.observed.has_output(OutputKind::Secret, name);
+        let binding = desired.outputs.binding.clone().filter(is_written);
+        status.binding = binding.map(|name| BindingStatus { name });
+    }
+    if !plan.is_there
+        && let Some(queue) = desired.managed_dead_letter()
+        && is_owned(input, &queue.name)
+        && let Some(present) = input.observed.sight(&queue.name).present()
+    {
+        // Made before its source: it is found again by this while the source is waited for.
+        let (queue_url, queue_arn) = (Some(present.url.clone()), queue.arn.to_string());
+        status.dead_letter = Some(DeadLetterStatus { queue_url, queue_arn });
     }
     status.retired_dead_letters.clone_from(&plan.retired);
     if !desired.observe {
@@ -221,37 +230,20 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     status
 }
 
+/// The dead-letter queue that the queue names in AWS, whatever it should name.
 fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
-    match &input.desired.dead_letter {
-        DesiredDeadLetter::Managed(_) if input.desired.observe => None,
-        DesiredDeadLetter::Managed(queue) => {
-            // It stays on record while it does not answer.
-            let known = input.record.dead_letter.clone().filter(|(name, _)| *name == queue.name);
-            let seen = input.observed.sight(&queue.name).present().map(|present| present.url.clone());
-            let queue_url = seen.or_else(|| known.and_then(|(_, url)| url));
-            Some(DeadLetterStatus { queue_url, queue_arn: queue.arn.to_string() })
-        }
-        DesiredDeadLetter::Reference { arn } => {
-            let present = input.observed.sight(&input.desired.source.name).present()?;
-            let coordinates = coordinates(input, present, Some(arn.clone()));
-            Some(DeadLetterStatus { queue_url: coordinates.dead_letter_url, queue_arn: arn.clone() })
-        }
-        DesiredDeadLetter::None | DesiredDeadLetter::NotReady { .. } => None,
-    }
+    let present = input.observed.sight(&input.desired.source.name).present()?;
+    let Coordinates { dead_letter_url, dead_letter_arn, .. } = coordinates(input, present);
+    Some(DeadLetterStatus { queue_url: dead_letter_url, queue_arn: dead_letter_arn? })
 }
 
-/// The keys that we set: those declared, and those set before until they are seen to be gone everywhere.
+/// The keys that we set: those declared, and those set before that may still be there to be removed.
 fn managed_tag_keys(desired: &Desired, observed: &Observed, record: &Record) -> Vec<String> {
-    let may_be_left = |key: &&String| {
-        observed.queues.values().any(|sight| match sight {
-            Sight::Present(present) => present.tags.contains_key(*key),
-            Sight::Absent | Sight::Unseen => false,
-            Sight::Hidden(_) | Sight::Appearing | Sight::Failed(_) => true,
-        })
-    };
-    let before = record.managed_tag_keys.iter().filter(may_be_left);
-    let keys: BTreeSet<&String> = desired.source.tags.keys().chain(before).collect();
-    keys.into_iter().cloned().collect()
+    let all_seen = observed.queues.values().all(|sight| matches!(sight, Sight::Present(_) | Sight::Absent));
+    let is_left = |key: &&String| !all_seen || observed.present().any(|(_, present)| present.tags.contains_key(*key));
+    let before = record.managed_tag_keys.iter();
+    let is_wanted = |key: &&String| desired.source.tags.contains_key(*key);
+    before.filter(|key| is_wanted(key) || is_left(key)).cloned().collect()
 }
 
 /// The counts as read, when a drift interval has passed since they were last written; else as they were.

@@ -16,10 +16,6 @@ use super::tags::{OWNER_KEYS, Origin, Owner, Ownership};
 /// How long `DeleteQueue` may take. Source: `DeleteQueue` in the SQS API reference.
 const DELETION: SignedDuration = SignedDuration::from_secs(60);
 
-/// How long a queue just created may not answer, nor be listed. Source: `CreateQueue` in the SQS API reference asks for
-/// one second.
-const CREATION: SignedDuration = SignedDuration::from_secs(10);
-
 /// How soon to look again at a dead-letter queue no longer used that holds messages.
 const HOLDING: SignedDuration = SignedDuration::from_mins(1);
 
@@ -46,7 +42,7 @@ pub struct Retirement<'a> {
 }
 
 /// What to do with a queue next.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Nothing: it is gone, let go, or was never ours.
     Gone,
@@ -62,18 +58,16 @@ impl Retirement<'_> {
     #[must_use]
     pub fn fate(&self, name: &QueueName, sight: &Sight) -> Fate {
         let present = match sight {
-            Sight::Absent if self.may_appear(name) => return Fate::Wait(CONFIRM),
             Sight::Absent => return Fate::Gone,
             Sight::Present(present) => present,
-            Sight::Unseen | Sight::Appearing | Sight::Hidden(_) | Sight::Failed(_) => {
-                return Fate::Wait(SignedDuration::from_secs(30));
-            }
+            // Nobody waits for its end; it is looked at again with the rest.
+            Sight::Unseen | Sight::Appearing | Sight::Hidden(_) | Sight::Failed(_) => return Fate::Wait(HOLDING),
         };
         let Some(origin) = self.origin(present) else {
             return Fate::Gone;
         };
         if self.is_let_go(origin) {
-            return Fate::Do(self.let_go(name, present));
+            return self.let_go(name, present);
         }
         match self.emptying(name, present) {
             Fate::Gone => self.delete(name, present),
@@ -103,27 +97,39 @@ impl Retirement<'_> {
 
     /// The next step of letting go: the fence first, then the owner tags, and nothing of it is ours any more.
     #[must_use]
-    pub fn let_go(&self, name: &QueueName, present: &Present) -> Step {
-        let queue = handle(name, present);
-        let open = policy_of(present).unwrap_or_default().without_sid(FENCE_SID);
-        let text = if open.is_empty() { String::new() } else { open.to_json() };
-        // A fence may have been written and not show yet, and so may its removal.
-        let is_fenced = is_fenced(present) || self.is_under_way(name, &self.fenced(name, &open));
-        if is_fenced && !self.is_under_way(name, &text) {
-            let attributes = Attributes::from([(Attribute::Policy, text)]);
-            return Step::SetAttributes { queue, attributes, event: EventReason::Updated };
+    pub fn let_go(&self, name: &QueueName, present: &Present) -> Fate {
+        self.reopen(name, present).unwrap_or_else(|| {
+            let keys = OWNER_KEYS.iter().filter(|key| present.tags.contains_key(**key));
+            let keys = keys.map(|key| (*key).to_owned()).collect();
+            Fate::Do(Step::UntagQueue { queue: handle(name, present), keys, event: EventReason::Released })
+        })
+    }
+
+    /// Takes the fence away; `None` when there is none, and none is on its way: AWS may show it late.
+    #[must_use]
+    pub fn reopen(&self, name: &QueueName, present: &Present) -> Option<Fate> {
+        let read = policy_of(present);
+        let is_closed = read.statements().iter().any(|statement| statement.sid() == Some(FENCE_SID));
+        let open = policy_text(&read.without_sid(FENCE_SID));
+        let set_open = || {
+            let attributes = Attributes::from([(Attribute::Policy, open.clone())]);
+            Fate::Do(Step::SetAttributes { queue: handle(name, present), attributes, event: EventReason::Updated })
+        };
+        match self.record.under_way(name, Attribute::Policy, self.now) {
+            Some(written) if written.is(&open) => is_closed.then_some(Fate::Wait(CONFIRM)),
+            Some(written) if written.is_unknown() || written.is(&self.fenced(name, &read)) => Some(set_open()),
+            Some(_) => Some(Fate::Wait(CONFIRM)),
+            None => is_closed.then(set_open),
         }
-        let keys = OWNER_KEYS.iter().filter(|key| present.tags.contains_key(**key));
-        let keys = keys.map(|key| (*key).to_owned()).collect();
-        Step::UntagQueue { queue, keys, event: EventReason::Released }
     }
 
     /// Fences the queue and waits; [`Fate::Gone`] when it may be taken for empty.
     #[must_use]
     pub fn emptying(&self, name: &QueueName, present: &Present) -> Fate {
-        if !is_fenced(present) {
-            let text = self.fenced(name, &policy_of(present).unwrap_or_default());
-            if self.is_under_way(name, &text) {
+        if !is_fenced(present, &self.place.queue_arn(name).to_string()) {
+            let text = self.fenced(name, &policy_of(present));
+            // A fence that shows late is not written again and again.
+            if self.record.under_way(name, Attribute::Policy, self.now).is_some_and(|written| written.is(&text)) {
                 return Fate::Wait(CONFIRM);
             }
             let attributes = Attributes::from([(Attribute::Policy, text)]);
@@ -132,6 +138,11 @@ impl Retirement<'_> {
         }
         let is_over = self.memory.empty.get(name.as_str()).is_some_and(|watch| watch.is_over(self.empty_for));
         if is_over && present.attributes.counts.total() == 0 { Fate::Gone } else { Fate::Wait(self.next_read()) }
+    }
+
+    /// A policy with the fence.
+    fn fenced(&self, name: &QueueName, policy: &PolicyDocument) -> String {
+        policy_text(&policy.without_sid(FENCE_SID).with(fence(&self.place.queue_arn(name).to_string())))
     }
 
     /// Deletes the queue, or waits for a deletion that was asked for.
@@ -143,13 +154,6 @@ impl Retirement<'_> {
         }
     }
 
-    /// Whether the queue `name` was created so recently that it may not answer yet.
-    #[must_use]
-    pub fn may_appear(&self, name: &QueueName) -> bool {
-        let created = self.memory.created.get(name.as_str());
-        created.is_some_and(|created| self.now.duration_since(*created) < CREATION)
-    }
-
     /// Whether a deletion of the queue `name` may be under way.
     #[must_use]
     pub fn is_being_deleted(&self, name: &QueueName) -> bool {
@@ -158,13 +162,12 @@ impl Retirement<'_> {
         asked.is_some_and(|asked| self.now.duration_since(*asked) < DELETION * 2)
     }
 
-    /// A policy with the fence.
-    fn fenced(&self, name: &QueueName, policy: &PolicyDocument) -> String {
-        policy.with(fence(&self.place.queue_arn(name).to_string())).to_json()
-    }
-
-    fn is_under_way(&self, name: &QueueName, policy: &str) -> bool {
-        self.record.is_under_way(name, Attribute::Policy, policy, self.now)
+    /// Whether the queue `name` was created so recently that "does not exist" proves nothing.
+    #[must_use]
+    pub fn was_just_created(&self, name: &QueueName) -> bool {
+        let created = self.memory.created.get(name.as_str());
+        created.is_some_and(|created| self.now.duration_since(*created) < DELETION)
+            && !self.memory.deleted.contains_key(name.as_str())
     }
 
     /// The reads are spread over the time for which the queue must be empty.
@@ -174,16 +177,23 @@ impl Retirement<'_> {
     }
 }
 
-/// Whether new messages are refused.
+/// Whether new messages to the queue of this ARN are refused.
 #[must_use]
-pub fn is_fenced(present: &Present) -> bool {
-    policy_of(present).is_some_and(|policy| policy.statements().iter().any(|s| s.sid() == Some(FENCE_SID)))
+pub fn is_fenced(present: &Present, arn: &str) -> bool {
+    policy_of(present).statements().contains(&fence(arn))
 }
 
-/// The queue's policy, in a form that SQS takes back.
-fn policy_of(present: &Present) -> Option<PolicyDocument> {
-    let text = present.attributes.settings.get(&Attribute::Policy)?;
-    PolicyDocument::parse(text).ok().map(|policy| policy.without_gone_principals())
+/// The queue's policy, in a form that SQS takes back; one that cannot be read, which SQS would not have taken, counts as
+/// none.
+fn policy_of(present: &Present) -> PolicyDocument {
+    let text = present.attributes.settings.get(&Attribute::Policy);
+    let policy = text.and_then(|text| PolicyDocument::parse(text).ok()).unwrap_or_default();
+    policy.without_gone_principals()
+}
+
+/// SQS's text form: empty for no policy.
+fn policy_text(policy: &PolicyDocument) -> String {
+    if policy.is_empty() { String::new() } else { policy.to_json() }
 }
 
 fn handle(name: &QueueName, present: &Present) -> QueueHandle {

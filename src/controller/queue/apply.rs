@@ -1,26 +1,23 @@
-//! Carrying out a plan. Writes only, in order; the first failure ends it, but for outputs in whose place is
-//! somebody else's object.
-
-use std::collections::BTreeMap;
+//! Carrying out a plan. Writes only, in order; the first failure ends it.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::Queue;
 use crate::api::conditions::Reason;
-use crate::api::status::{DeadLetterStatus, QueueStatus};
+use crate::api::status::{QueueStatus, RetiredDeadLetter};
+use crate::api::{FINALIZER, Queue};
 use crate::domain::attributes::Attribute;
 use crate::domain::call::{CallError, ErrorClass, ErrorKind};
-use crate::domain::finding::Finding;
+use crate::domain::finding::{Circumstances, Finding, backoff};
 use crate::domain::fleet::Key;
 use crate::domain::names::QueueName;
 use crate::domain::observed::{Memory, Observed, Record};
-use crate::domain::plan::{Intent, QueueHandle, Step};
+use crate::domain::plan::{QueueHandle, Step};
 use crate::domain::report::Verdict;
 use crate::domain::tags::OWNER_KEYS;
 
 use super::super::cluster::{Cluster, ClusterError};
 use super::events;
-use super::observe::{Observer, finalizers};
+use super::observe::Observer;
 
 /// The state of a pass that steps change.
 pub(super) struct Pass {
@@ -30,8 +27,6 @@ pub(super) struct Pass {
     pub(super) observed: Observed,
     /// Resource versions that our own writes have replaced.
     pub(super) superseded: Vec<String>,
-    /// Queues of which AWS denied or refused a write in this pass, with its words.
-    pub(super) refused: BTreeMap<String, String>,
 }
 
 /// Why a step was not carried out.
@@ -49,49 +44,54 @@ pub(super) struct Applier<'a> {
     pub(super) observer: Observer<'a>,
     pub(super) cluster: &'a dyn Cluster,
     pub(super) may_write: &'a (dyn Fn() -> bool + Send + Sync),
+    pub(super) clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
+    /// When the pass began.
     pub(super) now: Timestamp,
 }
-
-/// How soon to try again after the API server refused a write.
-const KUBERNETES_RETRY: SignedDuration = SignedDuration::from_secs(10);
 
 impl Applier<'_> {
     /// Carries out `steps` in order.
     pub(super) async fn apply(&self, steps: &[Step], pass: &mut Pass, memory: &mut Memory) -> Result<(), Failure> {
-        let mut conflict = None;
         for step in steps {
             if !(self.may_write)() {
                 return Err(Failure::NotLeading);
             }
             tracing::debug!(queue = %Key::of(&pass.queue), step = step.name(), "a step");
-            match self.step(step, pass, memory).await {
-                Ok(()) => {}
-                // Somebody else's object in the place of one output is no reason to keep the others back.
-                Err(Failure::Finding(finding)) if finding.reason == Reason::OutputConflict => {
-                    conflict.get_or_insert(finding);
-                    continue;
-                }
-                Err(failure) => return Err(failure),
-            }
+            self.step(step, pass, memory).await?;
             if let Some(event) = events::of_step(step) {
                 self.cluster.publish(&pass.queue, event).await;
             }
         }
-        conflict.map_or(Ok(()), |finding| Err(Failure::Finding(finding)))
+        Ok(())
     }
 
     async fn step(&self, step: &Step, pass: &mut Pass, memory: &mut Memory) -> Result<(), Failure> {
         match step {
-            Step::AddFinalizer => self.set_finalizer(pass, true).await,
-            Step::RemoveFinalizer => self.set_finalizer(pass, false).await,
-            Step::Record(intent) => self.record(intent, pass).await,
-            Step::CreateQueue { name, attributes, tags } => {
-                let answer = self.observer.sqs.create_queue(name, attributes, tags).await;
-                // Without an answer it may have been made all the same.
-                if answer.as_ref().err().is_none_or(|error| error.kind == ErrorKind::Transient) {
-                    memory.created.insert(name.to_string(), self.now);
+            Step::AddFinalizer => self.set_finalizer(pass, memory, true).await,
+            Step::RemoveFinalizer => self.set_finalizer(pass, memory, false).await,
+            Step::Record { target, retired, tag_keys } => {
+                let mut status = pass.queue.status.clone().unwrap_or_default();
+                status.target = Some(target.clone());
+                status.retired_dead_letters.clone_from(retired);
+                status.managed_tag_keys = tag_keys.iter().cloned().collect();
+                let conditions =
+                    Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
+                status.conditions = conditions;
+                status.observed_generation = pass.queue.metadata.generation;
+                let is_new = |dead_letter: &&RetiredDeadLetter| !pass.record.retired.contains(dead_letter);
+                let newly_retired: Vec<_> = retired.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();
+                self.write_status(pass, memory, status).await?;
+                pass.record = Record::of(&pass.queue);
+                if pass.record.target.as_ref() != Some(target) {
+                    return Err(Failure::Finding(pruned()));
                 }
-                let sight = match answer {
+                for name in newly_retired {
+                    self.cluster.publish(&pass.queue, events::of_retirement(&name)).await;
+                }
+                Ok(())
+            }
+            Step::CreateQueue { name, attributes, tags } => {
+                let sight = match self.observer.sqs.create_queue(name, attributes, tags).await {
                     Ok(url) => self.observer.look_at_new(&url).await,
                     // It is there, with other attributes: whose it is, its tags say.
                     Err(error) if error.kind == ErrorKind::QueueNameExists => {
@@ -99,6 +99,7 @@ impl Applier<'_> {
                     }
                     Err(error) => return Err(self.failed(name, &error, pass, memory)),
                 };
+                memory.created.insert(name.to_string(), (self.clock)());
                 memory.deleted.remove(name.as_str());
                 pass.observed.queues.insert(name.to_string(), sight);
                 Ok(())
@@ -110,12 +111,15 @@ impl Applier<'_> {
                     {
                         memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
                     }
+                    if error.kind == ErrorKind::Transient {
+                        pass.record.wrote_perhaps(&queue.name, attributes, (self.clock)());
+                    }
                     return Err(self.failed(&queue.name, &error, pass, memory));
                 }
                 if attributes.contains_key(&Attribute::Policy) {
                     memory.refused_policies.remove(queue.name.as_str());
                 }
-                pass.record.wrote(&queue.name, attributes, self.now);
+                pass.record.wrote(&queue.name, attributes, (self.clock)());
                 self.look_again(queue, pass).await;
                 Ok(())
             }
@@ -141,62 +145,45 @@ impl Applier<'_> {
                     Err(error) if error.kind != ErrorKind::QueueDoesNotExist => {
                         return Err(self.failed(&queue.name, &error, pass, memory));
                     }
-                    _ => _ = memory.deleted.insert(queue.name.to_string(), self.now),
+                    _ => _ = memory.deleted.insert(queue.name.to_string(), (self.clock)()),
                 }
                 self.look_at_all_again(pass).await;
                 Ok(())
             }
             Step::WriteOutput(output) => {
-                self.in_cluster(self.cluster.write_output(&pass.queue, output).await)?;
+                self.in_cluster(self.cluster.write_output(&pass.queue, output).await, pass, memory)?;
                 pass.observed.put_output(output);
                 Ok(())
             }
             Step::DeleteOutput { kind, name } => {
-                self.in_cluster(self.cluster.delete_output(&pass.queue, *kind, name).await)?;
+                self.in_cluster(self.cluster.delete_output(&pass.queue, *kind, name).await, pass, memory)?;
                 pass.observed.remove_output(*kind, name);
                 Ok(())
             }
         }
     }
 
-    async fn record(&self, intent: &Intent, pass: &mut Pass) -> Result<(), Failure> {
-        let mut status = pass.queue.status.clone().unwrap_or_default();
-        status.target = Some(intent.target.clone());
-        let mut effective = intent.effective.clone();
-        if let Some(before) = &status.effective {
-            // Sources go by it: it is told when AWS has it.
-            effective.redrive_allow.clone_from(&before.redrive_allow);
-        }
-        status.effective = Some(effective);
-        let known = status.dead_letter.take();
-        status.dead_letter = intent.dead_letter.as_ref().map(|arn| {
-            let known = known.filter(|known| known.queue_arn == arn.to_string());
-            known.unwrap_or_else(|| DeadLetterStatus { queue_url: None, queue_arn: arn.to_string() })
-        });
-        status.retired_dead_letters.clone_from(&intent.retired);
-        status.managed_tag_keys = intent.tag_keys.iter().cloned().collect();
-        let generation = pass.queue.metadata.generation;
-        status.conditions = Verdict::in_progress().conditions(&status.conditions, generation, self.now);
-        status.observed_generation = generation;
-        self.write_status(pass, status).await?;
-        let Record { was_converged, written, .. } = std::mem::take(&mut pass.record);
-        pass.record = Record { was_converged, written, ..Record::of(&pass.queue) };
-        Ok(())
-    }
-
     /// Writes the status and goes on with the newer object.
-    pub(super) async fn write_status(&self, pass: &mut Pass, status: QueueStatus) -> Result<(), Failure> {
-        let newer = self.in_cluster(self.cluster.write_status(&pass.queue, status).await)?;
+    pub(super) async fn write_status(
+        &self,
+        pass: &mut Pass,
+        memory: &Memory,
+        status: QueueStatus,
+    ) -> Result<(), Failure> {
+        let newer = self.in_cluster(self.cluster.write_status(&pass.queue, status).await, pass, memory)?;
         pass.replace(newer);
         Ok(())
     }
 
-    async fn set_finalizer(&self, pass: &mut Pass, with_ours: bool) -> Result<(), Failure> {
+    async fn set_finalizer(&self, pass: &mut Pass, memory: &Memory, with_ours: bool) -> Result<(), Failure> {
         let all = finalizers(&pass.queue, with_ours);
         match self.cluster.set_finalizers(&pass.queue, all).await {
             // Without any finalizer left, an object being deleted is gone at once.
             Err(ClusterError::Gone) if !with_ours => {}
-            result => pass.replace(self.in_cluster(result)?),
+            result => {
+                let newer = self.in_cluster(result, pass, memory)?;
+                pass.replace(newer);
+            }
         }
         pass.record.has_finalizer = with_ours;
         Ok(())
@@ -219,27 +206,38 @@ impl Applier<'_> {
         }
     }
 
-    fn failed(&self, name: &QueueName, error: &CallError, pass: &mut Pass, memory: &Memory) -> Failure {
-        if matches!(error.class(), ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) {
-            pass.refused.insert(name.to_string(), error.to_string());
-        }
+    fn failed(&self, name: &QueueName, error: &CallError, pass: &Pass, memory: &Memory) -> Failure {
         let uid = pass.queue.metadata.uid.as_deref().unwrap_or_default();
-        Failure::Finding(Finding::of_call(name.as_str(), error, memory, uid, self.now))
+        let caller_arn = &self.observer.class.caller_arn;
+        let circumstances = Circumstances { memory, uid, caller_arn, now: self.now };
+        Failure::Finding(Finding::of_call(name.as_str(), error, &circumstances))
     }
 
-    fn in_cluster<T>(&self, result: Result<T, ClusterError>) -> Result<T, Failure> {
-        result.map_err(|error| match error {
+    fn in_cluster<T>(&self, result: Result<T, ClusterError>, pass: &Pass, memory: &Memory) -> Result<T, Failure> {
+        let uid = pass.queue.metadata.uid.as_deref().unwrap_or_default();
+        let finding = |reason, message: String, class, is_stalled| {
+            Failure::Finding(Finding { reason, message, is_stalled, retry: backoff(class, memory.attempts, uid) })
+        };
+        result.map_err(|error| match &error {
             ClusterError::Stale | ClusterError::Gone => Failure::Outdated,
-            ClusterError::Foreign { .. } => {
-                let message = format!(
-                    "{error}; it is left untouched. Choose another name in spec.outputs, or remove that object"
-                );
-                Failure::Finding(Finding::stalled(Reason::OutputConflict, message, SignedDuration::from_mins(1)))
-            }
-            ClusterError::Failed(words) => {
-                let message = format!("the API server refuses a write: {words}");
-                Failure::Finding(Finding::waiting(Reason::KubernetesUnavailable, message, KUBERNETES_RETRY))
-            }
+            ClusterError::Foreign { .. } => finding(
+                Reason::OutputConflict,
+                format!("{error}; it is left untouched. Choose another name in spec.outputs, or remove that object"),
+                ErrorClass::Conflict,
+                true,
+            ),
+            ClusterError::Refused(words) => finding(
+                Reason::KubernetesRefused,
+                format!("the API server refuses a write: {words}"),
+                ErrorClass::Invalid,
+                memory.is_past_patience(self.now),
+            ),
+            ClusterError::Failed(words) => finding(
+                Reason::KubernetesUnavailable,
+                format!("the API server did not take a write: {words}"),
+                ErrorClass::Transient,
+                false,
+            ),
         })
     }
 }
@@ -249,4 +247,16 @@ impl Pass {
         self.superseded.extend(self.queue.metadata.resource_version.take());
         self.queue = newer;
     }
+}
+
+/// The finalizers of `queue`, with or without ours.
+fn finalizers(queue: &Queue, with_ours: bool) -> Vec<String> {
+    let others = queue.metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER);
+    others.cloned().chain(with_ours.then(|| FINALIZER.to_owned())).collect()
+}
+
+/// What was written to status is not there: without it nothing may be written to AWS.
+fn pruned() -> Finding {
+    let message = "the API server drops fields of status that the operator writes: the CustomResourceDefinition is of another release; apply crds/ of this one";
+    Finding::stalled(Reason::KubernetesRefused, message, SignedDuration::from_mins(1))
 }

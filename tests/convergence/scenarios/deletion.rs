@@ -192,7 +192,9 @@ async fn a_queue_deleted_before_it_answered_leaves_nothing() {
     use crate::model::{Fault, Trap};
     for fault in [None, Some(Fault::LoseAnswer)] {
         let mut stage = Stage::new(1, Timing { usable_after: 2..=2, ..Timing::prompt() });
-        stage.world.inject(Trap::new(fault.unwrap_or(Fault::LoseAnswer)).on("CreateQueue").times(u32::from(fault.is_some())));
+        stage
+            .world
+            .inject(Trap::new(fault.unwrap_or(Fault::LoseAnswer)).on("CreateQueue").times(u32::from(fault.is_some())));
         stage.apply("media/images", json!({}));
         stage.run(0).await;
         stage.delete("media/images");
