@@ -6,7 +6,13 @@ mod cluster;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod property;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One operator process' view of the cluster: caches that follow watches, and writes. It does what
 //! `controller::kubernetes` does with a real API server.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -39,9 +39,9 @@ struct Caches {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A Queue is new or different; its neighbours may have to decide anew.
-    Queue { key: Key, neighbours: Vec<Key> },
+    Queue { key: Key, neighbours: BTreeSet<Key> },
     /// A Queue is gone.
-    Gone { neighbours: Vec<Key> },
+    Gone { neighbours: BTreeSet<Key> },
     /// An output of this Queue was changed from outside.
     Output { owner: Key },
     /// Nothing that matters.
@@ -92,21 +92,16 @@ impl View {
             return Change::Nothing;
         };
         caches.queue_changes += 1;
-        let before = caches.fleet.neighbours(&key);
-        match queue {
+        let neighbours = match queue {
             Some(queue) => {
-                let is_news = caches.fleet.put(&queue, &self.class);
+                let neighbours = caches.fleet.put(&queue, &self.class);
                 caches.queues.insert(key.clone(), queue);
-                let after = caches.fleet.neighbours(&key);
-                let neighbours = if is_news { before.union(&after).cloned().collect() } else { Vec::new() };
-                Change::Queue { key, neighbours }
+                return Change::Queue { key, neighbours };
             }
-            None => {
-                caches.fleet.remove(&key);
-                caches.queues.remove(&key);
-                Change::Gone { neighbours: before.into_iter().collect() }
-            }
-        }
+            None => caches.fleet.remove(&key),
+        };
+        caches.queues.remove(&key);
+        Change::Gone { neighbours }
     }
 
     /// The watches of Secrets and `ConfigMap`s bring their next change.
