@@ -506,7 +506,8 @@ fn full_tags(input: &Input<'_>, queue: &DesiredQueue, origin: Origin) -> Tags {
     tags
 }
 
-fn is_owned(input: &Input<'_>, name: &QueueName) -> bool {
+/// Whether the queue `name` answers and is this Queue's.
+pub(super) fn is_owned(input: &Input<'_>, name: &QueueName) -> bool {
     input
         .observed
         .sight(name)

@@ -7,11 +7,11 @@ use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{BindingStatus, DeadLetterStatus, Messages, QueueStatus};
 
 use super::attributes::Counts;
-use super::desired::{Desired, DesiredDeadLetter, Refusal};
+use super::desired::{Desired, DesiredDeadLetter, DesiredQueue, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
-use super::observed::{Observed, Record, Sight};
-use super::plan::{Input, Plan, coordinates};
+use super::observed::{Observed, Present, Record, Sight};
+use super::plan::{Input, Plan, coordinates, is_owned};
 
 /// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
 const REFUSED_RETRY: SignedDuration = SignedDuration::from_mins(5);
@@ -205,8 +205,15 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         status.queue_url = Some(present.url.clone());
         status.queue_arn = Some(desired.source.arn.to_string());
         status.queue_name = Some(desired.source.name.to_string());
-        status.dead_letter = dead_letter_status(input);
+        status.dead_letter = dead_letter_status(input, present);
         status.binding = desired.outputs.binding.clone().map(|name| BindingStatus { name });
+    }
+    if !plan.is_owned
+        && let Some(queue) = desired.managed_dead_letter()
+        && is_owned(input, &queue.name)
+    {
+        // Made before its source: it is found again by this, not made again, while the source is waited for.
+        status.dead_letter = managed_dead_letter_status(input, queue);
     }
     status.retired_dead_letters.clone_from(&plan.retired);
     status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
@@ -215,13 +222,14 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     status
 }
 
-fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
-    let present = input.observed.sight(&input.desired.source.name).present()?;
+fn managed_dead_letter_status(input: &Input<'_>, queue: &DesiredQueue) -> Option<DeadLetterStatus> {
+    let present = input.observed.sight(&queue.name).present()?;
+    Some(DeadLetterStatus { queue_url: Some(present.url.clone()), queue_arn: queue.arn.to_string() })
+}
+
+fn dead_letter_status(input: &Input<'_>, present: &Present) -> Option<DeadLetterStatus> {
     match &input.desired.dead_letter {
-        DesiredDeadLetter::Managed(queue) => {
-            let sight = input.observed.sight(&queue.name).present()?;
-            Some(DeadLetterStatus { queue_url: Some(sight.url.clone()), queue_arn: queue.arn.to_string() })
-        }
+        DesiredDeadLetter::Managed(queue) => managed_dead_letter_status(input, queue),
         DesiredDeadLetter::Reference { arn } => {
             let coordinates = coordinates(input, present, Some(arn.clone()));
             Some(DeadLetterStatus { queue_url: coordinates.dead_letter_url, queue_arn: arn.clone() })

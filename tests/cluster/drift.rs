@@ -33,9 +33,12 @@ fn attributes_changed_from_outside_are_set_back() {
         scope.reads(&dead_letters, "DelaySeconds", "0").await;
         scope.reads(&queue, "RedrivePolicy", &redrive).await;
         scope.reads(&queue, "Policy", &policy).await;
-        let events = scope.events("work").await;
-        let repaired = |of: &str| events.iter().any(|(reason, note)| reason == "DriftRepaired" && note.contains(of));
-        assert!(repaired("VisibilityTimeout") && repaired("DelaySeconds"), "{events:#?}");
+        let told = |events: &Vec<(String, String)>, of: &str| {
+            events.iter().any(|(reason, note)| reason == "DriftRepaired" && note.contains(of))
+        };
+        let look = async || scope.events("work").await;
+        let wanted = |events: &_| told(events, "VisibilityTimeout") && told(events, "DelaySeconds");
+        eventually("the repair is told", look, wanted).await;
     });
 }
 
