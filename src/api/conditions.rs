@@ -16,6 +16,9 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// All of them, in the order in which a Queue shows them.
+    pub const ALL: [Self; 5] = [Self::Ready, Self::Propagated, Self::Reconciling, Self::Stalled, Self::Drifted];
+
     /// The word in `conditions[].type`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -159,7 +159,7 @@ pub struct EffectiveEncryption {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetterStatus {
-    /// Its URL; absent when it was referenced by ARN.
+    /// Its URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_url: Option<String>,
     /// Its ARN.

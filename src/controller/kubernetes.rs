@@ -1,6 +1,6 @@
 //! The cluster behind the trait: caches to read from, and bounded writes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
-use kube_runtime::reflector::Store;
+use kube_runtime::reflector::{ObjectRef, Store};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -116,12 +116,17 @@ impl Kubernetes {
     }
 
     /// A Queue is gone. Answers which Queues may have to decide anew.
-    pub fn lost_queue(&self, queue: &Queue) -> Vec<Key> {
-        let key = Key::of(queue);
+    pub fn lost_queue(&self, key: &Key) -> Vec<Key> {
         let mut fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner);
-        let neighbours = fleet.neighbours(&key);
-        fleet.remove(&key);
+        let neighbours = fleet.neighbours(key);
+        fleet.remove(key);
         neighbours.into_iter().collect()
+    }
+
+    /// The Queues known that are not `listed`: they were deleted while the watch was down.
+    pub fn missing_from(&self, listed: &BTreeSet<Key>) -> Vec<Key> {
+        let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);
+        fleet.keys().filter(|key| !listed.contains(key)).cloned().collect()
     }
 
     /// Whether an output is as this process last wrote it.
@@ -129,9 +134,9 @@ impl Kubernetes {
         is_labelled(object) && self.written().get(&object.id()) == Some(&object.content())
     }
 
-    /// Whether this process removed an output itself.
-    pub fn is_removed<T: OutputObject>(&self, object: &T) -> bool {
-        !self.written().contains_key(&object.id())
+    /// An output is gone. Answers whether that is news: this process did not remove it itself.
+    pub fn lost_output<T: OutputObject>(&self, object: &T) -> bool {
+        self.written().remove(&object.id()).is_some()
     }
 
     fn written(&self) -> MutexGuard<'_, HashMap<OutputId, Output>> {
@@ -307,7 +312,7 @@ where
     T: OutputObject,
     T::DynamicType: std::hash::Hash + Eq + Clone,
 {
-    let found = store.find(|object| object.id() == *id);
+    let found = store.get(&ObjectRef::new(&id.name).within(&id.namespace));
     found.map(|object| object.as_ref().clone())
 }
 

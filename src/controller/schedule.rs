@@ -1,7 +1,7 @@
 //! When a Queue is worked on. Every write of ours comes back through a watch: what brings no news must not cost
 //! calls to AWS.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -69,9 +69,9 @@ impl Schedule {
         self.entries().entry(uid(queue)).or_default().is_called_for = true;
     }
 
-    /// `queue` is gone.
-    pub fn forget(&self, queue: &Queue) {
-        self.entries().remove(&uid(queue));
+    /// Forgets every object that is not among `living`, by UID.
+    pub fn keep(&self, living: &HashSet<String>) {
+        self.entries().retain(|uid, _| living.contains(uid));
     }
 
     /// Whether to work on `queue`, as the cache shows it, at `now`.

@@ -1,5 +1,6 @@
 //! The watches: caches are filled, and what brings news sets Queues to work.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
@@ -36,21 +37,34 @@ impl Watches {
             .default_backoff()
             .try_filter_map(|event| future::ready(Ok(readable(event))));
         let mut events = std::pin::pin!(reflector(writer, events));
+        let mut listed = BTreeSet::new();
         while let Some(event) = events.next().await {
             match event {
-                Ok(Event::Apply(queue) | Event::InitApply(queue)) => {
-                    let neighbours = self.kubernetes.saw_queue(&queue, &self.class);
-                    self.set_to_work(neighbours);
-                    self.turn(&Key::of(&queue));
+                Ok(Event::Apply(queue)) => self.saw(&queue),
+                Ok(Event::Delete(queue)) => self.lost(&Key::of(&queue)),
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(queue)) => {
+                    listed.insert(Key::of(&queue));
+                    self.saw(&queue);
                 }
-                Ok(Event::Delete(queue)) => {
-                    self.schedule.forget(&queue);
-                    self.set_to_work(self.kubernetes.lost_queue(&queue));
+                Ok(Event::InitDone) => {
+                    // What was deleted while the watch was down sends no event.
+                    self.kubernetes.missing_from(&listed).iter().for_each(|key| self.lost(key));
                 }
-                Ok(Event::Init | Event::InitDone) => {}
                 Err(error) => tracing::warn!(%error, "watching Queues failed; it is tried again"),
             }
         }
+    }
+
+    fn saw(&self, queue: &Queue) {
+        self.set_to_work(self.kubernetes.saw_queue(queue, &self.class));
+        self.turn(&Key::of(queue));
+    }
+
+    fn lost(&self, key: &Key) {
+        self.set_to_work(self.kubernetes.lost_queue(key));
+        let living = self.queues.state().iter().filter_map(|queue| queue.metadata.uid.clone()).collect();
+        self.schedule.keep(&living);
     }
 
     /// Follows the outputs of one kind until the process ends: those with the operator's label, and no others.
@@ -64,7 +78,7 @@ impl Watches {
                 Ok(Event::Apply(object) | Event::InitApply(object)) if !self.kubernetes.is_as_written(&object) => {
                     owner_of(&object)
                 }
-                Ok(Event::Delete(object)) if !self.kubernetes.is_removed(&object) => owner_of(&object),
+                Ok(Event::Delete(object)) if self.kubernetes.lost_output(&object) => owner_of(&object),
                 Ok(_) => None,
                 Err(error) => {
                     tracing::warn!(%error, kind = T::KIND.as_str(), "watching outputs failed; it is tried again");

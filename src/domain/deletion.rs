@@ -88,7 +88,9 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
     let policy = if input.queue.spec.suspend { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
     let deletion = Deletion { input, key, owner, policy };
     match elsewhere(input) {
-        Some(_) if policy == DeletionPolicy::Retain => release(Plan::default()),
+        Some(finding) if policy == DeletionPolicy::Retain => {
+            release(Plan { left_behind: vec![finding.message], ..Plan::default() })
+        }
         Some(finding) => Plan { findings: vec![finding], ..Plan::default() },
         None => deletion.plan(),
     }
@@ -135,6 +137,7 @@ impl Deletion<'_> {
         if !plan.findings.is_empty() {
             return plan; // Nothing is dropped or released on a guess.
         }
+        plan.left_behind = self.input.doomed.all().filter_map(|name| self.left_behind(name)).collect();
         let source = self.input.doomed.source.as_ref().and_then(|name| self.ours(name));
         let mut dead_letters: Vec<Ours<'_>> =
             self.input.doomed.dead_letters.iter().filter_map(|name| self.ours(name)).collect();
@@ -194,6 +197,18 @@ impl Deletion<'_> {
         let present = self.input.observed.sight(name).present()?;
         let origin = self.retirement().origin(present)?;
         Some(Ours { name, present, origin })
+    }
+
+    /// What to say of a queue that is there, or may be, and is not touched.
+    fn left_behind(&self, name: &QueueName) -> Option<String> {
+        match self.input.observed.sight(name) {
+            Sight::Present(present) if self.retirement().origin(present).is_none() => {
+                Some(format!("{name} does not carry this Queue's owner tags and was left as it is"))
+            }
+            Sight::Hidden(why) => Some(format!("{name} was left as it is, with its owner tags if it is there: {why}")),
+            Sight::Failed(error) => Some(format!("{name} was left as it is, with its owner tags: {error}")),
+            _ => None,
+        }
     }
 
     /// What to say when it cannot be told whether the queue `name` is there.

@@ -1,6 +1,6 @@
 //! What a Queue asks for, in values that cannot be wrong: `Queue + class + fleet → Desired`, or every user error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::api::conditions::Reason;
 use crate::api::queue::{
@@ -8,18 +8,18 @@ use crate::api::queue::{
     ThroughputLimit,
 };
 use crate::api::status::{Effective, EffectiveRedriveAllow, Target};
-use crate::api::{ALLOW_MESSAGE_LOSS, Queue};
+use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 
 use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
 use super::class::Class;
 use super::field::FieldError;
-use super::fleet::{Fleet, Key};
+use super::fleet::{Fleet, Key, Member};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
-use super::policy::{StatementContext, check_limits, compile_statements, compose, require_tls};
+use super::policy::{PolicyDocument, StatementContext, check_limits, compile_statements, compose, fence, require_tls};
 use super::redrive::{RedriveAllow, RedrivePolicy};
-use super::settings::{Names, effective};
+use super::settings::{Names, built_in, effective, requires_tls, sqs};
 use super::tags::{OWNER_PREFIX, Owner, Tags};
 
 /// What a Queue asks for.
@@ -103,7 +103,7 @@ pub enum DesiredDeadLetter {
 pub struct Refusal {
     /// The condition's reason.
     pub reason: Reason,
-    /// Every error, in the order of the fields.
+    /// Every error.
     pub errors: Vec<FieldError>,
 }
 
@@ -130,43 +130,27 @@ impl Desired {
         let tags = spec.tags.clone().unwrap_or_default();
         check_tags(&tags, &mut errors);
 
-        let statements = names.as_ref().and_then(|names| {
-            let arn = class.place.queue_arn(&names.queue).to_string();
-            let context = StatementContext {
-                queue_arn: &arn,
-                account_id: &class.place.account_id,
-                caller_arn: &class.caller_arn,
-                allow_unsafe: class.allow_unsafe_statements,
-            };
-            let raw = spec.access.as_ref().and_then(|access| access.statements.clone()).unwrap_or_default();
-            compile_statements(&raw, "spec.access.statements", &context).map_err(|more| errors.extend(more)).ok()
-        });
-        let reference = names.as_ref().and_then(|names| {
-            let arn = class.place.queue_arn(&names.queue);
-            reference(queue, &key, &arn, class, fleet).map_err(|error| errors.push(error)).ok()
-        });
+        // A wrong name must not hide what else is wrong.
+        let source_arn = class.place.queue_arn(&names.as_ref().map_or_else(
+            || class.naming.queue(&key.namespace, &key.name, spec.queue_type),
+            |names| names.queue.clone(),
+        ));
+        let policy = queue_policy(spec, &source_arn.to_string(), class).map_err(|more| errors.extend(more)).ok();
+        let reference = reference(queue, &key, &source_arn, class, fleet).map_err(|error| errors.push(error)).ok();
 
-        let (Some(names), Some(mut settings), Some(statements), Some(reference), true) =
-            (names, settings, statements, reference, errors.is_empty())
+        let (Some(names), Some(mut settings), Some(policy), Some(reference), true) =
+            (names, settings, policy, reference, errors.is_empty())
         else {
             return Err(Refusal { reason: Reason::InvalidSpec, errors });
         };
 
         let builder = Builder { class, settings: &settings, tags: &tags };
-        let source_arn = class.place.queue_arn(&names.queue);
         let allow = redrive_allow(queue, &key, fleet);
         let dead_letter = match names.dead_letter {
             Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
             None => reference,
         };
-        let mut policy = statements;
-        if settings.require_tls {
-            policy.insert(0, require_tls(&source_arn.to_string()));
-        }
-        let document = compose(policy);
-        errors.extend(check_limits(&document, "spec.access.statements"));
-        let policy = if document.is_empty() { String::new() } else { document.to_json() };
-        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy);
+        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy_text(&policy));
         settings.redrive_allow = effective_allow(&allow);
 
         let target = Target {
@@ -176,12 +160,9 @@ impl Desired {
             queue_name: source.name.to_string(),
             queue_type: spec.queue_type,
         };
-        if !errors.is_empty() {
-            return Err(Refusal { reason: Reason::InvalidSpec, errors });
-        }
         check_target(queue, &target)?;
         check_cycle(&key, fleet)?;
-        check_source_count(queue, &key, &source.arn.to_string(), fleet)?;
+        check_source_count(&key, &source.arn.to_string(), fleet)?;
         Ok(Self {
             owner: Owner { cluster: class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() },
             target,
@@ -233,7 +214,14 @@ impl Builder<'_> {
         policy: String,
     ) -> DesiredQueue {
         let settings = self.settings;
-        let mut attributes = self.common(settings.message_retention_seconds, settings.delay_seconds);
+        let mut attributes = self.shared();
+        attributes.extend([
+            (Attribute::VisibilityTimeout, settings.visibility_timeout_seconds.to_string()),
+            (Attribute::MessageRetentionPeriod, settings.message_retention_seconds.to_string()),
+            (Attribute::ReceiveMessageWaitTimeSeconds, settings.receive_wait_time_seconds.to_string()),
+            (Attribute::DelaySeconds, settings.delay_seconds.to_string()),
+            (Attribute::MaximumMessageSize, settings.maximum_message_size_bytes.to_string()),
+        ]);
         attributes.insert(Attribute::RedriveAllowPolicy, allow.to_json());
         attributes.insert(Attribute::Policy, policy);
         let redrive = |dead_letter_arn: String| {
@@ -256,8 +244,16 @@ impl Builder<'_> {
     fn dead_letter(&self, name: QueueName, source: &QueueArn) -> DesiredQueue {
         let retention = self.settings.dead_letter.message_retention_seconds.unwrap_or_default();
         let arn = self.class.place.queue_arn(&name);
-        let mut attributes = self.common(retention, 0);
-        attributes.insert(Attribute::RedrivePolicy, String::new());
+        let mut attributes = self.shared();
+        // Its own settings are the defaults: a change of the source's need not touch it.
+        attributes.extend([
+            (Attribute::VisibilityTimeout, built_in::VISIBILITY_TIMEOUT_SECONDS.to_string()),
+            (Attribute::MessageRetentionPeriod, retention.to_string()),
+            (Attribute::ReceiveMessageWaitTimeSeconds, built_in::RECEIVE_WAIT_TIME_SECONDS.to_string()),
+            (Attribute::DelaySeconds, sqs::DELAY_SECONDS.to_string()),
+            (Attribute::MaximumMessageSize, sqs::MAXIMUM_MESSAGE_SIZE_BYTES.to_string()),
+            (Attribute::RedrivePolicy, String::new()),
+        ]);
         attributes
             .insert(Attribute::RedriveAllowPolicy, RedriveAllow::only(BTreeSet::from([source.to_string()])).to_json());
         let policy = if self.settings.require_tls {
@@ -270,16 +266,10 @@ impl Builder<'_> {
         DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
     }
 
-    /// What a queue shares with its dead-letter queue: whoever reads that one meets the same settings.
-    fn common(&self, retention: i64, delay: i64) -> Attributes {
+    /// What a queue shares with its dead-letter queue: messages must be as safe there, and in the same order.
+    fn shared(&self) -> Attributes {
         let settings = self.settings;
-        let mut attributes = BTreeMap::from([
-            (Attribute::VisibilityTimeout, settings.visibility_timeout_seconds.to_string()),
-            (Attribute::MessageRetentionPeriod, retention.to_string()),
-            (Attribute::ReceiveMessageWaitTimeSeconds, settings.receive_wait_time_seconds.to_string()),
-            (Attribute::DelaySeconds, delay.to_string()),
-            (Attribute::MaximumMessageSize, settings.maximum_message_size_bytes.to_string()),
-        ]);
+        let mut attributes = Attributes::new();
         if let Some(fifo) = &settings.fifo {
             let scope = match fifo.deduplication_scope {
                 DeduplicationScope::Queue => "queue",
@@ -302,6 +292,29 @@ impl Builder<'_> {
         }
         attributes
     }
+}
+
+/// The policy of the queue with this ARN.
+fn queue_policy(spec: &QueueSpec, arn: &str, class: &Class) -> Result<PolicyDocument, Vec<FieldError>> {
+    let path = "spec.access.statements";
+    let context = StatementContext {
+        queue_arn: arn,
+        account_id: &class.place.account_id,
+        caller_arn: &class.caller_arn,
+        allow_unsafe: class.allow_unsafe_statements,
+    };
+    let raw = spec.access.as_ref().and_then(|access| access.statements.as_deref()).unwrap_or_default();
+    let mut statements = compile_statements(raw, path, &context)?;
+    statements.extend(requires_tls(spec).then(|| require_tls(arn)));
+    let policy = compose(statements);
+    // With room for the fence, or a full policy could never be closed before its queue is deleted.
+    let errors = check_limits(&policy.with(fence(arn)), path);
+    if errors.is_empty() { Ok(policy) } else { Err(errors) }
+}
+
+/// The policy as an attribute's value: empty when there is nothing to say.
+fn policy_text(policy: &PolicyDocument) -> String {
+    if policy.is_empty() { String::new() } else { policy.to_json() }
 }
 
 /// The tag rules again, for objects stored under an older CRD.
@@ -363,9 +376,8 @@ fn queue_reference(
     fleet: &Fleet,
 ) -> Result<DesiredDeadLetter, FieldError> {
     let to = Key { namespace: key.namespace.clone(), name: name.to_owned() };
-    let not_ready = |why: String| Ok(DesiredDeadLetter::NotReady { why });
     let Some(member) = fleet.get(&to) else {
-        return not_ready(format!("there is no Queue {to}; it is waited for"));
+        return Ok(DesiredDeadLetter::NotReady { why: format!("there is no Queue {to}; it is waited for") });
     };
     if member.queue_type != queue_type {
         let (is, want) = match queue_type {
@@ -377,15 +389,20 @@ fn queue_reference(
             format!("Queue {to} is of type {is}; a dead-letter queue must be of its source's type, {want}"),
         ));
     }
-    let allowed = member.allows.as_ref().is_none_or(|sources| sources.contains(&source_arn.to_string()));
-    match (member.exists, member.deleting, allowed) {
-        (true, false, true) => Ok(DesiredDeadLetter::Reference { arn: member.arn.clone() }),
-        (_, true, _) => not_ready(format!("Queue {to} is being deleted")),
-        (false, ..) => not_ready(format!("Queue {to} has no queue in AWS yet")),
-        (true, false, false) => {
-            not_ready(format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)"))
-        }
-    }
+    Ok(as_dead_letter(member, source_arn))
+}
+
+/// The queue of another Queue, as soon as it can be used.
+fn as_dead_letter(member: &Member, source_arn: &QueueArn) -> DesiredDeadLetter {
+    let is_allowed = member.allows.as_ref().is_none_or(|sources| sources.contains(&source_arn.to_string()));
+    let to = &member.key;
+    let why = match (member.exists, member.deleting, is_allowed) {
+        (true, false, true) => return DesiredDeadLetter::Reference { arn: member.arn.clone() },
+        (_, true, _) => format!("Queue {to} is being deleted"),
+        (false, ..) => format!("Queue {to} has no queue in AWS yet"),
+        (true, false, false) => format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)"),
+    };
+    DesiredDeadLetter::NotReady { why }
 }
 
 fn arn_reference(
@@ -411,7 +428,10 @@ fn arn_reference(
             format!("{arn} is the managed dead-letter queue of Queue {}, which alone may use it", manager.key)
         });
     }
-    Ok(DesiredDeadLetter::Reference { arn: arn.to_string() })
+    Ok(match fleet.dead_letter_of(key) {
+        Some(member) => as_dead_letter(member, source_arn),
+        None => DesiredDeadLetter::Reference { arn: arn.to_string() },
+    })
 }
 
 fn redrive_allow(queue: &Queue, key: &Key, fleet: &Fleet) -> RedriveAllow {
@@ -470,15 +490,16 @@ fn check_cycle(key: &Key, fleet: &Fleet) -> Result<(), Refusal> {
 }
 
 /// The eleventh source is refused here, never let in by a silent `allowAll`.
-fn check_source_count(queue: &Queue, key: &Key, arn: &str, fleet: &Fleet) -> Result<(), Refusal> {
-    let to = queue.spec.dead_letter.as_ref().and_then(|d| d.reference.as_ref()).and_then(|r| r.queue_ref.as_ref());
-    let Some(to) = to.map(|to| Key { namespace: key.namespace.clone(), name: to.name.clone() }) else {
-        return Ok(());
-    };
-    if fleet.is_crowded_out(&to, arn) {
-        let rule = format!("Queue {to} has ten sources already, as many as SQS allows; use another dead-letter queue");
-        let errors = vec![FieldError::new("spec.deadLetter.reference.queueRef", rule)];
-        return Err(Refusal { reason: Reason::TooManySources, errors });
+fn check_source_count(key: &Key, arn: &str, fleet: &Fleet) -> Result<(), Refusal> {
+    match fleet.dead_letter_of(key) {
+        Some(to) if fleet.is_crowded_out(&to.key, arn) => {
+            let rule = format!(
+                "Queue {} has ten sources already, as many as SQS allows; use another dead-letter queue",
+                to.key
+            );
+            let errors = vec![FieldError::new("spec.deadLetter.reference", rule)];
+            Err(Refusal { reason: Reason::TooManySources, errors })
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

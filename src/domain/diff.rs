@@ -7,7 +7,7 @@ use super::arn::Place;
 use super::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use super::desired::DesiredQueue;
 use super::encryption::{KeyMeanings, same_key};
-use super::observed::{Memory, Record};
+use super::observed::{Memory, Record, RefusedPolicy};
 use super::policy::PolicyDocument;
 use super::redrive::{RedriveAllow, RedrivePolicy};
 
@@ -32,8 +32,8 @@ pub struct Diff {
     pub held: Option<HeldRetention>,
     /// ARNs in the policy of principals that were deleted.
     pub gone_principals: Vec<String>,
-    /// A policy that AWS refused, in its words, and that is not tried again yet.
-    pub refused_policy: Option<String>,
+    /// A policy that AWS refused and that is not tried again yet.
+    pub refused_policy: Option<RefusedPolicy>,
 }
 
 /// A shorter retention that waits.
@@ -141,15 +141,15 @@ impl Comparison<'_> {
         if let (Ok(wanted), Ok(seen)) = (wanted, seen) {
             diff.gone_principals = wanted.gone_principals(&seen).unwrap_or_default();
         }
-        let Some((refused, words)) = self.memory.refused_policies.get(desired.name.as_str()) else {
+        let Some(refused) = self.memory.refused_policies.get(desired.name.as_str()).filter(|r| r.policy == want) else {
             _ = diff.write.insert(Attribute::Policy, want.to_owned());
             return;
         };
         let retry = if diff.gone_principals.is_empty() { REFUSED_POLICY_RETRY } else { GONE_PRINCIPAL_RETRY };
-        if self.now.duration_since(*refused) >= retry {
+        if self.now.duration_since(refused.last) >= retry {
             diff.retry_policy = Some(want.to_owned());
         } else {
-            diff.refused_policy = Some(words.clone());
+            diff.refused_policy = Some(refused.clone());
         }
     }
 }

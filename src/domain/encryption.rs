@@ -1,24 +1,8 @@
-//! Encryption at rest: three modes, one of SQS's attributes for each half, and keys that have several names.
+//! Keys of encryption at rest: one key has several names.
 
 use std::collections::BTreeMap;
 
 use super::arn::{Place, partition_of};
-
-/// How a queue is encrypted at rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Encryption {
-    /// SSE-SQS.
-    SqsManaged,
-    /// SSE-KMS.
-    Kms {
-        /// The key's id, ARN or alias, as the user wrote it.
-        key: String,
-        /// Seconds, 60–86,400.
-        data_key_reuse_seconds: i64,
-    },
-    /// Not encrypted.
-    None,
-}
 
 /// What keys mean: from a canonical key name (see [`canonical_key`]) to the key's ARN, as far as KMS was asked.
 pub type KeyMeanings = BTreeMap<String, String>;

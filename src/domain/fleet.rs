@@ -53,7 +53,7 @@ pub struct Member {
     pub deleting: bool,
     /// Whether its queue is there and proved to be its own.
     pub exists: bool,
-    /// The sources that its queue was last told to allow; `None`: all.
+    /// The sources that its queue was last told to allow; `None`: all, or nothing was told.
     pub allows: Option<BTreeSet<String>>,
     /// The older object wins, then the smaller UID.
     seniority: (Option<Timestamp>, String),
@@ -103,6 +103,11 @@ impl Fleet {
     /// Forgets a Queue. Answers whether it was known.
     pub fn remove(&mut self, key: &Key) -> bool {
         self.members.remove(key).is_some()
+    }
+
+    /// The Queues known.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.members.keys()
     }
 
     /// The Queue of this name.
@@ -172,7 +177,7 @@ impl Fleet {
         let mut at = self.get(key)?;
         loop {
             way.push(&at.key);
-            at = self.dead_letter_of(at)?;
+            at = self.used_by(at)?;
             if at.key == *key {
                 way.push(&at.key);
                 return Some(way);
@@ -183,7 +188,13 @@ impl Fleet {
         }
     }
 
-    /// The Queues whose decisions depend on the Queue `key`: its dead-letter queue, the sources that use it, and
+    /// The Queue whose queue the Queue `key` names as its dead-letter queue, by name or by ARN.
+    #[must_use]
+    pub fn dead_letter_of(&self, key: &Key) -> Option<&Member> {
+        self.used_by(self.get(key)?)
+    }
+
+    /// The Queues whose decisions depend on the Queue `key`: its dead-letter queue, those that use it as theirs, and
     /// those that claim a name of its.
     #[must_use]
     pub fn neighbours(&self, key: &Key) -> BTreeSet<Key> {
@@ -191,13 +202,8 @@ impl Fleet {
             return BTreeSet::new();
         };
         let claimants = self.all().filter(|other| other.claims.iter().any(|name| me.claims.contains(name)));
-        let mut keys: BTreeSet<Key> = self
-            .sources(me)
-            .into_iter()
-            .chain(self.dead_letter_of(me))
-            .chain(claimants)
-            .map(|m| m.key.clone())
-            .collect();
+        let mut keys: BTreeSet<Key> =
+            self.users(me).chain(self.used_by(me)).chain(claimants).map(|member| member.key.clone()).collect();
         keys.remove(key);
         keys
     }
@@ -206,23 +212,29 @@ impl Fleet {
         self.members.values().map(AsRef::as_ref)
     }
 
-    fn dead_letter_of(&self, member: &Member) -> Option<&Member> {
+    fn used_by(&self, member: &Member) -> Option<&Member> {
         match member.uses.as_ref()? {
             Use::Queue(key) => self.get(key),
-            Use::Arn(arn) => self.all().find(|other| other.arn == *arn && other.key.namespace == member.key.namespace),
+            // Of several that claim it, the one that has it.
+            Use::Arn(arn) => {
+                self.all().filter(|other| other.arn == *arn && other.is_claimant()).max_by_key(|other| other.exists)
+            }
         }
     }
 
-    fn sources(&self, me: &Member) -> Vec<&Member> {
-        let mut sources: Vec<&Member> = self
-            .all()
-            .filter(|other| other.key.namespace == me.key.namespace && other.queue_type == me.queue_type)
-            .filter(|other| match &other.uses {
-                Some(Use::Queue(key)) => *key == me.key,
-                Some(Use::Arn(arn)) => *arn == me.arn,
-                None => false,
-            })
-            .collect();
+    fn users<'a>(&'a self, me: &'a Member) -> impl Iterator<Item = &'a Member> {
+        self.all().filter(|other| match &other.uses {
+            Some(Use::Queue(key)) => *key == me.key,
+            Some(Use::Arn(arn)) => *arn == me.arn,
+            None => false,
+        })
+    }
+
+    /// Who uses the queue of `me` and is let in without being listed: Queues of its namespace and type.
+    fn sources<'a>(&'a self, me: &'a Member) -> Vec<&'a Member> {
+        let is_one_of_us =
+            |other: &&Member| other.key.namespace == me.key.namespace && other.queue_type == me.queue_type;
+        let mut sources: Vec<&Member> = self.users(me).filter(is_one_of_us).collect();
         // Who is in stays in, even when an older Queue comes to use this one later.
         let is_out = |source: &Member| me.allows.as_ref().is_some_and(|allows| !allows.contains(&source.arn));
         sources.sort_by_key(|source| (source.deleting, is_out(source), source.seniority.clone()));
@@ -231,6 +243,11 @@ impl Fleet {
 }
 
 impl Member {
+    /// Whether it claims the names of its queues; who only observes does not.
+    fn is_claimant(&self) -> bool {
+        !self.claims.is_empty()
+    }
+
     /// `None` for a Queue without a valid name; it is refused where it is reconciled.
     fn of(queue: &Queue, class: &Class) -> Option<Self> {
         let key = Key::of(queue);
@@ -249,7 +266,8 @@ impl Member {
         });
         let allow = spec.redrive_allow.as_ref();
         let mode = allow.and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto);
-        let allows = status.and_then(|status| status.effective.as_ref()).and_then(|effective| {
+        let effective = status.and_then(|status| status.effective.as_ref()).filter(|_| !observes);
+        let allows = effective.and_then(|effective| {
             (effective.redrive_allow.mode != RedriveAllowMode::AllowAll)
                 .then(|| effective.redrive_allow.source_queue_arns.iter().cloned().collect())
         });

@@ -130,40 +130,35 @@ impl Naming {
         self.fit(&format!("{namespace}_{name}_dlq"), queue_type)
     }
 
-    /// Whether `custom` has the shape of a default name, and if so, whether of another namespace than
-    /// `namespace`: such a name could keep another team from making its queue. A cut name tells its
-    /// namespace no longer, so it counts as another's.
+    /// Whether `custom` has the shape of a default name of another namespace than `namespace`: such a name could keep
+    /// another team from making its queue. A cut name tells its namespace no longer, so it counts as another's.
     #[must_use]
     pub fn is_shaped_like_another_namespaces(&self, custom: &QueueName, namespace: &str) -> bool {
-        let stem = custom.as_str().strip_suffix(FIFO_SUFFIX).unwrap_or(custom.as_str());
+        let whole = custom.as_str();
+        let stem = whole.strip_suffix(FIFO_SUFFIX).unwrap_or(whole);
         let Some(rest) = stem.strip_prefix(self.prefix.0.as_str()) else {
             return false;
         };
-        let Some((head, tail)) = rest.split_once('_') else {
-            return false;
-        };
-        let tail_is_name = match tail.rsplit_once('_') {
-            None => is_dns_label(tail),
-            Some((name, "dlq")) => is_dns_label(name),
-            // A cut name: whatever was left of it, and the hash.
-            Some((_, hash)) => is_hash(hash),
-        };
-        // The cut may fall right after the namespace, or within it.
-        if is_hash(tail) {
+        if whole.len() == MAX_LENGTH && ends_in_hash(stem) {
             return true;
         }
-        let is_cut = tail.rsplit_once('_').is_some_and(|(_, last)| is_hash(last));
-        is_dns_label(head) && tail_is_name && (head != namespace || is_cut)
+        let Some((owner, name)) = rest.split_once('_') else {
+            return false;
+        };
+        let name = name.strip_suffix("_dlq").unwrap_or(name);
+        is_dns_label(owner) && is_dns_label(name) && owner != namespace
     }
 
-    /// Prefixes, suffixes, and cuts what is too long: `…_h<hash>`, the same on every run.
+    /// Prefixes, suffixes, and cuts what is too long: `…_h<hash>`, the same on every run. A name that fits and looks as
+    /// if it had been cut is cut too, so that nobody can choose an object's name to meet another's that was cut.
     fn fit(&self, stem: &str, queue_type: QueueType) -> QueueName {
         let suffix = match queue_type {
             QueueType::Standard => "",
             QueueType::Fifo => FIFO_SUFFIX,
         };
         let whole = format!("{}{stem}", self.prefix.0);
-        if whole.len() + suffix.len() <= MAX_LENGTH {
+        let length = whole.len() + suffix.len();
+        if length < MAX_LENGTH || length == MAX_LENGTH && !ends_in_hash(&whole) {
             return QueueName(format!("{whole}{suffix}"));
         }
         let digest = Sha256::digest(whole.as_bytes());
@@ -184,8 +179,10 @@ pub fn is_dns_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-fn is_hash(text: &str) -> bool {
-    text.strip_prefix('h').is_some_and(|digits| {
+/// Whether `stem` ends as cut names do.
+fn ends_in_hash(stem: &str) -> bool {
+    let hash = stem.rsplit_once("_h").map(|(_, digits)| digits);
+    hash.is_some_and(|digits| {
         digits.len() == HASH_DIGITS && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     })
 }

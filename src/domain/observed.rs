@@ -189,12 +189,35 @@ pub struct Memory {
     pub attempts: u32,
     /// When the first of them was.
     pub failing_since: Option<Timestamp>,
-    /// Queues whose policy AWS refused: when last, and in which words.
-    pub refused_policies: BTreeMap<String, (Timestamp, String)>,
+    /// Queues whose policy AWS refused.
+    pub refused_policies: BTreeMap<String, RefusedPolicy>,
     /// Queues that read as empty.
     pub empty: BTreeMap<String, EmptyWatch>,
     /// Queues that we deleted, and when.
     pub deleted: BTreeMap<String, Timestamp>,
+}
+
+impl Memory {
+    /// AWS refused `policy` for the queue `name`, in these words.
+    pub fn policy_was_refused(&mut self, name: &QueueName, policy: &str, words: &str, now: Timestamp) {
+        let before = self.refused_policies.get(name.as_str()).filter(|before| before.policy == policy);
+        let since = before.map_or(now, |before| before.since);
+        let refused = RefusedPolicy { policy: policy.to_owned(), since, last: now, words: words.to_owned() };
+        self.refused_policies.insert(name.to_string(), refused);
+    }
+}
+
+/// A queue policy that AWS refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedPolicy {
+    /// The policy; another one is tried at once.
+    pub policy: String,
+    /// When it was refused first.
+    pub since: Timestamp,
+    /// When it was refused last.
+    pub last: Timestamp,
+    /// AWS's words.
+    pub words: String,
 }
 
 /// How long a fenced queue has read as empty.

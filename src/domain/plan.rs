@@ -8,10 +8,11 @@ use crate::api::conditions::{EventReason, Reason};
 use crate::api::status::{RetiredDeadLetter, Target};
 
 use super::attributes::{Attribute, Attributes};
+use super::call::ErrorClass;
 use super::class::Class;
 use super::desired::{Desired, DesiredDeadLetter, DesiredQueue};
 use super::diff::{Comparison, Diff, GONE_PRINCIPAL_RETRY, REFUSED_POLICY_RETRY};
-use super::finding::Finding;
+use super::finding::{Finding, PATIENCE, backoff};
 use super::fleet::Fleet;
 use super::names::QueueName;
 use super::observed::{Memory, Observed, Present, Record, Sight};
@@ -122,6 +123,8 @@ pub struct Plan {
     pub differences: Vec<String>,
     /// Dead-letter queues no longer used and not gone yet.
     pub retired: Vec<RetiredDeadLetter>,
+    /// Queues in AWS that stay as they are when the Queue is let go, each with the reason why.
+    pub left_behind: Vec<String>,
     /// Whether the queue is there and proved to be this Queue's.
     pub is_owned: bool,
     /// When to look again although nothing stands in the way.
@@ -259,9 +262,8 @@ fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standin
 
 /// What to say of a queue that may or may not exist.
 pub(super) fn hidden(input: &Input<'_>, name: &QueueName, why: &str) -> Finding {
-    let is_stalled =
-        input.memory.failing_since.is_some_and(|since| input.now.duration_since(since) >= super::finding::PATIENCE);
-    let retry = super::finding::backoff(super::call::ErrorClass::Denied, input.memory.attempts, input.uid);
+    let is_stalled = input.memory.failing_since.is_some_and(|since| input.now.duration_since(since) >= PATIENCE);
+    let retry = backoff(ErrorClass::Denied, input.memory.attempts, input.uid);
     Finding { reason: Reason::Denied, message: format!("{name}: {why}"), is_stalled, retry }
 }
 
@@ -324,14 +326,12 @@ fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan
         );
         plan.findings.push(Finding::waiting(Reason::HeldBack, message, SLOW));
     }
-    if let Some(words) = &diff.refused_policy {
+    if let Some(refused) = &diff.refused_policy {
         let finding = if diff.gone_principals.is_empty() {
-            let is_stalled = input
-                .memory
-                .failing_since
-                .is_some_and(|since| input.now.duration_since(since) >= super::finding::PATIENCE);
+            let is_stalled = input.now.duration_since(refused.since) >= PATIENCE;
             let message = format!(
-                "{name}: AWS refuses the queue policy: {words}; it is tried again, as a principal just made takes time to be known"
+                "{name}: AWS refuses the queue policy: {}; it is tried again, as a principal just made takes time to be known",
+                refused.words
             );
             Finding { reason: Reason::Refused, message, is_stalled, retry: REFUSED_POLICY_RETRY }
         } else {

@@ -216,7 +216,9 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         status.dead_letter = managed_dead_letter_status(input, queue);
     }
     status.retired_dead_letters.clone_from(&plan.retired);
-    status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
+    if !desired.observe {
+        status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
+    }
     status.last_write.clone_from(&input.record.written);
     status.messages = messages(input, previous.messages.as_ref());
     status

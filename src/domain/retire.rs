@@ -16,6 +16,9 @@ use super::tags::{OWNER_KEYS, Origin, Owner, Ownership};
 /// How long `DeleteQueue` may take. Source: `DeleteQueue` in the SQS API reference.
 const DELETION: SignedDuration = SignedDuration::from_secs(60);
 
+/// How soon to look again at a dead-letter queue no longer used that holds messages.
+const HOLDING: SignedDuration = SignedDuration::from_mins(1);
+
 /// How soon to look again whether a deleted queue is gone.
 pub(super) const CONFIRM: SignedDuration = SignedDuration::from_secs(5);
 
@@ -67,6 +70,8 @@ impl Retirement<'_> {
         }
         match self.emptying(name, present) {
             Fate::Gone => self.delete(name, present),
+            // It may hold messages for days; nobody waits for its end.
+            Fate::Wait(_) if present.attributes.counts.total() > 0 => Fate::Wait(HOLDING),
             other => other,
         }
     }

@@ -12,20 +12,20 @@ use super::field::FieldError;
 use super::names::QueueName;
 
 /// Built-in defaults: what an omitted field means where no class says otherwise.
-mod built_in {
-    pub(super) const VISIBILITY_TIMEOUT_SECONDS: i32 = 300;
-    pub(super) const MESSAGE_RETENTION_SECONDS: i32 = 345_600;
-    pub(super) const RECEIVE_WAIT_TIME_SECONDS: i32 = 20;
-    pub(super) const MAX_RECEIVE_COUNT: i32 = 5;
-    pub(super) const DEAD_LETTER_RETENTION_SECONDS: i32 = 1_209_600;
-    pub(super) const DATA_KEY_REUSE_SECONDS: i32 = 300;
+pub(super) mod built_in {
+    pub(in crate::domain) const VISIBILITY_TIMEOUT_SECONDS: i32 = 300;
+    pub(in crate::domain) const MESSAGE_RETENTION_SECONDS: i32 = 345_600;
+    pub(in crate::domain) const RECEIVE_WAIT_TIME_SECONDS: i32 = 20;
+    pub(in crate::domain) const MAX_RECEIVE_COUNT: i32 = 5;
+    pub(in crate::domain) const DEAD_LETTER_RETENTION_SECONDS: i32 = 1_209_600;
+    pub(in crate::domain) const DATA_KEY_REUSE_SECONDS: i32 = 300;
 }
 
 /// SQS's own defaults, where there is no built-in one. Written out, so that a removed field goes back to them.
-mod sqs {
-    pub(super) const DELAY_SECONDS: i32 = 0;
+pub(super) mod sqs {
+    pub(in crate::domain) const DELAY_SECONDS: i32 = 0;
     /// 1 MiB since August 2025.
-    pub(super) const MAXIMUM_MESSAGE_SIZE_BYTES: i32 = 1_048_576;
+    pub(in crate::domain) const MAXIMUM_MESSAGE_SIZE_BYTES: i32 = 1_048_576;
 }
 
 /// The names in AWS that a Queue claims.
@@ -99,6 +99,12 @@ pub fn deletion_policy(spec: &QueueSpec) -> DeletionPolicy {
     spec.deletion_policy.unwrap_or(DeletionPolicy::DeleteIfEmpty)
 }
 
+/// Whether requests over plain HTTP are refused.
+#[must_use]
+pub fn requires_tls(spec: &QueueSpec) -> bool {
+    spec.access.as_ref().and_then(|access| access.require_tls).unwrap_or(true)
+}
+
 /// The settings of `spec` with every default filled in. What depends on several effective values is checked here,
 /// and so is what the CRD checks, for objects that were stored under an older CRD.
 ///
@@ -149,7 +155,7 @@ pub fn effective(spec: &QueueSpec) -> Result<Effective, Vec<FieldError>> {
             dead_letter,
             redrive_allow: EffectiveRedriveAllow { mode: RedriveAllowMode::DenyAll, source_queue_arns: Vec::new() },
             encryption,
-            require_tls: spec.access.as_ref().and_then(|access| access.require_tls).unwrap_or(true),
+            require_tls: requires_tls(spec),
             deletion_policy: deletion_policy(spec),
         })
     } else {

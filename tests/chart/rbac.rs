@@ -19,13 +19,12 @@ const OPERATOR: [&str; 8] = [
     "update queue.prism.io/queues/finalizers",
     "get,list,watch,create,patch,delete /secrets",
     "get,list,watch,create,patch,delete /configmaps",
-    "create,patch events.k8s.io/events",
+    "create events.k8s.io/events",
     "get /namespaces kube-system",
     "get apiextensions.k8s.io/customresourcedefinitions queues.queue.prism.io",
 ];
 /// And in the namespace of its lease.
-const LEADER: [&str; 2] =
-    ["create coordination.k8s.io/leases", "get,update,patch coordination.k8s.io/leases prism-queue"];
+const LEADER: [&str; 2] = ["create coordination.k8s.io/leases", "get,update coordination.k8s.io/leases prism-queue"];
 const VIEWER: [&str; 2] = ["get,list,watch queue.prism.io/queues", "get queue.prism.io/queues/status"];
 const EDITOR: [&str; 1] = ["create,update,patch,delete,deletecollection queue.prism.io/queues"];
 

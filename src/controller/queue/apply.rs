@@ -95,8 +95,10 @@ impl Applier<'_> {
             }
             Step::SetAttributes { queue, attributes, .. } => {
                 if let Err(error) = self.observer.sqs.set_queue_attributes(&queue.url, attributes).await {
-                    if error.kind == ErrorKind::Invalid && attributes.contains_key(&Attribute::Policy) {
-                        memory.refused_policies.insert(queue.name.to_string(), (self.now, error.message.clone()));
+                    if error.kind == ErrorKind::Invalid
+                        && let Some(policy) = attributes.get(&Attribute::Policy)
+                    {
+                        memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
                     }
                     return Err(self.failed(&queue.name, &error, pass, memory));
                 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Queue;
+use crate::api::conditions::EventReason;
 use crate::api::status::QueueStatus;
 use crate::aws::{Kms, Sqs, Sts};
 use crate::domain::class::Class;
@@ -19,7 +20,7 @@ use crate::domain::retire::is_fenced;
 
 use crate::runtime::metrics;
 
-use super::super::cluster::Cluster;
+use super::super::cluster::{Announcement, Cluster};
 use super::apply::{Applier, Failure, Pass};
 use super::events;
 use super::observe::{Observer, is_troubled};
@@ -161,6 +162,15 @@ impl Reconciler {
             uid: &uid,
             now,
         };
+        let was_retired = |name: &String| pass.record.retired.iter().any(|retired| retired.queue_name == *name);
+        let retired: Vec<String> = made
+            .retired
+            .iter()
+            .map(|retired| &retired.queue_name)
+            .filter(|name| !was_retired(name))
+            .map(|name| format!("{name} is no longer the dead-letter queue; it is followed until it is empty"))
+            .collect();
+        self.announce(&pass.queue, EventReason::DeadLetterRetired, false, &retired).await;
         let previous = pass.queue.status.clone().unwrap_or_default();
         let status = status_of_plan(&input, &made, &previous);
         self.report(&applier, pass, &verdict, status, now).await?;
@@ -195,6 +205,7 @@ impl Reconciler {
             let is_last = made.steps.contains(&Step::RemoveFinalizer);
             match applier.apply(&made.steps, pass, memory).await {
                 Ok(()) if is_last => {
+                    self.announce(&pass.queue, EventReason::LeftBehind, true, &made.left_behind).await;
                     return Ok(Ended { verdict: Verdict::of_deletion(&Plan::default(), None), look_again: None });
                 }
                 Ok(()) => note_counts(&pass.observed, memory, now),
@@ -240,6 +251,14 @@ impl Reconciler {
             return Err(Failure::NotLeading);
         }
         applier.write_status(pass, status).await
+    }
+
+    /// One event for each note.
+    async fn announce(&self, queue: &Queue, reason: EventReason, is_warning: bool, notes: &[String]) {
+        for note in notes {
+            let event = Announcement { is_warning, reason: reason.as_str(), note: note.clone() };
+            self.cluster.publish(queue, event).await;
+        }
     }
 
     /// All Queues, this one in the version that the pass works on.
