@@ -36,11 +36,8 @@ fn a_message_received_too_often_arrives_in_the_managed_dead_letter_queue() {
             assert_eq!(received.body.as_deref(), Some("poison"));
         }
         assert!(receive(&secret["QUEUE_URL"]).await.is_none(), "the third receive finds it gone");
-        let dead = eventually(
-            "the dead letter",
-            async || receive(&secret["DEAD_LETTER_QUEUE_URL"]).await,
-            Option::is_some,
-        );
+        let dead =
+            eventually("the dead letter", async || receive(&secret["DEAD_LETTER_QUEUE_URL"]).await, Option::is_some);
         assert_eq!(dead.await.unwrap().body.as_deref(), Some("poison"));
 
         // People see it where they look.

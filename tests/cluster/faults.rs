@@ -56,9 +56,10 @@ fn a_call_that_never_arrived_is_made_again() {
 #[test]
 fn a_queue_whose_creation_was_not_answered_is_not_made_twice() {
     shared(async |scope| {
-        scope.world.proxy.inject(
-            Rule::new(Fault::Drop(When::After)).action("CreateQueue").queue(&scope.queue("work")).times(1),
-        );
+        scope
+            .world
+            .proxy
+            .inject(Rule::new(Fault::Drop(When::After)).action("CreateQueue").queue(&scope.queue("work")).times(1));
         scope.world.proxy.inject(
             Rule::new(Fault::Drop(When::After)).action("CreateQueue").queue(&scope.dead_letter_queue("work")).times(1),
         );
@@ -146,7 +147,8 @@ fn a_queue_that_is_said_not_to_exist_and_is_listed_is_not_made_again() {
     shared(async |scope| {
         scope.apply_ready("work", json!({})).await;
         let (proxy, queue) = (&scope.world.proxy, scope.queue("work"));
-        let gone = Fault::Error { status: 400, code: "QueueDoesNotExist", message: "The specified queue does not exist." };
+        let gone =
+            Fault::Error { status: 400, code: "QueueDoesNotExist", message: "The specified queue does not exist." };
         let mark = proxy.mark();
         proxy.inject(Rule::new(gone).action("GetQueueAttributes").queue(&queue).times(1));
         scope.poke("work").await;

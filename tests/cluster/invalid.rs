@@ -7,9 +7,7 @@ use crate::harness::{PREFIX, aws, condition, is_ready, shared};
 #[test]
 fn all_errors_are_told_at_once_with_their_paths() {
     shared(async |scope| {
-        let allow = |principal: &str, action: &str| {
-            json!({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": action})
-        };
+        let allow = |principal: &str, action: &str| json!({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": action});
         let theirs = format!("{PREFIX}another-namespace_images");
         let spec = json!({
             "queueName": theirs,

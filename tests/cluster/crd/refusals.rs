@@ -9,11 +9,8 @@ use crate::harness::{Scope, unattended};
 
 /// Asks the API server whether it would take a Queue.
 async fn dry_run(scope: &Scope, name: &str, spec: &Value) -> Result<(), Box<kube::core::Status>> {
-    let api: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(
-        scope.world.kube.clone(),
-        &scope.name,
-        &kube::api::ApiResource::erase::<Queue>(&()),
-    );
+    let api: kube::Api<kube::api::DynamicObject> =
+        kube::Api::namespaced_with(scope.world.kube.clone(), &scope.name, &kube::api::ApiResource::erase::<Queue>(&()));
     let object = json!({
         "apiVersion": "queue.prism.io/v1alpha1", "kind": "Queue", "metadata": {"name": name}, "spec": spec,
     });
@@ -40,7 +37,8 @@ fn refused(table: &[(Value, &str, &str)]) {
 fn good_extremes_are_taken() {
     unattended(async |scope| {
         let tags: serde_json::Map<_, _> = (0..40).map(|n| (format!("key-{n}"), json!("x".repeat(256)))).collect();
-        let statement = json!({"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"});
+        let statement =
+            json!({"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"});
         let table = [
             json!({}),
             json!({"visibilityTimeoutSeconds": 0, "messageRetentionSeconds": 60, "receiveWaitTimeSeconds": 0,
@@ -78,9 +76,7 @@ fn numbers_out_of_range_are_refused() {
     let paths: Vec<String> = ranges.iter().map(|(path, ..)| format!("spec.{path}")).collect();
     let words: Vec<[String; 2]> = ranges
         .iter()
-        .map(|(_, min, max)| {
-            [format!("greater than or equal to {min}"), format!("less than or equal to {max}")]
-        })
+        .map(|(_, min, max)| [format!("greater than or equal to {min}"), format!("less than or equal to {max}")])
         .collect();
     for (((path, min, max), field), words) in ranges.iter().zip(&paths).zip(&words) {
         for (value, words) in [min - 1, max + 1].into_iter().zip(words) {
@@ -198,11 +194,7 @@ fn fields_that_contradict_each_other_are_refused() {
             "only with mode Reference",
         ),
         (json!({"deadLetter": {"mode": "Reference"}}), "spec.deadLetter.reference", "mode Reference needs reference"),
-        (
-            json!({"deadLetter": {"mode": "None", "managed": {}}}),
-            "spec.deadLetter.managed",
-            "only with mode Managed",
-        ),
+        (json!({"deadLetter": {"mode": "None", "managed": {}}}), "spec.deadLetter.managed", "only with mode Managed"),
         (
             json!({"deadLetter": {"mode": "None", "maxReceiveCount": 3}}),
             "spec.deadLetter.maxReceiveCount",
@@ -232,11 +224,7 @@ fn fields_that_contradict_each_other_are_refused() {
             "spec.redriveAllow.sourceQueueArns",
             "only with mode Auto or ByQueue",
         ),
-        (
-            json!({"redriveAllow": {"mode": "ByQueue"}}),
-            "spec.redriveAllow.sourceQueueArns",
-            "needs at least one ARN",
-        ),
+        (json!({"redriveAllow": {"mode": "ByQueue"}}), "spec.redriveAllow.sourceQueueArns", "needs at least one ARN"),
         (
             json!({"redriveAllow": {"sourceQueueArns": ["dead"]}}),
             "spec.redriveAllow.sourceQueueArns[0]",
@@ -252,11 +240,7 @@ fn fields_that_contradict_each_other_are_refused() {
             "spec.encryption.kms",
             "only with mode KMS",
         ),
-        (
-            json!({"encryption": {"mode": "KMS", "kms": {"key": "no key!"}}}),
-            "spec.encryption.kms.key",
-            "should match",
-        ),
+        (json!({"encryption": {"mode": "KMS", "kms": {"key": "no key!"}}}), "spec.encryption.kms.key", "should match"),
         (json!({"encryption": {"mode": "KMS", "kms": {"key": ""}}}), "spec.encryption.kms.key", "at least 1 char"),
         (json!({"access": {"statements": vec![json!({}); 21]}}), "spec.access.statements", "at most 20 items"),
         (json!({"access": {"statements": ["text"]}}), "spec.access.statements[0]", "must be of type object"),

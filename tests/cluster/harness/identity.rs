@@ -69,8 +69,8 @@ where
 }
 
 impl Identity {
-    pub async fn make(kube: &Client, admin: &Kubeconfig, name: &str) -> Self {
-        let namespace = format!("operator-{}-{name}", std::process::id());
+    pub async fn make(kube: &Client, admin: &Kubeconfig) -> Self {
+        let namespace = format!("operator-{}", std::process::id());
         apply(&Api::<Namespace>::all(kube.clone()), json!({"metadata": {"name": namespace}})).await;
         let accounts: Api<ServiceAccount> = Api::namespaced(kube.clone(), &namespace);
         apply(&accounts, json!({"metadata": {"name": "operator"}})).await;
@@ -79,11 +79,8 @@ impl Identity {
         let rules = |name: &str| yaml(&format!("charts/prism-queue/files/{name}.yaml"));
         let reference = |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": namespace});
         let metadata = json!({"name": namespace});
-        apply(
-            &Api::<ClusterRole>::all(kube.clone()),
-            json!({"metadata": metadata, "rules": rules("cluster-role")}),
-        )
-        .await;
+        apply(&Api::<ClusterRole>::all(kube.clone()), json!({"metadata": metadata, "rules": rules("cluster-role")}))
+            .await;
         apply(
             &Api::<ClusterRoleBinding>::all(kube.clone()),
             json!({"metadata": metadata, "roleRef": reference("ClusterRole"), "subjects": subjects}),

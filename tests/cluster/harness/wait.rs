@@ -11,11 +11,7 @@ pub const SOON: Duration = Duration::from_secs(90);
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Looks until what is seen satisfies, and fails with what was seen last.
-pub async fn eventually<T: Debug>(
-    what: &str,
-    mut look: impl AsyncFnMut() -> T,
-    satisfies: impl Fn(&T) -> bool,
-) -> T {
+pub async fn eventually<T: Debug>(what: &str, mut look: impl AsyncFnMut() -> T, satisfies: impl Fn(&T) -> bool) -> T {
     let end = Instant::now() + SOON;
     loop {
         let seen = look().await;
