@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::harness::wait::eventually;
-use crate::harness::{Scope, alone, is_ready, shared};
+use crate::harness::{Scope, shared};
 use crate::proxy::Call;
 
 /// The operator's calls since `mark` about a Queue's queue and its dead-letter queue, and those about none.
@@ -24,7 +24,7 @@ fn by_action(calls: &[Call]) -> BTreeMap<&str, usize> {
 }
 
 /// Has the operator look at a Queue, and waits until it has done all that follows from it.
-async fn look(scope: &Scope, name: &str) {
+pub async fn look(scope: &Scope, name: &str) {
     let (proxy, queue) = (&scope.world.proxy, scope.queue(name));
     for _ in 0..2 {
         // Passes over one object follow each other: when the second begins, the first has ended.
@@ -100,26 +100,5 @@ fn a_change_of_one_field_is_one_call_with_that_field_alone() {
             assert_eq!(writes[0].queue, Some(scope.queue("work")));
             assert_eq!(writes[0].body["Attributes"], json!({attribute: value}));
         }
-    });
-}
-
-#[test]
-fn creating_a_queue_takes_four_writes_to_kubernetes_and_looking_at_it_none() {
-    alone(async |scope| {
-        let operator = scope.world.operator(&[]).await;
-        let writes = async || {
-            let of_objects = |labels: &str| !labels.contains("\"Event\"");
-            operator.metric("prism_queue_kubernetes_writes_total", of_objects).await
-        };
-        let before = writes().await;
-        scope.apply_ready("work", json!({})).await;
-        assert_eq!(writes().await - before, 4, "finalizer, target, Secret, status");
-
-        let before = writes().await;
-        look(scope, "work").await;
-        let converged = operator.metric("prism_queue_reconciles_total", |labels| labels.contains("converged")).await;
-        assert!(converged >= 2);
-        assert_eq!(writes().await, before);
-        assert!(is_ready(&scope.get("work").await));
     });
 }

@@ -2,14 +2,15 @@
 
 use serde_json::json;
 
-use crate::harness::{aws, condition, is_ready, shared};
+use crate::harness::{PREFIX, aws, condition, is_ready, shared};
 
 #[test]
 fn all_errors_are_told_at_once_with_their_paths() {
     shared(async |scope| {
         let allow = |principal: &str, action: &str| json!({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": action});
+        let theirs = format!("{PREFIX}another-namespace_images");
         let spec = json!({
-            "queueName": "somebody_elses",
+            "queueName": theirs,
             "messageRetentionSeconds": 1_209_600,
             "deadLetter": {"managed": {"messageRetentionSeconds": 3600}},
             "encryption": {"mode": "KMS"},
@@ -38,7 +39,7 @@ fn all_errors_are_told_at_once_with_their_paths() {
         }
         assert!(condition(&queue, "Reconciling").is_none(), "nothing comes by itself");
         let calls = scope.world.proxy.since(mark);
-        assert!(!calls.iter().any(|call| call.queue.as_deref() == Some("somebody_elses")), "nothing reaches AWS");
+        assert!(!calls.iter().any(|call| call.queue.as_deref() == Some(theirs.as_str())), "nothing reaches AWS");
 
         // Mended, it goes on at once. (Its name is fixed for good, so it takes another object.)
         let spec = json!({"messageRetentionSeconds": 3600, "deadLetter": {"managed": {"messageRetentionSeconds": 60}}});

@@ -56,18 +56,24 @@ fn every_attribute_is_as_aws_reports_it() {
         });
         let queue = scope.apply_ready("all", spec).await;
         let (name, dead_letters) = (scope.queue("all"), scope.dead_letter_queue("all"));
-        let of_both = [
+        let of_source = [
             ("VisibilityTimeout", "45"),
+            ("MessageRetentionPeriod", "7200"),
             ("ReceiveMessageWaitTimeSeconds", "7"),
+            ("DelaySeconds", "3"),
             ("MaximumMessageSize", "4096"),
-            ("SqsManagedSseEnabled", "true"),
         ];
-        for (queue, of_one) in [
-            (&name, [("MessageRetentionPeriod", "7200"), ("DelaySeconds", "3")]),
-            (&dead_letters, [("MessageRetentionPeriod", "8000"), ("DelaySeconds", "0")]),
-        ] {
+        // A dead-letter queue has settings of its own.
+        let of_dead_letters = [
+            ("VisibilityTimeout", "300"),
+            ("MessageRetentionPeriod", "8000"),
+            ("ReceiveMessageWaitTimeSeconds", "20"),
+            ("DelaySeconds", "0"),
+            ("MaximumMessageSize", "1048576"),
+        ];
+        for (queue, wanted) in [(&name, of_source), (&dead_letters, of_dead_letters)] {
             let read = scope.attributes(queue).await;
-            for (attribute, value) in of_both.iter().chain(&of_one) {
+            for (attribute, value) in wanted.iter().chain(&[("SqsManagedSseEnabled", "true")]) {
                 assert_eq!(read.get(*attribute).map(String::as_str), Some(*value), "{attribute} of {queue}");
             }
             assert!(read["Policy"].contains("aws:SecureTransport"), "plain HTTP is refused: {}", read["Policy"]);

@@ -17,5 +17,6 @@ mod lifecycle;
 mod ownership;
 #[cfg(test)]
 mod proxy;
+mod restarts;
 #[cfg(test)]
 mod wire;

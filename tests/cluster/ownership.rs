@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
 
-use crate::harness::{CLUSTER_NAME, Scope, alone, aws, condition, is_ready, shared};
+use crate::harness::{Scope, aws, condition, is_ready, shared};
 
 /// Makes a queue behind the operator's back.
-async fn make(scope: &Scope, queue: &str, tags: &[(&str, &str)]) -> String {
+pub async fn make(scope: &Scope, queue: &str, tags: &[(&str, &str)]) -> String {
     let create = scope.world.sqs.create_queue().queue_name(queue);
     let create = create.attributes(QueueAttributeName::VisibilityTimeout, "33");
     let create = tags.iter().fold(create, |create, (key, value)| create.tags(*key, *value));
@@ -16,11 +16,12 @@ async fn make(scope: &Scope, queue: &str, tags: &[(&str, &str)]) -> String {
 }
 
 /// All that AWS tells of a queue.
-async fn whole(scope: &Scope, queue: &str) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+pub async fn whole(scope: &Scope, queue: &str) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     (scope.attributes(queue).await, aws::tags(&scope.world.sqs, queue).await)
 }
 
-fn no_dead_letters(more: serde_json::Value) -> serde_json::Value {
+/// A spec without a dead-letter queue.
+pub fn no_dead_letters(more: serde_json::Value) -> serde_json::Value {
     let mut spec = json!({"deadLetter": {"mode": "None"}});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     spec
@@ -118,59 +119,6 @@ fn two_queues_that_claim_one_name_do_not_share_it() {
         scope.gone("first").await;
         scope.ready("second").await;
         scope.reads(&name, "DelaySeconds", "9").await;
-    });
-}
-
-#[test]
-fn a_cluster_that_was_rebuilt_takes_its_queues_back_only_when_told() {
-    alone(async |scope| {
-        let queue = scope.queue("found");
-        let tags = [
-            ("queue.prism.io/cluster", CLUSTER_NAME),
-            ("queue.prism.io/cluster-uid", "the-one-before"),
-            ("queue.prism.io/namespace", &scope.name),
-            ("queue.prism.io/name", "found"),
-            ("queue.prism.io/origin", "created"),
-        ];
-        make(scope, &queue, &tags).await;
-        let before = whole(scope, &queue).await;
-        let operator = scope.world.operator(&[]).await;
-        scope.apply("found", no_dead_letters(json!({}))).await;
-        let refused = scope.says("found", "ClusterIdentityChanged").await;
-        let message = &condition(&refused, "Stalled").unwrap().message;
-        assert!(message.contains("--previous-cluster-uid the-one-before"), "{message}");
-        assert_eq!(whole(scope, &queue).await, before);
-        operator.terminate().await;
-
-        let _operator = scope.world.operator(&["--previous-cluster-uid", "the-one-before"]).await;
-        scope.ready("found").await;
-        let (attributes, tags) = whole(scope, &queue).await;
-        assert_eq!(attributes["VisibilityTimeout"], "300");
-        assert_ne!(tags["queue.prism.io/cluster-uid"], "the-one-before");
-    });
-}
-
-#[test]
-fn a_queue_never_moves_because_a_flag_changed() {
-    alone(async |scope| {
-        let operator = scope.world.operator(&[]).await;
-        scope.apply_ready("work", json!({})).await;
-        let secret = scope.secret("work-queue").await;
-        operator.terminate().await;
-
-        let mark = scope.world.proxy.mark();
-        let operator = scope.world.operator(&["--name-prefix", "elsewhere-"]).await;
-        let stalled = scope.says("work", "TargetChanged").await;
-        let message = &condition(&stalled, "Stalled").unwrap().message;
-        assert!(message.contains(&scope.queue("work")), "{message}");
-        assert_eq!(scope.secret("work-queue").await, secret, "the Secret is never repointed");
-        let calls = scope.world.proxy.since(mark);
-        assert!(!calls.iter().any(|call| call.action == "CreateQueue"), "nothing is made a second time");
-        operator.terminate().await;
-
-        // As before, all is well again.
-        let _operator = scope.world.operator(&[]).await;
-        scope.ready("work").await;
     });
 }
 

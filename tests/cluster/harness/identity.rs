@@ -69,8 +69,8 @@ where
 }
 
 impl Identity {
-    pub async fn make(kube: &Client, admin: &Kubeconfig, name: &str) -> Self {
-        let namespace = format!("operator-{}-{name}", std::process::id());
+    pub async fn make(kube: &Client, admin: &Kubeconfig) -> Self {
+        let namespace = format!("operator-{}", std::process::id());
         apply(&Api::<Namespace>::all(kube.clone()), json!({"metadata": {"name": namespace}})).await;
         let accounts: Api<ServiceAccount> = Api::namespaced(kube.clone(), &namespace);
         apply(&accounts, json!({"metadata": {"name": "operator"}})).await;

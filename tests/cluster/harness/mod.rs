@@ -23,7 +23,7 @@ use crate::proxy::FaultProxy;
 
 pub use identity::Identity;
 pub use operator::{Ended, Operator};
-pub use scope::{Scope, condition, is_ready, ready_reason};
+pub use scope::{Scope, condition, is_ready};
 
 /// The AWS account of these tests: twelve digits as access key choose it in the emulator.
 pub const ACCOUNT: &str = "300000000001";
@@ -48,13 +48,12 @@ pub struct World {
     pub kube: Client,
     /// Where the operator finds AWS: calls are counted and broken here.
     pub proxy: FaultProxy,
-    /// Where the tests find AWS: calls are neither counted nor broken.
-    window: FaultProxy,
-    /// SQS through the window.
+    /// SQS as the tests see it: these calls are neither counted nor broken.
     pub sqs: aws_sdk_sqs::Client,
     /// The operator's identity in Kubernetes: exactly the chart's rules.
     pub identity: Identity,
-    admin: Kubeconfig,
+    /// What `sqs` goes through: it shows queues as AWS would.
+    _window: FaultProxy,
 }
 
 /// A variable that `cargo xtask test` sets.
@@ -68,17 +67,17 @@ impl World {
         let upstream = environment("PRISM_TEST_ENDPOINT");
         let kube = identity::client(&admin).await;
         identity::install_crds(&kube).await;
-        let identity = Identity::make(&kube, &admin, "shared").await;
+        let identity = Identity::make(&kube, &admin).await;
         let (proxy, window) = (FaultProxy::start(&upstream), FaultProxy::start(&upstream));
         proxy.scale_cool_down(COOL_DOWN);
         window.scale_cool_down(0.0);
         let sqs = aws::client(window.endpoint());
-        Self { kube, proxy, window, sqs, identity, admin }
+        Self { kube, proxy, sqs, identity, _window: window }
     }
 
-    /// An identity of an operator's own, with a namespace for its lease.
-    pub async fn new_identity(&self, name: &str) -> Identity {
-        Identity::make(&self.kube, &self.admin, name).await
+    /// Installs the CRDs again, for a test that removed them.
+    pub async fn install_crds(&self) {
+        identity::install_crds(&self.kube).await;
     }
 
     /// Starts an operator with these flags beside the ordinary ones, and waits until it works.
@@ -144,9 +143,12 @@ pub fn alone(test: impl AsyncFnOnce(&Scope)) {
     });
 }
 
-/// Runs a test that needs the API server and no operator.
+/// Runs a test that needs the API server and no operator, beside others.
 pub fn unattended(test: impl AsyncFnOnce(&Scope)) {
-    RUNTIME.block_on(async { in_scope(world().await, test, async || String::new()).await });
+    RUNTIME.block_on(async {
+        let _turn = TURNS.read().await;
+        in_scope(world().await, test, async || String::new()).await;
+    });
 }
 
 async fn in_scope(world: &'static World, test: impl AsyncFnOnce(&Scope), log: impl AsyncFnOnce() -> String) {

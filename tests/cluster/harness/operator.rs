@@ -116,7 +116,8 @@ impl Operator {
         self.end().await
     }
 
-    fn signal(&self, signal: &str) {
+    /// Sends it a signal, in the words of `kill`.
+    pub fn signal(&self, signal: &str) {
         if !self.has_ended() {
             let sent = Command::new("kill").args([signal, &self.pid]).status().expect("kill runs");
             assert!(sent.success(), "kill {signal} {}", self.pid);

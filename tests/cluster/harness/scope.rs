@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
@@ -106,15 +107,26 @@ impl Scope {
     }
 
     /// Waits until a Queue satisfies, and fails with what was seen last.
-    pub async fn until(&self, name: &str, what: &str, satisfies: impl Fn(&Queue) -> bool + Sync + Send) -> Queue {
+    pub async fn until(&self, name: &str, what: &str, satisfies: impl Fn(&Queue) -> bool) -> Queue {
+        self.until_within(SOON, name, what, satisfies).await
+    }
+
+    /// The same with another deadline.
+    pub async fn until_within(
+        &self,
+        deadline: Duration,
+        name: &str,
+        what: &str,
+        satisfies: impl Fn(&Queue) -> bool,
+    ) -> Queue {
         let last = Mutex::new(None);
         let wanted = |queue: Option<&Queue>| {
             *last.lock().expect("not poisoned") = queue.cloned();
             queue.is_some_and(&satisfies)
         };
-        match timeout(SOON, await_condition(self.queues.clone(), name, wanted)).await {
+        match timeout(deadline, await_condition(self.queues.clone(), name, wanted)).await {
             Ok(found) => found.expect("Queues can be watched").expect("it satisfied"),
-            Err(_) => panic!("{name} {what}: not within {SOON:?}; last seen: {:#?}", last.lock()),
+            Err(_) => panic!("{name} {what}: not within {deadline:?}; last seen: {:#?}", last.lock()),
         }
     }
 
@@ -125,11 +137,6 @@ impl Scope {
     /// Waits until a Queue says for its present generation why it is not ready, or why it is.
     pub async fn says(&self, name: &str, reason: &str) -> Queue {
         self.until(name, &format!("says {reason}"), |queue| ready_reason(queue) == Some(reason)).await
-    }
-
-    /// Waits until a Queue is ready and says no word of `type_`.
-    pub async fn until_without(&self, name: &str, type_: &str) -> Queue {
-        self.until(name, &format!("is ready without {type_}"), |q| is_ready(q) && condition(q, type_).is_none()).await
     }
 
     /// Deletes a Queue without waiting for its end.
