@@ -117,12 +117,12 @@ impl Kubernetes {
 
     /// Takes in a Queue as the watch shows it. Answers which Queues may have to decide anew.
     pub fn saw_queue(&self, queue: &Queue, class: &Class) -> BTreeSet<Key> {
-        self.fleet.write().unwrap_or_else(PoisonError::into_inner).put(queue, class)
+        self.fleet.write().unwrap_or_else(PoisonError::into_inner).put(queue, class).unwrap_or_default()
     }
 
     /// A Queue is gone. Answers which Queues may have to decide anew.
     pub fn lost_queue(&self, key: &Key) -> BTreeSet<Key> {
-        self.fleet.write().unwrap_or_else(PoisonError::into_inner).remove(key)
+        self.fleet.write().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
     }
 
     /// The Queues known that are not `listed`: they were deleted while the watch was down.

@@ -93,27 +93,26 @@ impl Fleet {
         fleet
     }
 
-    /// Takes in a Queue, or its newer version. Answers which others may have to decide anew: none when what they need
+    /// Takes in a Queue, or its newer version. Answers which others may have to decide anew; nothing when what others need
     /// to know of it has not changed.
-    pub fn put(&mut self, queue: &Queue, class: &Class) -> BTreeSet<Key> {
+    pub fn put(&mut self, queue: &Queue, class: &Class) -> Option<BTreeSet<Key>> {
         let Some(member) = Member::of(queue, class) else {
             return self.remove(&Key::of(queue));
         };
         if self.members.get(&member.key).is_some_and(|before| **before == member) {
-            return BTreeSet::new();
+            return None;
         }
         let key = member.key.clone();
         let mut affected = self.neighbours(&key);
         self.members.insert(key.clone(), Arc::new(member));
         affected.append(&mut self.neighbours(&key));
-        affected
+        Some(affected)
     }
 
-    /// Forgets a Queue. Answers which others may have to decide anew.
-    pub fn remove(&mut self, key: &Key) -> BTreeSet<Key> {
+    /// Forgets a Queue. Answers which others may have to decide anew; nothing when it was not known.
+    pub fn remove(&mut self, key: &Key) -> Option<BTreeSet<Key>> {
         let affected = self.neighbours(key);
-        self.members.remove(key);
-        affected
+        self.members.remove(key).map(|_| affected)
     }
 
     /// The Queues known.

@@ -15,7 +15,7 @@ use prism_queue::domain::class::{Class, FLAGS};
 use prism_queue::domain::deletion::{self, Doomed, plan_deletion};
 use prism_queue::domain::desired::{Desired, Refusal};
 use prism_queue::domain::fleet::Fleet;
-use prism_queue::domain::names::{NamePrefix, Naming};
+use prism_queue::domain::names::{NamePrefix, Naming, QueueName};
 use prism_queue::domain::observed::{Memory, Observed, Present, Record, Sight};
 use prism_queue::domain::plan::{Input, Plan, Step, plan};
 use prism_queue::domain::tags::{ClusterIdentity, Origin, Owner, Tags};
@@ -296,7 +296,7 @@ impl World {
     /// Carries out a plan in a world where every write shows at once.
     pub fn carry_out(&mut self, plan: &Plan) {
         self.record.retired.clone_from(&plan.retired);
-        for step in &plan.steps {
+        for step in plan.steps.iter().chain(&plan.outputs) {
             self.take(step);
         }
     }
@@ -305,7 +305,17 @@ impl World {
         match step {
             Step::AddFinalizer => self.record.has_finalizer = true,
             Step::RemoveFinalizer => self.record.has_finalizer = false,
-            Step::RecordTarget(target) => self.record.target = Some(target.clone()),
+            Step::Record { target, retired, tag_keys } => {
+                let known = self.record.dead_letter.take();
+                let managed = target.dead_letter_queue_name.as_deref().map(|name| QueueName::parse(name).unwrap());
+                self.record.dead_letter = managed.map(|managed| match known {
+                    Some((name, url)) if name == managed => (name, url),
+                    _ => (managed, None),
+                });
+                self.record.target = Some(target.clone());
+                self.record.retired.clone_from(retired);
+                self.record.managed_tag_keys.clone_from(tag_keys);
+            }
             Step::CreateQueue { name, attributes, tags } => {
                 let sight = present(name.as_str(), attributes.clone(), tags.clone());
                 self.observed.queues.insert(name.to_string(), sight);

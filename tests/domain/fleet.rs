@@ -245,12 +245,12 @@ fn neighbours_are_its_dead_letter_queue_its_sources_and_who_claims_its_names() {
 fn only_what_others_decide_on_is_news() {
     let mut fleet = Fleet::default();
     let seen = queue("orders", empty());
-    assert!(fleet.put(&seen, &class()), "unknown");
-    assert!(!fleet.put(&seen, &class()), "the same");
+    assert!(fleet.put(&seen, &class()).is_some(), "unknown");
+    assert!(fleet.put(&seen, &class()).is_none(), "the same");
     let louder = queue("orders", json!({"visibilityTimeoutSeconds": 5, "tags": {"team": "media"}}));
-    assert!(!fleet.put(&louder, &class()), "nobody else's business");
+    assert!(fleet.put(&louder, &class()).is_none(), "nobody else's business");
     let counted = louder.clone().with_status(|status| status.managed_tag_keys = vec!["team".to_owned()]);
-    assert!(!fleet.put(&counted, &class()), "a status that nobody else reads");
+    assert!(fleet.put(&counted, &class()).is_none(), "a status that nobody else reads");
     for (newer, what) in [
         (queue("orders", empty()).existing(), "its queue is there"),
         (now_allowing(queue("orders", empty()), &source_arns(0..1)), "it allows a source"),
@@ -260,15 +260,15 @@ fn only_what_others_decide_on_is_news() {
         (queue("orders", json!({"managementPolicy": "Observe"})), "it claims no name any more"),
     ] {
         fleet.put(&seen, &class());
-        assert!(fleet.put(&newer, &class()), "{what}");
+        assert!(fleet.put(&newer, &class()).is_some(), "{what}");
     }
 }
 
 #[test]
 fn what_is_gone_is_news_once() {
     let mut fleet = fleet([&queue("orders", empty())]);
-    assert!(fleet.remove(&key("orders")));
-    assert!(!fleet.remove(&key("orders")));
+    assert!(fleet.remove(&key("orders")).is_some());
+    assert!(fleet.remove(&key("orders")).is_none());
     assert_eq!(fleet.get(&key("orders")), None);
 }
 
@@ -276,7 +276,7 @@ fn what_is_gone_is_news_once() {
 fn a_queue_whose_names_are_refused_is_nobody() {
     let mut fleet = fleet([&queue("orders", empty())]);
     let broken = queue("orders", named("shop_orders"));
-    assert!(fleet.put(&broken, &class()), "it was somebody before");
+    assert!(fleet.put(&broken, &class()).is_some(), "it was somebody before");
     assert_eq!(fleet.get(&key("orders")), None);
-    assert!(!fleet.put(&broken, &class()));
+    assert!(fleet.put(&broken, &class()).is_none());
 }

@@ -61,7 +61,7 @@ fn secret(world: &World) -> &Output {
 fn finalizer_and_target_come_before_anything_in_aws() {
     let mut world = World::untouched(queue("orders", empty()));
     let plan = world.plan();
-    let Step::RecordTarget(target) = &plan.steps[1] else { panic!("{:?}", plan.steps) };
+    let Step::Record { target, .. } = &plan.steps[1] else { panic!("{:?}", plan.steps) };
     assert_eq!(step_names(&plan), ["AddFinalizer", "RecordTarget"]);
     assert_eq!(*target, world.desired().target);
     world.carry_out(&plan);
@@ -115,7 +115,7 @@ fn a_new_queue_settles_without_a_second_write_to_it() {
     }
     assert_eq!(steps, ["AddFinalizer", "RecordTarget", "CreateQueue", "CreateQueue", "WriteOutput"]);
     let plan = world.plan();
-    assert!(plan.is_owned && plan.findings.is_empty() && plan.awaiting.is_empty(), "{plan:?}");
+    assert!(plan.is_there && plan.findings.is_empty() && plan.awaiting.is_empty(), "{plan:?}");
     assert_eq!(world.present(SOURCE).tags["team"], "media");
 }
 
@@ -251,7 +251,7 @@ fn a_queue_that_is_not_ours_is_left_untouched_and_its_owner_named() {
         let spec = json!({"deadLetter": {"mode": "None"}, "tags": {"team": "media"}});
         let plan = world(spec).seeing(SOURCE, present(SOURCE, Attributes::new(), queue_tags)).plan();
         assert_eq!(plan.steps, [], "{reason}");
-        assert!(!plan.is_owned);
+        assert!(!plan.is_there);
         assert_eq!(reasons(&plan), [reason]);
         assert!(plan.findings[0].is_stalled, "a person must choose");
         assert!(plan.findings[0].message.contains(words), "{}", plan.findings[0].message);
@@ -465,7 +465,7 @@ fn observe_writes_nothing_but_outputs_and_asks_for_no_ownership() {
     let mut world = observing(empty()).seeing(SOURCE, present(SOURCE, settings, Tags::new()));
     let plan = world.plan();
     assert_eq!(step_names(&plan), ["WriteOutput"]);
-    assert!(plan.is_owned && plan.findings.is_empty());
+    assert!(plan.is_there && plan.findings.is_empty());
     assert!(plan.differences.contains(&"DelaySeconds is 9, declared is 0".to_owned()), "{:?}", plan.differences);
     world.carry_out(&plan);
     assert_eq!(world.plan().steps, []);

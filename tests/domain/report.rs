@@ -9,7 +9,7 @@ use prism_queue::api::QueueStatus;
 use prism_queue::api::conditions::Reason;
 use prism_queue::domain::attributes::{Attribute, Counts};
 use prism_queue::domain::call::{CallError, ErrorKind};
-use prism_queue::domain::finding::Finding;
+use prism_queue::domain::finding::{Circumstances, Finding};
 use prism_queue::domain::observed::Sight;
 use prism_queue::domain::plan::Plan;
 use prism_queue::domain::report::{Propagated, Verdict, status_of_plan};
@@ -53,7 +53,7 @@ fn status(world: &World, previous: &QueueStatus) -> QueueStatus {
         let plan = prism_queue::domain::plan::plan(input);
         let mut status = status_of_plan(input, &plan, previous);
         status.conditions =
-            Verdict::of_plan(input.desired, &plan, None).conditions(&previous.conditions, Some(1), input.now);
+            Verdict::of_plan(input.desired, &plan, Vec::new()).conditions(&previous.conditions, Some(1), input.now);
         status.observed_generation = Some(1);
         status
     })
@@ -94,7 +94,7 @@ fn stalled_is_there_only_when_a_person_must_mend_something() {
 #[test]
 fn what_a_person_must_mend_comes_first_and_all_is_said() {
     let plan = Plan { findings: vec![waiting(), stalled()], ..Plan::default() };
-    let verdict = settled(empty()).input(|input| Verdict::of_plan(input.desired, &plan, None));
+    let verdict = settled(empty()).input(|input| Verdict::of_plan(input.desired, &plan, Vec::new()));
     let all = conditions(&verdict);
     assert_eq!(all[0].reason, "NotOwned");
     assert_eq!(all[0].message, "the queue is not ours; the dead-letter queue is not there");
@@ -181,7 +181,7 @@ fn before_the_first_write_work_is_in_progress() {
 
 #[test]
 fn a_queue_being_deleted_is_never_ready() {
-    let all = conditions(&Verdict::of_deletion(&Plan::default(), None));
+    let all = conditions(&Verdict::of_deletion(&Plan::default(), Vec::new()));
     assert_eq!(
         summary(&all),
         ["Ready=False (Deleting)", "Propagated=Unknown (NotRead)", "Reconciling=True (Deleting)"]
@@ -194,8 +194,12 @@ fn a_failed_write_keeps_a_queue_from_being_ready() {
     let denied =
         CallError { action: "TagQueue", kind: ErrorKind::Throttled, code: String::new(), message: String::new() };
     world.input(|input| {
-        let failure = Finding::of_call(SOURCE, &denied, input.memory, UID, input.now);
-        let verdict = Verdict::of_plan(input.desired, &Plan { is_owned: true, ..Plan::default() }, Some(failure));
+        let failure = Finding::of_call(
+            SOURCE,
+            &denied,
+            &Circumstances { memory: input.memory, uid: UID, caller_arn: &input.class.caller_arn, now: input.now },
+        );
+        let verdict = Verdict::of_plan(input.desired, &Plan { is_there: true, ..Plan::default() }, vec![failure]);
         assert_eq!(
             summary(&conditions(&verdict)),
             ["Ready=False (Throttled)", "Propagated=Unknown (NotRead)", "Reconciling=True (Throttled)"]
