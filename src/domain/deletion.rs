@@ -149,8 +149,7 @@ impl Deletion<'_> {
         if source.as_ref().is_some_and(|source| self.retirement().is_let_go(source.origin))
             || self.policy == DeletionPolicy::Retain
         {
-            let reachable = self.all_ours().filter(|ours| !self.is_refused(ours.name));
-            let fates = reachable.map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
+            let fates = self.all_ours().map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
             return self.carry_out(fates, plan);
         }
         if source.is_some()
@@ -191,11 +190,6 @@ impl Deletion<'_> {
         if plan.steps.is_empty() && plan.findings.is_empty() { release(plan) } else { plan }
     }
 
-    /// Whether letting go of the queue `name` was refused: `Retain` does not wait for what AWS denies.
-    fn is_refused(&self, name: &QueueName) -> bool {
-        self.policy == DeletionPolicy::Retain && self.input.memory.refused_in_deletion.contains_key(name.as_str())
-    }
-
     fn all_ours(&self) -> impl Iterator<Item = Ours<'_>> {
         self.input.doomed.all().filter_map(|name| self.ours(name))
     }
@@ -224,10 +218,6 @@ impl Deletion<'_> {
         match self.input.observed.sight(name) {
             Sight::Present(present) if self.retirement().origin(present).is_none() => {
                 Some(format!("{name} does not carry this Queue's owner tags and was left as it is"))
-            }
-            Sight::Present(_) if self.is_refused(name) => {
-                let words = self.input.memory.refused_in_deletion.get(name.as_str());
-                Some(format!("{name} was left as it is, with its owner tags: {}", words.map_or("", String::as_str)))
             }
             Sight::Hidden(why) => Some(format!("{name} was left as it is, with its owner tags if it is there: {why}")),
             Sight::Failed(error) => Some(format!("{name} was left as it is, with its owner tags: {error}")),

@@ -225,8 +225,6 @@ pub struct Memory {
     pub refused_policies: BTreeMap<String, RefusedPolicy>,
     /// Queues that read as empty.
     pub empty: BTreeMap<String, EmptyWatch>,
-    /// Queues of which AWS refused a write while their Queue was being deleted, with its words.
-    pub refused_in_deletion: BTreeMap<String, String>,
     /// Queues that we created, and when.
     pub created: BTreeMap<String, Timestamp>,
     /// Queues that we deleted, and when.

@@ -210,11 +210,7 @@ impl Applier<'_> {
         }
     }
 
-    fn failed(&self, name: &QueueName, error: &CallError, pass: &Pass, memory: &mut Memory) -> Failure {
-        let is_final = matches!(error.class(), ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound);
-        if is_final && pass.queue.metadata.deletion_timestamp.is_some() {
-            memory.refused_in_deletion.insert(name.to_string(), error.to_string());
-        }
+    fn failed(&self, name: &QueueName, error: &CallError, pass: &Pass, memory: &Memory) -> Failure {
         let uid = pass.queue.metadata.uid.as_deref().unwrap_or_default();
         let caller_arn = &self.observer.class.caller_arn;
         let circumstances = Circumstances { memory, uid, caller_arn, now: self.now };
