@@ -15,8 +15,7 @@ mod harness;
 mod invalid;
 mod lifecycle;
 mod ownership;
-#[cfg(test)]
 mod proxy;
 mod restarts;
-#[cfg(test)]
+mod start;
 mod wire;

@@ -96,12 +96,12 @@ impl View {
             Some(queue) => {
                 let neighbours = caches.fleet.put(&queue, &self.class);
                 caches.queues.insert(key.clone(), queue);
-                return Change::Queue { key, neighbours };
+                return Change::Queue { key, neighbours: neighbours.unwrap_or_default() };
             }
             None => caches.fleet.remove(&key),
         };
         caches.queues.remove(&key);
-        Change::Gone { neighbours }
+        Change::Gone { neighbours: neighbours.unwrap_or_default() }
     }
 
     /// The watches of Secrets and `ConfigMap`s bring their next change.
