@@ -10,9 +10,10 @@ use super::attributes::Counts;
 use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
-use super::observed::{Observed, Record, Sight};
+use super::observed::{Observed, Present, Record, Sight};
 use super::outputs::{Coordinates, OutputKind};
 use super::plan::{Input, Plan, coordinates, is_owned};
+use super::tags::Ownership;
 
 /// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
 const REFUSED_RETRY: SignedDuration = SignedDuration::from_mins(5);
@@ -241,7 +242,15 @@ fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
 /// The keys that we set: those declared, and those set before that may still be there to be removed.
 fn managed_tag_keys(desired: &Desired, observed: &Observed, record: &Record) -> Vec<String> {
     let all_seen = observed.queues.values().all(|sight| matches!(sight, Sight::Present(_) | Sight::Absent));
-    let is_left = |key: &&String| !all_seen || observed.present().any(|(_, present)| present.tags.contains_key(*key));
+    // Of a queue that is not ours, we set none.
+    let is_ours = |present: &Present| {
+        matches!(
+            desired.owner.ownership(&present.tags),
+            Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. }
+        )
+    };
+    let is_on = |present: &Present, key: &String| is_ours(present) && present.tags.contains_key(key);
+    let is_left = |key: &&String| !all_seen || observed.present().any(|(_, present)| is_on(present, key));
     let before = record.managed_tag_keys.iter();
     let is_wanted = |key: &&String| desired.source.tags.contains_key(*key);
     before.filter(|key| is_wanted(key) || is_left(key)).cloned().collect()

@@ -218,11 +218,26 @@ fn a_cycle_by_arn_counts_across_namespaces() {
 
 #[test]
 fn the_manager_of_a_dead_letter_queue_is_known_by_its_arn() {
-    let all = [queue("a", empty()), queue("b", json!({"deadLetter": {"mode": "None"}}))];
+    let all = [queue("a", empty()).existing(), queue("b", json!({"deadLetter": {"mode": "None"}})).existing()];
     let fleet = fleet(&all);
     assert_eq!(fleet.manager_of(&arn("media_a_dlq")).map(|member| &member.key), Some(&key("a")));
     assert_eq!(fleet.manager_of(&arn("media_b_dlq")), None);
     assert_eq!(fleet.manager_of(&arn("media_a")), None);
+}
+
+#[test]
+fn a_claim_alone_makes_no_manager() {
+    let squatter = json!({"deadLetter": {"managed": {"queueName": "legacy"}}});
+    let claiming = queue("a", squatter.clone());
+    let about_to_make = queue("b", squatter.clone()).existing().with_status(|status| status.dead_letter = None);
+    let wired_elsewhere = queue("c", squatter.clone()).existing().with_status(|status| {
+        status.dead_letter.get_or_insert_default().queue_arn = arn("other");
+    });
+    let mut observing = squatter;
+    observing["managementPolicy"] = json!("Observe");
+    let observing = queue("d", observing).existing();
+    let fleet = fleet([&claiming, &about_to_make, &wired_elsewhere, &observing]);
+    assert_eq!(fleet.manager_of(&arn("legacy")), None);
 }
 
 #[test]

@@ -13,7 +13,6 @@ use prism_queue::domain::finding::{Circumstances, Finding};
 use prism_queue::domain::observed::Sight;
 use prism_queue::domain::plan::Plan;
 use prism_queue::domain::report::{Propagated, Verdict, status_of_plan};
-use prism_queue::domain::tags::Origin;
 
 use crate::fixtures::*;
 
@@ -242,6 +241,11 @@ fn status_says_nothing_of_a_queue_that_is_not_ours() {
         .seeing(SOURCE, nobodys(SOURCE));
     let status = status(&world, &QueueStatus::default());
     assert_eq!((status.queue_url, status.queue_arn, status.dead_letter), (None, None, None));
+    assert_eq!(status.managed_tag_keys, ["team"], "on record before it is set");
+    // No longer wanted, and never set.
+    let mut world = world.edited(json!({"deadLetter": {"mode": "None"}}));
+    world.present(SOURCE).tags.insert("team".to_owned(), "theirs".to_owned());
+    let status = self::status(&world, &QueueStatus::default());
     assert_eq!(status.managed_tag_keys, [""; 0], "it set none, so it may remove none");
 }
 
@@ -268,21 +272,14 @@ fn a_dead_letter_queue_that_cannot_be_read_for_a_moment_is_not_forgotten() {
 
 #[test]
 fn a_tag_key_is_managed_until_it_is_removed_everywhere() {
-    let mut world = settled(json!({"tags": {"team": "media"}}))
-        .recording(|record| record.managed_tag_keys = ["team".to_owned()].into())
-        .edited(empty());
+    let mut world = settled(json!({"tags": {"team": "media"}})).edited(empty());
     assert_eq!(status(&world, &QueueStatus::default()).managed_tag_keys, ["team"], "still there to be removed");
+    world.present(SOURCE).tags.remove("team");
+    assert_eq!(status(&world, &QueueStatus::default()).managed_tag_keys, ["team"], "on the dead-letter queue");
+    let hidden = world.clone().seeing(DEAD_LETTER, Sight::Hidden("why".to_owned()));
+    assert_eq!(status(&hidden, &QueueStatus::default()).managed_tag_keys, ["team"], "perhaps");
     world.settle();
     assert_eq!(status(&world, &QueueStatus::default()).managed_tag_keys, [""; 0]);
-    let half = world.seeing(
-        DEAD_LETTER,
-        present(DEAD_LETTER, Default::default(), {
-            let mut all = owner("orders").tags(Origin::Created);
-            all.insert("team".to_owned(), "media".to_owned());
-            all
-        }),
-    );
-    assert_eq!(status(&half, &QueueStatus::default()).managed_tag_keys, ["team"]);
 }
 
 #[test]
