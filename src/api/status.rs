@@ -1,5 +1,7 @@
 //! `Queue.status`: what the operator learned. Everything here can be lost and is found again, but
 //! `target`, which says where the queue lives, and `retiredDeadLetters`.
+// The descriptions are what `kubectl explain` shows: plain text, no Markdown.
+#![allow(clippy::doc_markdown, rustdoc::invalid_html_tags)]
 
 use std::collections::BTreeMap;
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 
 use crate::api::status::{LastWrite, RetiredDeadLetter, Target, WrittenAttribute};
 use crate::api::{FINALIZER, Queue};
 
 use super::attributes::{Attribute, Attributes, QueueAttributes};
 use super::call::CallError;
+use super::digest::sha256;
 use super::encryption::KeyMeanings;
 use super::names::QueueName;
 use super::outputs::{ObservedOutput, Output, OutputKind};
@@ -210,9 +210,7 @@ fn digest(value: &str) -> String {
     if value.len() <= SHORT {
         return value.to_owned();
     }
-    let digest = Sha256::digest(value.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    format!("sha256:{}", sha256(value))
 }
 
 /// What this process remembers of one Queue. Losing it is safe: waits begin anew, and what must outlive the process is in

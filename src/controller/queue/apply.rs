@@ -1,11 +1,13 @@
 //! Carrying out a plan. Writes only, in order; the first failure ends it.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::conditions::Reason;
-use crate::api::status::{QueueStatus, RetiredDeadLetter};
+use crate::api::status::{QueueStatus, RetiredDeadLetter, Target};
 use crate::api::{FINALIZER, Queue};
-use crate::domain::attributes::Attribute;
+use crate::domain::attributes::{Attribute, Attributes};
 use crate::domain::call::{CallError, ErrorClass, ErrorKind};
 use crate::domain::finding::{Circumstances, Finding, backoff};
 use crate::domain::fleet::Key;
@@ -13,7 +15,7 @@ use crate::domain::names::QueueName;
 use crate::domain::observed::{Memory, Observed, Record, Sight};
 use crate::domain::plan::{QueueHandle, Step};
 use crate::domain::report::Verdict;
-use crate::domain::tags::OWNER_KEYS;
+use crate::domain::tags::{OWNER_KEYS, Tags};
 
 use super::super::cluster::{Cluster, ClusterError};
 use super::events;
@@ -69,68 +71,9 @@ impl Applier<'_> {
         match step {
             Step::AddFinalizer => self.set_finalizer(pass, memory, true).await,
             Step::RemoveFinalizer => self.set_finalizer(pass, memory, false).await,
-            Step::Record { target, retired, tag_keys } => {
-                let mut status = pass.queue.status.clone().unwrap_or_default();
-                status.target = Some(target.clone());
-                status.retired_dead_letters.clone_from(retired);
-                status.managed_tag_keys = tag_keys.iter().cloned().collect();
-                let conditions =
-                    Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
-                status.conditions = conditions;
-                status.observed_generation = pass.queue.metadata.generation;
-                let is_new = |dead_letter: &&RetiredDeadLetter| !pass.record.retired.contains(dead_letter);
-                let newly_retired: Vec<_> = retired.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();
-                self.write_status(pass, memory, status).await?;
-                pass.record = Record::of(&pass.queue);
-                if pass.record.target.as_ref() != Some(target) {
-                    return Err(Failure::Finding(pruned()));
-                }
-                for name in newly_retired {
-                    self.cluster.publish(&pass.queue, events::of_retirement(&name)).await;
-                }
-                Ok(())
-            }
-            Step::CreateQueue { name, attributes, tags } => {
-                let answer = self.observer.sqs.create_queue(name, attributes, tags).await;
-                // Without an answer it may have been made all the same.
-                if answer.as_ref().err().is_none_or(|error| error.kind == ErrorKind::Transient) {
-                    memory.created.insert(name.to_string(), (self.clock)());
-                }
-                let sight = match answer {
-                    Ok(url) => self.observer.look_at_new(&url).await,
-                    // It is there, with other attributes: whose it is, its tags say.
-                    Err(error) if error.kind == ErrorKind::QueueNameExists => {
-                        match self.observer.look(name, None, true).await {
-                            // It was just made, and its creation is all that AWS shows of it.
-                            Sight::Absent => Sight::Appearing,
-                            sight => sight,
-                        }
-                    }
-                    Err(error) => return Err(self.failed(name, &error, pass, memory)),
-                };
-                memory.deleted.remove(name.as_str());
-                pass.observed.queues.insert(name.to_string(), sight);
-                Ok(())
-            }
-            Step::SetAttributes { queue, attributes, .. } => {
-                if let Err(error) = self.observer.sqs.set_queue_attributes(&queue.url, attributes).await {
-                    if error.kind == ErrorKind::Invalid
-                        && let Some(policy) = attributes.get(&Attribute::Policy)
-                    {
-                        memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
-                    }
-                    if error.kind == ErrorKind::Transient {
-                        pass.record.wrote_perhaps(&queue.name, attributes, (self.clock)());
-                    }
-                    return Err(self.failed(&queue.name, &error, pass, memory));
-                }
-                if attributes.contains_key(&Attribute::Policy) {
-                    memory.refused_policies.remove(queue.name.as_str());
-                }
-                pass.record.wrote(&queue.name, attributes, (self.clock)());
-                self.look_again(queue, pass).await;
-                Ok(())
-            }
+            Step::Record { target, retired, tag_keys } => self.record(target, retired, tag_keys, pass, memory).await,
+            Step::CreateQueue { name, attributes, tags } => self.create(name, attributes, tags, pass, memory).await,
+            Step::SetAttributes { queue, attributes, .. } => self.set(queue, attributes, pass, memory).await,
             Step::TagQueue { queue, tags, .. } => {
                 let result = self.observer.sqs.tag_queue(&queue.url, tags).await;
                 result.map_err(|error| self.failed(&queue.name, &error, pass, memory))?;
@@ -169,6 +112,94 @@ impl Applier<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Writes to status where the queues live, before AWS hears of them.
+    async fn record(
+        &self,
+        target: &Target,
+        retired: &[RetiredDeadLetter],
+        tag_keys: &BTreeSet<String>,
+        pass: &mut Pass,
+        memory: &Memory,
+    ) -> Result<(), Failure> {
+        let mut status = pass.queue.status.clone().unwrap_or_default();
+        status.target = Some(target.clone());
+        status.retired_dead_letters = retired.to_vec();
+        status.managed_tag_keys = tag_keys.iter().cloned().collect();
+        let conditions =
+            Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
+        status.conditions = conditions;
+        status.observed_generation = pass.queue.metadata.generation;
+        let is_new = |dead_letter: &&RetiredDeadLetter| !pass.record.retired.contains(dead_letter);
+        let newly_retired: Vec<_> = retired.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();
+        self.write_status(pass, memory, status).await?;
+        pass.record = Record::of(&pass.queue);
+        if pass.record.target.as_ref() != Some(target) {
+            return Err(Failure::Finding(pruned()));
+        }
+        for name in newly_retired {
+            self.cluster.publish(&pass.queue, events::of_retirement(&name)).await;
+        }
+        Ok(())
+    }
+
+    /// Creates a queue and reads back whose it is.
+    async fn create(
+        &self,
+        name: &QueueName,
+        attributes: &Attributes,
+        tags: &Tags,
+        pass: &mut Pass,
+        memory: &mut Memory,
+    ) -> Result<(), Failure> {
+        let answer = self.observer.sqs.create_queue(name, attributes, tags).await;
+        // Without an answer it may have been made all the same.
+        if answer.as_ref().err().is_none_or(|error| error.kind == ErrorKind::Transient) {
+            memory.created.insert(name.to_string(), (self.clock)());
+        }
+        let sight = match answer {
+            Ok(url) => self.observer.look_at_new(&url).await,
+            // It is there, with other attributes: whose it is, its tags say.
+            Err(error) if error.kind == ErrorKind::QueueNameExists => {
+                match self.observer.look(name, None, true).await {
+                    // It was just made, and its creation is all that AWS shows of it.
+                    Sight::Absent => Sight::Appearing,
+                    sight => sight,
+                }
+            }
+            Err(error) => return Err(self.failed(name, &error, pass, memory)),
+        };
+        memory.deleted.remove(name.as_str());
+        pass.observed.queues.insert(name.to_string(), sight);
+        Ok(())
+    }
+
+    /// Writes attributes, remembers that it did, and reads them back.
+    async fn set(
+        &self,
+        queue: &QueueHandle,
+        attributes: &Attributes,
+        pass: &mut Pass,
+        memory: &mut Memory,
+    ) -> Result<(), Failure> {
+        if let Err(error) = self.observer.sqs.set_queue_attributes(&queue.url, attributes).await {
+            if error.kind == ErrorKind::Invalid
+                && let Some(policy) = attributes.get(&Attribute::Policy)
+            {
+                memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
+            }
+            if error.kind == ErrorKind::Transient {
+                pass.record.wrote_perhaps(&queue.name, attributes, (self.clock)());
+            }
+            return Err(self.failed(&queue.name, &error, pass, memory));
+        }
+        if attributes.contains_key(&Attribute::Policy) {
+            memory.refused_policies.remove(queue.name.as_str());
+        }
+        pass.record.wrote(&queue.name, attributes, (self.clock)());
+        self.look_again(queue, pass).await;
+        Ok(())
     }
 
     /// Writes the status and goes on with the newer object.
