@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use prism_queue::api::conditions::EventReason;
@@ -9,7 +10,7 @@ use prism_queue::api::status::RetiredDeadLetter;
 use prism_queue::domain::attributes::{Attribute, Attributes};
 use prism_queue::domain::call::{CallError, ErrorKind};
 use prism_queue::domain::names::QueueName;
-use prism_queue::domain::observed::{EmptyWatch, Sight};
+use prism_queue::domain::observed::{EmptyWatch, PATIENCE, Sight};
 use prism_queue::domain::outputs::{Output, OutputKind};
 use prism_queue::domain::plan::{Plan, Step};
 use prism_queue::domain::tags::{Origin, Tags};
@@ -84,6 +85,26 @@ fn either_alone_is_made_up_for() {
 }
 
 #[test]
+fn a_dead_letter_queue_is_on_record_before_it_is_made() {
+    let mut world = settled(json!({"deadLetter": {"mode": "None"}})).edited(empty());
+    let plan = world.plan();
+    let [Step::Record { target, .. }] = &plan.steps[..] else { panic!("{:?}", plan.steps) };
+    assert_eq!(target.dead_letter_queue_name.as_deref(), Some(DEAD_LETTER));
+    world.carry_out(&plan);
+    assert_eq!(step_names(&world.plan()), ["CreateQueue"]);
+}
+
+#[test]
+fn tag_keys_are_on_record_before_they_are_set() {
+    let mut world = settled(json!({"tags": {"team": "media"}})).edited(json!({"tags": {"tier": "1"}}));
+    let plan = world.plan();
+    let [Step::Record { tag_keys, .. }] = &plan.steps[..] else { panic!("{:?}", plan.steps) };
+    assert_eq!(tag_keys.iter().map(String::as_str).collect::<Vec<_>>(), ["team", "tier"], "and those to be removed");
+    world.carry_out(&plan);
+    assert_eq!(step_names(&world.plan()), ["TagQueue", "UntagQueue", "TagQueue", "UntagQueue"]);
+}
+
+#[test]
 fn the_dead_letter_queue_comes_before_its_source() {
     let mut world = world(empty());
     let plan = world.plan();
@@ -145,6 +166,19 @@ fn outputs_are_written_when_the_queue_is_proved_to_be_ours() {
     );
     let foreign = self::world(json!({"deadLetter": {"mode": "None"}})).seeing(SOURCE, nobodys(SOURCE));
     assert_eq!(output_names(&foreign.plan()), [""; 0]);
+}
+
+#[test]
+fn outputs_do_not_wait_for_what_else_is_to_be_done() {
+    for (what, world) in [
+        ("a change", settled(empty()).edited(json!({"delaySeconds": 5}))),
+        ("a queue that cannot be read", settled(empty()).seeing(DEAD_LETTER, failing(ErrorKind::Denied))),
+        ("held back", settled(empty()).edited(json!({"messageRetentionSeconds": 60})).holding(SOURCE, 1)),
+    ] {
+        let mut world = world;
+        world.observed.outputs.clear();
+        assert_eq!(output_names(&world.plan()), ["WriteOutput"], "{what}");
+    }
 }
 
 #[test]
@@ -329,6 +363,28 @@ fn nothing_is_created_on_a_guess() {
             let blocked = if spec == empty() { DEAD_LETTER } else { SOURCE };
             let plan = world(spec).seeing(blocked, sight.clone()).plan();
             assert_eq!((plan.steps.len(), reasons(&plan)), (0, vec![reason]));
+        }
+    }
+}
+
+#[test]
+fn what_is_denied_or_hidden_is_a_persons_to_mend_only_when_it_lasts() {
+    let spec = json!({"deadLetter": {"mode": "None"}});
+    for sight in [Sight::Hidden("lists it all the same".to_owned()), failing(ErrorKind::Denied)] {
+        for observing in [false, true] {
+            let mut spec = spec.clone();
+            if observing {
+                spec["managementPolicy"] = json!("Observe");
+            }
+            let stalls = |failing_for: SignedDuration| {
+                let world = world(spec.clone()).seeing(SOURCE, sight.clone());
+                let since = world.now - failing_for;
+                let plan = world.remembering(|memory| memory.failing_since = Some(since)).plan();
+                assert_eq!(reasons(&plan), ["Denied"]);
+                plan.findings[0].is_stalled
+            };
+            assert!(!stalls(PATIENCE - seconds(1)));
+            assert!(stalls(PATIENCE));
         }
     }
 }
@@ -553,6 +609,14 @@ fn a_policy_refused_is_told_with_what_to_do() {
     let refused = world.plan();
     assert_eq!((step_names(&refused), reasons(&refused)), (vec![""; 0], vec!["Refused"]));
     assert!(!refused.findings[0].is_stalled, "a principal just made takes time to be known");
+    // Tried again and again, and refused each time.
+    for (after, is_stalled) in [(PATIENCE - seconds(1), false), (PATIENCE, true)] {
+        let mut world = world.clone().later(after);
+        let time = world.now;
+        world.memory.policy_was_refused(&source, &policy, "Invalid value", time);
+        let plan = world.plan();
+        assert_eq!((reasons(&plan), plan.findings[0].is_stalled), (vec!["Refused"], is_stalled), "after {after}");
+    }
 
     world.present(SOURCE).attributes.settings.insert(Attribute::Policy, gone);
     let gone = world.plan();
