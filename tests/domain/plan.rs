@@ -94,6 +94,23 @@ fn a_dead_letter_queue_is_on_record_before_it_is_made() {
     assert_eq!(step_names(&world.plan()), ["CreateQueue"]);
 }
 
+/// A default that is another by now, as after a change of the prefix, is no wish for another queue.
+#[test]
+fn a_dead_letter_queue_keeps_the_name_it_has_until_another_is_asked_for() {
+    let named = |dead_letter: Value| json!({"queueName": "orders", "deadLetter": dead_letter});
+    let renamed = |world: &World| world.clone().with_class(class().with_prefix("new-"));
+    let world = settled(named(json!({})));
+    assert_eq!(step_names(&renamed(&world).plan()), [""; 0]);
+    assert_eq!(renamed(&world).desired().managed_dead_letter().unwrap().name.as_str(), DEAD_LETTER);
+    let another = renamed(&world).edited(named(json!({"managed": {"queueName": "orders-dead"}})));
+    assert_eq!(another.desired().managed_dead_letter().unwrap().name.as_str(), "orders-dead");
+    // Switched off and on again it is a new one, and the one before is retired.
+    let off = renamed(&world).edited(named(json!({"mode": "None"}))).settled();
+    let on = off.edited(named(json!({})));
+    assert_eq!(on.desired().managed_dead_letter().unwrap().name.as_str(), "new-media_orders_dlq");
+    assert_eq!(retired_names(&on.recorded().record.retired), [DEAD_LETTER]);
+}
+
 #[test]
 fn tag_keys_are_on_record_before_they_are_set() {
     let mut world = settled(json!({"tags": {"team": "media"}})).edited(json!({"tags": {"tier": "1"}}));
@@ -510,6 +527,11 @@ fn nothing_is_retired_while_messages_may_still_go_there() {
     let mut world = retired();
     let wired = json!({"deadLetterTargetArn": arn(DEAD_LETTER), "maxReceiveCount": 5}).to_string();
     world.present(SOURCE).attributes.settings.insert(Attribute::RedrivePolicy, wired);
+    let plan = world.plan();
+    assert_eq!((set(&plan), plan.retired.len()), (vec![], 1));
+    // Nor while what is read back is older still: it names the one before.
+    let older = json!({"deadLetterTargetArn": arn("media-older-dead"), "maxReceiveCount": 5}).to_string();
+    world.present(SOURCE).attributes.settings.insert(Attribute::RedrivePolicy, older);
     let plan = world.plan();
     assert_eq!((set(&plan), plan.retired.len()), (vec![], 1));
     // Its successor is not ready, so it stays in use.
