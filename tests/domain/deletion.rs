@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use prism_queue::domain::attributes::{Attribute, Attributes, Counts};
 use prism_queue::domain::call::{CallError, ErrorKind};
 use prism_queue::domain::deletion::Doomed;
+use prism_queue::domain::names::QueueName;
 use prism_queue::domain::observed::{EmptyWatch, Record, Sight};
 use prism_queue::domain::plan::{Plan, Step};
 use prism_queue::domain::policy::PolicyDocument;
@@ -177,6 +178,95 @@ fn retain_opens_a_queue_that_was_fenced_already() {
     assert_eq!(steps(&plan), [("SetAttributes", SOURCE), ("SetAttributes", DEAD_LETTER)], "by now it would show");
 }
 
+/// A queue is let go only when it is open and nothing on its way could close it.
+#[test]
+fn retain_never_leaves_a_queue_closed_whatever_aws_shows() {
+    enum Written {
+        Nothing,
+        Fence,
+        Opened,
+        Another,
+        Unanswered,
+    }
+    use Written::{Another, Fence, Nothing, Opened, Unanswered};
+    let spec = json!({"deletionPolicy": "Retain", "deadLetter": {"mode": "None"}});
+    let source = QueueName::parse(SOURCE).unwrap();
+    let text = |world: &World| world.observed.queues[SOURCE].present().unwrap().attributes.settings.clone();
+    let (open, closed) = {
+        let mut world = doomed(json!({"deadLetter": {"mode": "None"}}));
+        let open = text(&world);
+        world = fenced(world);
+        (open, text(&world))
+    };
+    for (shown, written, step) in [
+        (&open, Nothing, Some("UntagQueue")),
+        (&open, Opened, Some("UntagQueue")),
+        (&open, Fence, Some("SetAttributes")),
+        (&open, Unanswered, Some("SetAttributes")),
+        (&open, Another, None),
+        (&closed, Nothing, Some("SetAttributes")),
+        (&closed, Fence, Some("SetAttributes")),
+        (&closed, Unanswered, Some("SetAttributes")),
+        (&closed, Opened, None),
+        (&closed, Another, None),
+    ] {
+        let mut world = doomed(spec.clone());
+        world.present(SOURCE).attributes.settings.clone_from(shown);
+        let policy =
+            |settings: &Attributes| Attributes::from([(Attribute::Policy, settings[&Attribute::Policy].clone())]);
+        let now = world.now;
+        match written {
+            Nothing => {}
+            Fence => world.record.wrote(&source, &policy(&closed), now),
+            Opened => world.record.wrote(&source, &policy(&open), now),
+            Another => world.record.wrote(&source, &[(Attribute::Policy, "another".to_owned())].into(), now),
+            Unanswered => world.record.wrote_perhaps(&source, &policy(&closed), now),
+        }
+        let plan = world.plan_deletion();
+        assert_eq!(step_names(&plan), Vec::from_iter(step), "closed: {}", shown == &closed);
+        if let [Step::SetAttributes { attributes, .. }] = &plan.steps[..] {
+            assert_eq!(*attributes, policy(&open), "as it was before the fence");
+        }
+        assert_eq!(plan.steps.is_empty(), reasons(&plan) == ["Deleting"], "it is waited for, visibly");
+    }
+}
+
+#[test]
+fn observe_opens_what_was_being_emptied_and_lets_go() {
+    let mut world = fenced(doomed(empty()));
+    world.queue.spec.management_policy = Some(prism_queue::api::queue::ManagementPolicy::Observe);
+    let plan = world.plan_deletion();
+    assert_eq!(steps(&plan), [("SetAttributes", SOURCE), ("SetAttributes", DEAD_LETTER)]);
+    world.carry_out(&plan);
+    assert!(!is_fenced(&world.present(SOURCE).clone(), &arn(SOURCE)));
+    assert!(released(&world.plan_deletion()), "and the owner tags stay");
+}
+
+/// SQS reads a principal that was deleted as its unique ID, and takes no policy back that names one.
+#[test]
+fn a_principal_that_is_gone_keeps_no_queue_from_being_closed_and_opened() {
+    let mut world = doomed(json!({"deadLetter": {"mode": "None"}}));
+    let of = |principal: &str| json!({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sqs:SendMessage", "Resource": arn(SOURCE)});
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/worker");
+    let both = json!({"Effect": "Allow", "Principal": {"AWS": [role, "AIDAEXAMPLEEXAMPLEEXA"]}, "Action": "sqs:ReceiveMessage", "Resource": arn(SOURCE)});
+    let policy = json!({"Version": "2012-10-17", "Statement": [of(&role), of("AROAEXAMPLEEXAMPLEEXA"), both]});
+    world.present(SOURCE).attributes.settings.insert(Attribute::Policy, policy.to_string());
+    let text = |world: &mut World| world.present(SOURCE).attributes.settings[&Attribute::Policy].clone();
+
+    let mut world = fenced(world);
+    let closed = text(&mut world);
+    assert!(is_fenced(&world.present(SOURCE).clone(), &arn(SOURCE)));
+    assert_eq!(PolicyDocument::parse(&closed).unwrap().statements().len(), 3, "the fence and who is there: {closed}");
+    assert!(!closed.contains("EXAMPLE") && closed.matches(":role/worker").count() == 2, "{closed}");
+    assert_eq!(steps(&world.plan_deletion()), [], "it is closed, and not closed again");
+
+    world.queue.spec.deletion_policy = Some(prism_queue::api::queue::DeletionPolicy::Retain);
+    let mut world = fenced(world);
+    let opened = text(&mut world);
+    assert_eq!(PolicyDocument::parse(&opened).unwrap().statements().len(), 2, "{opened}");
+    assert_eq!(steps(&world.plan_deletion()), [("UntagQueue", SOURCE)]);
+}
+
 #[test]
 fn a_queue_deleted_while_suspended_is_let_go_as_retain_does() {
     let world = doomed(json!({"deletionPolicy": "Delete", "suspend": true}));
@@ -205,6 +295,10 @@ fn an_adopted_queue_is_deleted_only_when_the_spec_says_delete() {
         let world = adopted(doomed(spec), SOURCE);
         assert_eq!(steps(&world.plan_deletion()), expected);
     }
+    // Who cannot tell that a queue was created takes it for adopted.
+    let mut world = doomed(json!({"deadLetter": {"mode": "None"}}));
+    world.present(SOURCE).tags.remove("queue.prism.io/origin");
+    assert_eq!(steps(&world.plan_deletion()), [("UntagQueue", SOURCE)]);
     // An adopted dead-letter queue of a source that we made.
     let mut world = seen_empty(fenced(adopted(doomed(empty()), DEAD_LETTER)), SOURCE);
     assert!(!is_fenced(&world.present(DEAD_LETTER).clone(), &arn(DEAD_LETTER)), "what stays is not fenced");
@@ -300,6 +394,15 @@ fn a_queue_in_use_as_dead_letter_queue_waits_for_its_sources() {
     );
     let retained = doomed(json!({"deletionPolicy": "Retain"})).beside(queue("user", to));
     assert_eq!(step_names(&retained.plan_deletion()), ["UntagQueue"; 2]);
+    // Its spec points elsewhere by now, and its messages still come here.
+    let wired = queue("user", json!({"deadLetter": {"mode": "None"}})).with_status(|status| {
+        status.dead_letter.get_or_insert_default().queue_arn = arn(SOURCE);
+    });
+    let world = doomed(json!({"deletionPolicy": "Delete"})).beside(wired);
+    assert_eq!(
+        (step_names(&world.plan_deletion()), reasons(&world.plan_deletion())),
+        (vec![], vec!["InUseAsDeadLetter"])
+    );
 }
 
 // Which queues.

@@ -252,6 +252,16 @@ fn a_value_taken_back_before_it_showed_is_written_over() {
     assert_eq!(case.later(seconds(60)).diff(), Diff::default(), "by now it would have shown");
 }
 
+#[test]
+fn a_write_without_an_answer_is_made_again_whatever_is_read() {
+    for read in ["0", "5"] {
+        let mut case = Case::of(json!({"delaySeconds": 5})).reading(Attribute::DelaySeconds, read);
+        let name = case.desired.name.clone();
+        case.record.wrote_perhaps(&name, &Attributes::from([(Attribute::DelaySeconds, "5".to_owned())]), case.now);
+        assert_eq!(case.written(), ["DelaySeconds"], "read as {read}: another value may be on its way");
+    }
+}
+
 // What could lose messages.
 
 fn shorter() -> Case {

@@ -167,6 +167,39 @@ fn by_queue_allows_what_it_lists_and_nobody_else() {
     assert!(!fleet.is_crowded_out(&key("dead"), &arn("media_source")), "not full, but closed");
 }
 
+/// `queue`, whose queue in AWS names `arn` as its dead-letter queue, whatever it should name.
+fn wired(queue: Queue, arn: &str) -> Queue {
+    queue.with_status(|status| status.dead_letter.get_or_insert_default().queue_arn = arn.to_owned())
+}
+
+#[test]
+fn a_source_counts_as_long_as_it_is_wired_in_aws() {
+    let dead = queue("dead", empty());
+    for spec in [json!({"deadLetter": {"mode": "None"}}), empty(), to("other"), to_arn(&arn("other"))] {
+        let source = queue("source", spec.clone());
+        let before = fleet([&dead, &source]);
+        assert_eq!(before.allowed_sources(&key("dead")), BTreeSet::new(), "{spec}");
+        let source = wired(source, &arn("media_dead"));
+        let fleet = fleet([&dead, &source]);
+        assert_eq!(fleet.allowed_sources(&key("dead")), BTreeSet::from([arn("media_source")]), "{spec}");
+        assert_eq!(fleet.live_sources(&key("dead")), [&key("source")], "{spec}");
+        assert!(fleet.neighbours(&key("dead")).contains(&key("source")), "{spec}");
+        assert!(fleet.neighbours(&key("source")).contains(&key("dead")), "{spec}");
+        let elsewhere = wired(source, &arn("other"));
+        assert_eq!(self::fleet([&dead, &elsewhere]).live_sources(&key("dead")), Vec::<&Key>::new(), "{spec}");
+    }
+    // By both it is one source.
+    let source = wired(queue("source", to("dead")), &arn("media_dead"));
+    assert_eq!(fleet([&dead, &source]).live_sources(&key("dead")), [&key("source")]);
+}
+
+#[test]
+fn a_source_that_lets_go_is_news_to_the_dead_letter_queue_that_it_had() {
+    let (dead, source) = (queue("dead", empty()), queue("source", json!({"deadLetter": {"mode": "None"}})));
+    let mut fleet = fleet([&dead, &wired(source.clone(), &arn("media_dead"))]);
+    assert_eq!(fleet.put(&source, &class()), Some(BTreeSet::from([key("dead")])));
+}
+
 #[test]
 fn only_living_sources_hold_up_a_deletion() {
     let all = [queue("dead", empty()), queue("a", to("dead")), queue("b", to("dead")).deleting()];

@@ -48,6 +48,16 @@ fn the_managed_dead_letter_queue_in_use_is_remembered() {
 }
 
 #[test]
+fn a_managed_dead_letter_queue_is_remembered_before_it_is_made() {
+    let about_to_make = queue("orders", empty()).existing().with_status(|status| status.dead_letter = None);
+    assert_eq!(Record::of(&about_to_make).dead_letter, Some((name("media_orders_dlq"), None)));
+    let wired_elsewhere = queue("orders", empty()).existing().with_status(|status| {
+        status.dead_letter.get_or_insert_default().queue_arn = arn("legacy");
+    });
+    assert_eq!(Record::of(&wired_elsewhere).dead_letter, Some((name("media_orders_dlq"), None)), "not its URL");
+}
+
+#[test]
 fn a_referenced_dead_letter_queue_is_not_ours_to_retire() {
     let reference = json!({"deadLetter": {"mode": "Reference", "reference": {"queueArn": arn("legacy")}}});
     let referring = queue("orders", reference).existing().with_status(|status| {
@@ -93,6 +103,16 @@ fn a_write_is_remembered_by_queue_attribute_and_value_until_it_must_show() {
     assert!(!is_under_way(&record, "orders", "5", 0) && is_under_way(&record, "orders", "6", 0), "the last counts");
     let another = record.under_way(&name("orders"), Attribute::DelaySeconds, now());
     assert_eq!(another.unwrap().value, "6");
+}
+
+#[test]
+fn of_a_write_without_an_answer_nobody_knows_the_value() {
+    let mut record = Record::default();
+    record.wrote(&name("orders"), &delay("4"), now());
+    record.wrote_perhaps(&name("orders"), &delay("5"), now());
+    let written = record.under_way(&name("orders"), Attribute::DelaySeconds, now()).unwrap();
+    assert!(written.is_unknown() && !written.is("4") && !written.is("5"));
+    assert_eq!(record.under_way(&name("orders"), Attribute::DelaySeconds, now() + seconds(60)), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use prism_queue::api::conditions::EventReason;
@@ -9,7 +10,7 @@ use prism_queue::api::status::RetiredDeadLetter;
 use prism_queue::domain::attributes::{Attribute, Attributes};
 use prism_queue::domain::call::{CallError, ErrorKind};
 use prism_queue::domain::names::QueueName;
-use prism_queue::domain::observed::{EmptyWatch, Sight};
+use prism_queue::domain::observed::{EmptyWatch, PATIENCE, Sight};
 use prism_queue::domain::outputs::{Output, OutputKind};
 use prism_queue::domain::plan::{Plan, Step};
 use prism_queue::domain::tags::{Origin, Tags};
@@ -84,6 +85,43 @@ fn either_alone_is_made_up_for() {
 }
 
 #[test]
+fn a_dead_letter_queue_is_on_record_before_it_is_made() {
+    let mut world = settled(json!({"deadLetter": {"mode": "None"}})).edited(empty());
+    let plan = world.plan();
+    let [Step::Record { target, .. }] = &plan.steps[..] else { panic!("{:?}", plan.steps) };
+    assert_eq!(target.dead_letter_queue_name.as_deref(), Some(DEAD_LETTER));
+    world.carry_out(&plan);
+    assert_eq!(step_names(&world.plan()), ["CreateQueue"]);
+}
+
+/// A default that is another by now, as after a change of the prefix, is no wish for another queue.
+#[test]
+fn a_dead_letter_queue_keeps_the_name_it_has_until_another_is_asked_for() {
+    let named = |dead_letter: Value| json!({"queueName": "orders", "deadLetter": dead_letter});
+    let renamed = |world: &World| world.clone().with_class(class().with_prefix("new-"));
+    let world = settled(named(json!({})));
+    assert_eq!(step_names(&renamed(&world).plan()), [""; 0]);
+    assert_eq!(renamed(&world).desired().managed_dead_letter().unwrap().name.as_str(), DEAD_LETTER);
+    let another = renamed(&world).edited(named(json!({"managed": {"queueName": "orders-dead"}})));
+    assert_eq!(another.desired().managed_dead_letter().unwrap().name.as_str(), "orders-dead");
+    // Switched off and on again it is a new one, and the one before is retired.
+    let off = renamed(&world).edited(named(json!({"mode": "None"}))).settled();
+    let on = off.edited(named(json!({})));
+    assert_eq!(on.desired().managed_dead_letter().unwrap().name.as_str(), "new-media_orders_dlq");
+    assert_eq!(retired_names(&on.recorded().record.retired), [DEAD_LETTER]);
+}
+
+#[test]
+fn tag_keys_are_on_record_before_they_are_set() {
+    let mut world = settled(json!({"tags": {"team": "media"}})).edited(json!({"tags": {"tier": "1"}}));
+    let plan = world.plan();
+    let [Step::Record { tag_keys, .. }] = &plan.steps[..] else { panic!("{:?}", plan.steps) };
+    assert_eq!(tag_keys.iter().map(String::as_str).collect::<Vec<_>>(), ["team", "tier"], "and those to be removed");
+    world.carry_out(&plan);
+    assert_eq!(step_names(&world.plan()), ["TagQueue", "UntagQueue", "TagQueue", "UntagQueue"]);
+}
+
+#[test]
 fn the_dead_letter_queue_comes_before_its_source() {
     let mut world = world(empty());
     let plan = world.plan();
@@ -145,6 +183,19 @@ fn outputs_are_written_when_the_queue_is_proved_to_be_ours() {
     );
     let foreign = self::world(json!({"deadLetter": {"mode": "None"}})).seeing(SOURCE, nobodys(SOURCE));
     assert_eq!(output_names(&foreign.plan()), [""; 0]);
+}
+
+#[test]
+fn outputs_do_not_wait_for_what_else_is_to_be_done() {
+    for (what, world) in [
+        ("a change", settled(empty()).edited(json!({"delaySeconds": 5}))),
+        ("a queue that cannot be read", settled(empty()).seeing(DEAD_LETTER, failing(ErrorKind::Denied))),
+        ("held back", settled(empty()).edited(json!({"messageRetentionSeconds": 60})).holding(SOURCE, 1)),
+    ] {
+        let mut world = world;
+        world.observed.outputs.clear();
+        assert_eq!(output_names(&world.plan()), ["WriteOutput"], "{what}");
+    }
 }
 
 #[test]
@@ -333,6 +384,28 @@ fn nothing_is_created_on_a_guess() {
     }
 }
 
+#[test]
+fn what_is_denied_or_hidden_is_a_persons_to_mend_only_when_it_lasts() {
+    let spec = json!({"deadLetter": {"mode": "None"}});
+    for sight in [Sight::Hidden("lists it all the same".to_owned()), failing(ErrorKind::Denied)] {
+        for observing in [false, true] {
+            let mut spec = spec.clone();
+            if observing {
+                spec["managementPolicy"] = json!("Observe");
+            }
+            let stalls = |failing_for: SignedDuration| {
+                let world = world(spec.clone()).seeing(SOURCE, sight.clone());
+                let since = world.now - failing_for;
+                let plan = world.remembering(|memory| memory.failing_since = Some(since)).plan();
+                assert_eq!(reasons(&plan), ["Denied"]);
+                plan.findings[0].is_stalled
+            };
+            assert!(!stalls(PATIENCE - seconds(1)));
+            assert!(stalls(PATIENCE));
+        }
+    }
+}
+
 // Dead-letter queues.
 
 #[test]
@@ -456,6 +529,11 @@ fn nothing_is_retired_while_messages_may_still_go_there() {
     world.present(SOURCE).attributes.settings.insert(Attribute::RedrivePolicy, wired);
     let plan = world.plan();
     assert_eq!((set(&plan), plan.retired.len()), (vec![], 1));
+    // Nor while what is read back is older still: it names the one before.
+    let older = json!({"deadLetterTargetArn": arn("media-older-dead"), "maxReceiveCount": 5}).to_string();
+    world.present(SOURCE).attributes.settings.insert(Attribute::RedrivePolicy, older);
+    let plan = world.plan();
+    assert_eq!((set(&plan), plan.retired.len()), (vec![], 1));
     // Its successor is not ready, so it stays in use.
     let waiting = json!({"deadLetter": {"mode": "Reference", "reference": {"queueRef": {"name": "dead"}}}});
     let plan = settled(empty()).edited(waiting).recorded().plan();
@@ -553,6 +631,14 @@ fn a_policy_refused_is_told_with_what_to_do() {
     let refused = world.plan();
     assert_eq!((step_names(&refused), reasons(&refused)), (vec![""; 0], vec!["Refused"]));
     assert!(!refused.findings[0].is_stalled, "a principal just made takes time to be known");
+    // Tried again and again, and refused each time.
+    for (after, is_stalled) in [(PATIENCE - seconds(1), false), (PATIENCE, true)] {
+        let mut world = world.clone().later(after);
+        let time = world.now;
+        world.memory.policy_was_refused(&source, &policy, "Invalid value", time);
+        let plan = world.plan();
+        assert_eq!((reasons(&plan), plan.findings[0].is_stalled), (vec!["Refused"], is_stalled), "after {after}");
+    }
 
     world.present(SOURCE).attributes.settings.insert(Attribute::Policy, gone);
     let gone = world.plan();

@@ -11,6 +11,7 @@ use prism_queue::domain::attributes::{Attribute, Counts};
 use prism_queue::domain::call::{CallError, ErrorKind};
 use prism_queue::domain::finding::{Circumstances, Finding};
 use prism_queue::domain::observed::Sight;
+use prism_queue::domain::outputs::{Output, OutputKind};
 use prism_queue::domain::plan::Plan;
 use prism_queue::domain::report::{Propagated, Verdict, status_of_plan};
 
@@ -214,6 +215,16 @@ fn a_message_too_long_to_read_is_cut_between_characters() {
     assert!(all[0].message.ends_with("ü…"));
 }
 
+#[test]
+fn all_that_failed_is_said() {
+    let failures = vec![waiting(), stalled()];
+    let plan = Plan { is_there: true, ..Plan::default() };
+    let verdict = settled(empty()).input(|input| Verdict::of_plan(input.desired, &plan, failures));
+    let all = conditions(&verdict);
+    assert_eq!(all[0].message, "the queue is not ours; the dead-letter queue is not there");
+    assert_eq!(verdict.retry(), Some(seconds(30)));
+}
+
 // The rest of the status.
 
 #[test]
@@ -233,6 +244,55 @@ fn status_tells_all_that_was_learned() {
     let messages =
         json!({"available": 1, "inFlight": 2, "delayed": 3, "deadLetters": 9, "observedTime": "2026-03-01T12:00:00Z"});
     assert_eq!(status["messages"], messages);
+}
+
+#[test]
+fn status_names_a_binding_only_when_its_secret_is_there() {
+    let binding = |mode: &str| json!({"outputs": {"binding": {"mode": mode}}});
+    let mut world = settled(binding("Enabled"));
+    let named = |world: &World, previous: &QueueStatus| status(world, previous).binding.map(|binding| binding.name);
+    let before = status(&world, &QueueStatus::default());
+    assert_eq!(named(&world, &before), Some("orders-binding".to_owned()));
+    // The Secret for environment variables is another one.
+    world.observed.remove_output(OutputKind::Secret, "orders-binding");
+    assert_eq!(named(&world, &before), None);
+    let config_map = Output {
+        kind: OutputKind::ConfigMap,
+        name: "orders-binding".to_owned(),
+        secret_type: String::new(),
+        data: map([]),
+    };
+    world.observed.put_output(&config_map);
+    assert_eq!(named(&world, &before), None);
+    let switched_off = settled(binding("Enabled")).edited(binding("Disabled"));
+    assert_eq!(named(&switched_off, &before), None);
+}
+
+#[test]
+fn status_names_the_dead_letter_queue_that_aws_reads_back() {
+    // Still wired to the old one, by whatever reason: that is the one that needs to know.
+    let mut world = settled(json!({"deadLetter": {"mode": "None"}}));
+    let wired = json!({"deadLetterTargetArn": arn("legacy"), "maxReceiveCount": 5}).to_string();
+    world.present(SOURCE).attributes.settings.insert(Attribute::RedrivePolicy, wired);
+    let dead_letter = |status: &QueueStatus| status.dead_letter.as_ref().map(|to| to.queue_arn.clone());
+    let before = status(&world, &QueueStatus::default());
+    assert_eq!(dead_letter(&before), Some(arn("legacy")));
+    // A new one is made, and for a moment the source cannot be read.
+    let mut world = world.edited(empty()).recorded();
+    let plan = world.plan();
+    world.carry_out(&plan);
+    assert!(world.observed.queues.contains_key(DEAD_LETTER));
+    let blind = world.seeing(SOURCE, Sight::Hidden("why".to_owned()));
+    assert_eq!(dead_letter(&status(&blind, &before)), Some(arn("legacy")), "nobody saw it let go");
+}
+
+#[test]
+fn a_dead_letter_queue_made_before_its_source_is_found_again() {
+    let world = World::of(queue("orders", empty()))
+        .seeing(DEAD_LETTER, created_by(&owner("orders"), DEAD_LETTER))
+        .seeing(SOURCE, nobodys(SOURCE));
+    let dead_letter = status(&world, &QueueStatus::default()).dead_letter.unwrap();
+    assert_eq!((dead_letter.queue_url, dead_letter.queue_arn), (Some(url(DEAD_LETTER)), arn(DEAD_LETTER)));
 }
 
 #[test]
