@@ -223,8 +223,8 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     }
     // Of a source that cannot be read nobody knows that it let go of the dead-letter queue that it had.
     let is_out_of_sight = matches!(input.observed.sight(&desired.source.name), Sight::Hidden(_) | Sight::Failed(_));
-    if !plan.is_there
-        && !(is_out_of_sight && previous.dead_letter.is_some())
+    let is_known = plan.is_there || (is_out_of_sight && previous.dead_letter.is_some());
+    if !is_known
         && let Some(queue) = desired.managed_dead_letter()
         && is_owned(input, &queue.name)
         && let Some(present) = input.observed.sight(&queue.name).present()

@@ -421,7 +421,7 @@ fn dead_letter(fifo: bool) -> BoxedStrategy<Value> {
         reference("fast"),
     ];
     if !fifo {
-        modes = modes.into_iter().filter(|mode| *mode != reference("fast")).collect();
+        modes.retain(|mode| *mode != reference("fast"));
         modes.extend(["one", "two", "three"].map(reference));
         modes.push(json!({"mode": "Reference", "reference": {"queueArn": arn("legacy-letters")}}));
         modes.push(json!({"managed": {"messageRetentionSeconds": 1_209_500}, "maxReceiveCount": 2}));

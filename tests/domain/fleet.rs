@@ -169,7 +169,7 @@ fn by_queue_allows_what_it_lists_and_nobody_else() {
 
 /// `queue`, whose queue in AWS names `arn` as its dead-letter queue, whatever it should name.
 fn wired(queue: Queue, arn: &str) -> Queue {
-    queue.with_status(|status| status.dead_letter.get_or_insert_default().queue_arn = arn.to_owned())
+    queue.with_status(|status| arn.clone_into(&mut status.dead_letter.get_or_insert_default().queue_arn))
 }
 
 #[test]

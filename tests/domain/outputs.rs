@@ -24,12 +24,12 @@ fn coordinates() -> Coordinates {
     }
 }
 
-fn rendered(outputs: Value) -> Vec<Output> {
+fn rendered(outputs: &Value) -> Vec<Output> {
     OutputSettings::of(&queue("orders", json!({"outputs": outputs}))).render(&coordinates())
 }
 
 fn named(outputs: Value) -> Vec<(OutputKind, String)> {
-    rendered(outputs).into_iter().map(|output| (output.kind, output.name)).collect()
+    rendered(&outputs).into_iter().map(|output| (output.kind, output.name)).collect()
 }
 
 fn seen(output: &Output) -> ObservedOutput {
@@ -76,14 +76,14 @@ fn secret_and_config_map_hold_the_same_keys() {
         ("DEAD_LETTER_QUEUE_URL", &url("dead")),
         ("DEAD_LETTER_QUEUE_ARN", &arn("dead")),
     ]);
-    let all = rendered(ALL());
+    let all = rendered(&ALL());
     assert_eq!((&all[0].data, all[0].secret_type.as_str()), (&expected, "Opaque"));
     assert_eq!((&all[1].data, all[1].secret_type.as_str()), (&expected, ""));
 }
 
 #[test]
 fn the_binding_is_what_the_service_binding_specification_wants() {
-    let binding = &rendered(ALL())[2];
+    let binding = &rendered(&ALL())[2];
     assert_eq!(binding.secret_type, "servicebinding.io/sqs");
     assert_eq!(
         binding.data,
@@ -99,7 +99,7 @@ fn the_binding_is_what_the_service_binding_specification_wants() {
 
 #[test]
 fn every_key_stands_behind_the_prefix() {
-    let prefixed = rendered(json!({"secret": {"keyPrefix": "IMAGES_"}}));
+    let prefixed = rendered(&json!({"secret": {"keyPrefix": "IMAGES_"}}));
     assert_eq!(prefixed[0].data["IMAGES_QUEUE_URL"], url("media_orders"));
     assert!(prefixed[0].data.keys().all(|key| key.starts_with("IMAGES_")));
 }
@@ -118,7 +118,7 @@ fn types_are_spelled_as_in_the_spec() {
 
 #[test]
 fn an_edited_output_is_repaired() {
-    let desired = rendered(json!({}));
+    let desired = rendered(&json!({}));
     let mut edited = seen(&desired[0]);
     edited.output.data.insert("QUEUE_URL".to_owned(), "https://evil".to_owned());
     assert_eq!(output_changes(&desired, &[edited]), [OutputChange::Write(desired[0].clone())]);
@@ -129,14 +129,14 @@ fn an_edited_output_is_repaired() {
 
 #[test]
 fn an_output_that_lost_its_label_gets_it_back() {
-    let desired = rendered(json!({}));
+    let desired = rendered(&json!({}));
     let unlabelled = ObservedOutput { labelled: false, ..seen(&desired[0]) };
     assert_eq!(output_changes(&desired, &[unlabelled]), [OutputChange::Write(desired[0].clone())]);
 }
 
 #[test]
 fn a_renamed_output_takes_the_old_one_away() {
-    let (old, new) = (rendered(json!({})), rendered(json!({"secret": {"name": "new"}})));
+    let (old, new) = (rendered(&json!({})), rendered(&json!({"secret": {"name": "new"}})));
     assert_eq!(
         output_changes(&new, &[seen(&old[0])]),
         [delete(OutputKind::Secret, "orders-queue"), OutputChange::Write(new[0].clone())]
@@ -145,16 +145,16 @@ fn a_renamed_output_takes_the_old_one_away() {
 
 #[test]
 fn an_output_turned_off_is_removed_and_only_that_kind_of_object() {
-    let all: Vec<ObservedOutput> = rendered(ALL()).iter().map(seen).collect();
+    let all: Vec<ObservedOutput> = rendered(&ALL()).iter().map(seen).collect();
     let without = rendered(
-        json!({"secret": {"mode": "Disabled"}, "configMap": {"mode": "Enabled"}, "binding": {"mode": "Enabled"}}),
+        &json!({"secret": {"mode": "Disabled"}, "configMap": {"mode": "Enabled"}, "binding": {"mode": "Enabled"}}),
     );
     assert_eq!(output_changes(&without, &all), [delete(OutputKind::Secret, "orders-queue")]);
 }
 
 #[test]
 fn a_secret_of_the_wrong_type_is_replaced() {
-    let desired = rendered(json!({}));
+    let desired = rendered(&json!({}));
     let mut retyped = seen(&desired[0]);
     retyped.output.secret_type = "servicebinding.io/sqs".to_owned();
     assert_eq!(
@@ -168,7 +168,7 @@ proptest! {
     #[test]
     fn no_key_begins_with_aws(prefix in "([A-Za-z_][A-Za-z0-9_]{0,8})?|AWS|AW|A") {
         prop_assume!(!prefix.starts_with("AWS_"));
-        for output in rendered(json!({"secret": {"keyPrefix": prefix}, "configMap": {"mode": "Enabled", "keyPrefix": prefix}})) {
+        for output in rendered(&json!({"secret": {"keyPrefix": prefix}, "configMap": {"mode": "Enabled", "keyPrefix": prefix}})) {
             prop_assert!(output.data.keys().all(|key| !key.starts_with("AWS_")), "{:?}", output.data);
         }
     }
@@ -184,7 +184,7 @@ proptest! {
         ),
         with_all in any::<bool>(),
     ) {
-        let desired = rendered(if with_all { ALL() } else { json!({"secret": {"mode": "Disabled"}}) });
+        let desired = rendered(&if with_all { ALL() } else { json!({"secret": {"mode": "Disabled"}}) });
         let found: Vec<ObservedOutput> = found.into_iter().map(|((kind, name), (value, labelled, secret_type))| ObservedOutput {
             output: Output { kind, name: name.to_owned(), secret_type: secret_type.to_owned(), data: map([("QUEUE_URL", &value)]) },
             labelled,
