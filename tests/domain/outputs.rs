@@ -28,8 +28,8 @@ fn rendered(outputs: &Value) -> Vec<Output> {
     OutputSettings::of(&queue("orders", json!({"outputs": outputs}))).render(&coordinates())
 }
 
-fn named(outputs: Value) -> Vec<(OutputKind, String)> {
-    rendered(&outputs).into_iter().map(|output| (output.kind, output.name)).collect()
+fn named(outputs: &Value) -> Vec<(OutputKind, String)> {
+    rendered(outputs).into_iter().map(|output| (output.kind, output.name)).collect()
 }
 
 fn seen(output: &Output) -> ObservedOutput {
@@ -44,15 +44,15 @@ const ALL: fn() -> Value = || json!({"configMap": {"mode": "Enabled"}, "binding"
 
 #[test]
 fn a_secret_is_on_and_everything_else_off() {
-    assert_eq!(named(json!({})), [(OutputKind::Secret, "orders-queue".to_owned())]);
+    assert_eq!(named(&json!({})), [(OutputKind::Secret, "orders-queue".to_owned())]);
 }
 
 #[test]
 fn every_output_has_a_switch_and_a_name() {
-    assert_eq!(named(json!({"secret": {"mode": "Disabled"}})), []);
+    assert_eq!(named(&json!({"secret": {"mode": "Disabled"}})), []);
     let text = |text: &str| text.to_owned();
     assert_eq!(
-        named(ALL()),
+        named(&ALL()),
         [
             (OutputKind::Secret, text("orders-queue")),
             (OutputKind::ConfigMap, text("orders-queue")),
@@ -60,7 +60,7 @@ fn every_output_has_a_switch_and_a_name() {
         ]
     );
     assert_eq!(
-        named(json!({"secret": {"name": "s"}, "configMap": {"mode": "Enabled", "name": "c"}})),
+        named(&json!({"secret": {"name": "s"}, "configMap": {"mode": "Enabled", "name": "c"}})),
         [(OutputKind::Secret, text("s")), (OutputKind::ConfigMap, text("c"))]
     );
 }
