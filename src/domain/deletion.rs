@@ -95,10 +95,15 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
     }
 }
 
-/// Whether the deletion of `queue` keeps what is in AWS. A suspended Queue lets go as `Retain` does.
+/// Whether the deletion of `queue` keeps what is in AWS. A suspended Queue lets go as `Retain` does, and one that only
+/// observes has nothing to let go of.
 #[must_use]
 pub fn lets_go(queue: &Queue) -> bool {
-    queue.spec.suspend || deletion_policy(&queue.spec) == DeletionPolicy::Retain
+    queue.spec.suspend || observes(queue) || deletion_policy(&queue.spec) == DeletionPolicy::Retain
+}
+
+fn observes(queue: &Queue) -> bool {
+    queue.spec.management_policy == Some(ManagementPolicy::Observe)
 }
 
 /// Whether the queues live in another place than the one the operator acts in.
@@ -136,19 +141,15 @@ struct Ours<'a> {
 impl Deletion<'_> {
     fn plan(&self) -> Plan {
         let mut plan = Plan::default();
-        if self.input.queue.spec.management_policy == Some(ManagementPolicy::Observe) {
-            // Nothing is written, but a queue must not stay closed that was being emptied before.
-            let reopened: Vec<Fate> =
-                self.all_ours().filter_map(|o| self.retirement().reopen(o.name, o.present)).collect();
-            return self.carry_out(reopened, plan);
-        }
         for name in self.input.doomed.all() {
             plan.findings.extend(self.cannot_tell(name));
         }
         if !plan.findings.is_empty() {
             return plan; // Nothing is dropped or released on a guess.
         }
-        plan.left_behind = self.input.doomed.all().filter_map(|name| self.left_behind(name)).collect();
+        if !observes(self.input.queue) {
+            plan.left_behind = self.input.doomed.all().filter_map(|name| self.left_behind(name)).collect();
+        }
         let source = self.input.doomed.source.as_ref().and_then(|name| self.ours(name));
         let mut dead_letters: Vec<Ours<'_>> =
             self.input.doomed.dead_letters.iter().filter_map(|name| self.ours(name)).collect();
@@ -159,7 +160,7 @@ impl Deletion<'_> {
         {
             let is_refused = |ours: &Ours<'_>| lets_go(self.input.queue) && self.refused(ours.name).is_some();
             let ours = self.all_ours().filter(|ours| !is_refused(ours));
-            let fates = ours.map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
+            let fates = ours.filter_map(|ours| self.let_go(&ours)).collect();
             return self.carry_out(fates, plan);
         }
         if source.is_some()
@@ -186,6 +187,15 @@ impl Deletion<'_> {
             }
         });
         self.carry_out(fates.collect(), plan)
+    }
+
+    /// Lets go of a queue. Who only observes writes nothing, but a queue must not stay closed that was being emptied before.
+    fn let_go(&self, ours: &Ours<'_>) -> Option<Fate> {
+        if observes(self.input.queue) {
+            self.retirement().reopen(ours.name, ours.present)
+        } else {
+            Some(self.retirement().let_go(ours.name, ours.present))
+        }
     }
 
     /// Does what there is to do; without any of it, lets the Queue go.

@@ -288,7 +288,7 @@ impl Oracle<'_> {
             return None;
         }
         let is_there = self.aws(&to.name()).is_some_and(|found| owner(&found) == Owner::Queue(to.key.clone()));
-        let allowed = match self.allow(to, all) {
+        let allowed = match Self::allow(to, all) {
             Allow::All => true,
             Allow::Only(sources) => sources.contains(&arn(&queue.name())),
         };
@@ -345,7 +345,7 @@ impl Oracle<'_> {
             &queue.name(),
             &source,
             redrive.as_ref(),
-            &self.allow(queue, all),
+            &Self::allow(queue, all),
             &statements,
         ));
         if let Some(name) = queue.managed_name() {
@@ -432,8 +432,9 @@ impl Oracle<'_> {
         ] {
             tags.insert(format!("queue.prism.io/{key}"), value.to_owned());
         }
-        // What a queue carried when it was adopted stays.
-        let is_adopted = found.tags.get("queue.prism.io/origin").is_some_and(|origin| origin == "adopted");
+        // What a queue carried when it was adopted stays, or found again after a Queue that only observed was deleted.
+        let is_adopted = found.tags.get("queue.prism.io/origin").is_some_and(|origin| origin == "adopted")
+            || self.observed.contains(&queue.key);
         let own = |key: &String| {
             key != "queue.prism.io/origin" && !key.starts_with("auto") && (!is_adopted || tags.contains_key(key))
         };
@@ -487,7 +488,7 @@ impl Oracle<'_> {
     }
 
     /// Who may use the queue of `queue` as their dead-letter queue.
-    fn allow(&self, queue: &Declared, all: &[Declared]) -> Allow {
+    fn allow(queue: &Declared, all: &[Declared]) -> Allow {
         let listed = queue.spec.pointer("/redriveAllow/sourceQueueArns").and_then(Value::as_array).cloned();
         let mut sources: BTreeSet<String> =
             listed.unwrap_or_default().iter().filter_map(|arn| arn.as_str().map(str::to_owned)).collect();
