@@ -59,8 +59,9 @@ impl Verdict {
         } else {
             (Reason::Converged, format!("{name} is as declared"))
         };
+        // Steps that are left because one failed are tried again when the failure says.
+        let is_unfinished = !plan.steps.is_empty() && failures.is_empty();
         let findings = plan.findings.iter().cloned().chain(failures).collect();
-        let is_unfinished = !plan.steps.is_empty();
         Self { findings, is_unfinished, propagated, differences: plan.differences.clone(), ready }.sorted()
     }
 
