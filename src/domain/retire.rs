@@ -58,6 +58,7 @@ impl Retirement<'_> {
     #[must_use]
     pub fn fate(&self, name: &QueueName, sight: &Sight) -> Fate {
         let present = match sight {
+            Sight::Absent if self.was_just_created(name) => return Fate::Wait(CONFIRM),
             Sight::Absent => return Fate::Gone,
             Sight::Present(present) => present,
             // Nobody waits for its end; it is looked at again with the rest.

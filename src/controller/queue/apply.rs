@@ -91,7 +91,12 @@ impl Applier<'_> {
                 Ok(())
             }
             Step::CreateQueue { name, attributes, tags } => {
-                let sight = match self.observer.sqs.create_queue(name, attributes, tags).await {
+                let answer = self.observer.sqs.create_queue(name, attributes, tags).await;
+                // Without an answer it may have been made all the same.
+                if answer.as_ref().err().is_none_or(|error| error.kind == ErrorKind::Transient) {
+                    memory.created.insert(name.to_string(), (self.clock)());
+                }
+                let sight = match answer {
                     Ok(url) => self.observer.look_at_new(&url).await,
                     // It is there, with other attributes: whose it is, its tags say.
                     Err(error) if error.kind == ErrorKind::QueueNameExists => {
@@ -99,7 +104,6 @@ impl Applier<'_> {
                     }
                     Err(error) => return Err(self.failed(name, &error, pass, memory)),
                 };
-                memory.created.insert(name.to_string(), (self.clock)());
                 memory.deleted.remove(name.as_str());
                 pass.observed.queues.insert(name.to_string(), sight);
                 Ok(())
