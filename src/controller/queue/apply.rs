@@ -227,7 +227,7 @@ impl Applier<'_> {
             ClusterError::Foreign { .. } => finding(
                 Reason::OutputConflict,
                 format!("{error}; it is left untouched. Choose another name in spec.outputs, or remove that object"),
-                ErrorClass::Conflict,
+                ErrorClass::Invalid,
                 true,
             ),
             ClusterError::Refused(words) => finding(
