@@ -82,10 +82,21 @@ impl Declared {
     }
 
     fn managed_name(&self) -> Option<String> {
-        (self.dead_letter_mode() == "Managed").then(|| match self.text("/deadLetter/managed/queueName") {
-            "" => format!("{}_{}_dlq{}", self.key.namespace, self.key.name, self.suffix()),
-            custom => custom.to_owned(),
+        let recorded = self.queue.status.as_ref().and_then(|s| s.target.as_ref()?.dead_letter_queue_name.clone());
+        (self.dead_letter_mode() == "Managed").then(|| match (self.text("/deadLetter/managed/queueName"), recorded) {
+            // The one that it has is kept: a changed default must not move it.
+            ("", Some(recorded)) => recorded,
+            ("", None) => format!("{}_{}_dlq{}", self.key.namespace, self.key.name, self.suffix()),
+            (custom, _) => custom.to_owned(),
         })
+    }
+
+    /// The one mistake that these histories make: dead letters that die before their queue's own messages.
+    fn is_invalid(&self) -> bool {
+        self.dead_letter_mode() == "Managed"
+            && !self.is_fifo()
+            && self.number("/deadLetter/managed/messageRetentionSeconds", 1_209_600)
+                < self.number("/messageRetentionSeconds", 345_600)
     }
 
     /// The Queue that it names as its dead-letter queue.
@@ -172,7 +183,9 @@ impl Oracle<'_> {
         if seen != queue.queue.metadata.generation {
             wrong.push(format!("observedGeneration {seen:?} of {:?}", queue.queue.metadata.generation));
         }
-        let reasons = if is_in_cycle(queue, all) {
+        let reasons = if queue.is_invalid() {
+            vec!["InvalidSpec"]
+        } else if is_in_cycle(queue, all) {
             vec!["DeadLetterCycle"]
         } else if queue.observes() {
             self.observe_reasons(queue)
@@ -270,7 +283,8 @@ impl Oracle<'_> {
             return Some(by_arn.rsplit(':').next().is_some_and(|name| self.aws(name).is_some()));
         };
         let to = all.iter().find(|other| other.key == to)?;
-        let is_plain = !is_in_cycle(to, all) && !to.is_suspended() && !to.observes() && !to.is_deleting();
+        let is_plain =
+            !is_in_cycle(to, all) && !to.is_invalid() && !to.is_suspended() && !to.observes() && !to.is_deleting();
         if !is_plain || !self.reasons(to, all).is_empty() {
             return None;
         }
