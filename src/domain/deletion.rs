@@ -81,8 +81,7 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
     let key = Key::of(input.queue);
     let owner =
         Owner { cluster: input.class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() };
-    // A suspended Queue lets go as `Retain` does.
-    let policy = if input.queue.spec.suspend { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
+    let policy = if lets_go(input.queue) { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
     let deletion = Deletion { input, key, owner, policy };
     match elsewhere(input) {
         Some(finding) if policy == DeletionPolicy::Retain => {
@@ -91,6 +90,12 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
         Some(finding) => Plan { findings: vec![finding], ..Plan::default() },
         None => deletion.plan(),
     }
+}
+
+/// Whether the deletion of `queue` keeps what is in AWS. A suspended Queue lets go as `Retain` does.
+#[must_use]
+pub fn lets_go(queue: &Queue) -> bool {
+    queue.spec.suspend || deletion_policy(&queue.spec) == DeletionPolicy::Retain
 }
 
 /// Whether the queues live in another place than the one the operator acts in.
@@ -149,7 +154,9 @@ impl Deletion<'_> {
         if source.as_ref().is_some_and(|source| self.retirement().is_let_go(source.origin))
             || self.policy == DeletionPolicy::Retain
         {
-            let fates = self.all_ours().map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
+            let is_refused = |ours: &Ours<'_>| lets_go(self.input.queue) && self.refused(ours.name).is_some();
+            let ours = self.all_ours().filter(|ours| !is_refused(ours));
+            let fates = ours.map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
             return self.carry_out(fates, plan);
         }
         if source.is_some()
@@ -194,6 +201,11 @@ impl Deletion<'_> {
         self.input.doomed.all().filter_map(|name| self.ours(name))
     }
 
+    /// AWS's words, when it refused a write of the queue `name` in this pass.
+    fn refused(&self, name: &QueueName) -> Option<&String> {
+        self.input.observed.refused.get(name.as_str())
+    }
+
     fn retirement(&self) -> Retirement<'_> {
         Retirement {
             owner: &self.owner,
@@ -215,6 +227,9 @@ impl Deletion<'_> {
 
     /// What to say of a queue that is there, or may be, and is not touched.
     fn left_behind(&self, name: &QueueName) -> Option<String> {
+        if let Some(words) = self.refused(name) {
+            return Some(format!("{name} was left with its owner tags: {words}"));
+        }
         match self.input.observed.sight(name) {
             Sight::Present(present) if self.retirement().origin(present).is_none() => {
                 Some(format!("{name} does not carry this Queue's owner tags and was left as it is"))

@@ -63,6 +63,8 @@ pub struct Observed {
     pub outputs: Vec<ObservedOutput>,
     /// What KMS said that keys mean.
     pub key_meanings: KeyMeanings,
+    /// Queues of which AWS denied or refused a write in this pass, with its words.
+    pub refused: BTreeMap<String, String>,
 }
 
 impl Observed {

@@ -210,7 +210,10 @@ impl Applier<'_> {
         }
     }
 
-    fn failed(&self, name: &QueueName, error: &CallError, pass: &Pass, memory: &Memory) -> Failure {
+    fn failed(&self, name: &QueueName, error: &CallError, pass: &mut Pass, memory: &Memory) -> Failure {
+        if matches!(error.class(), ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) {
+            pass.observed.refused.insert(name.to_string(), error.to_string());
+        }
         let uid = pass.queue.metadata.uid.as_deref().unwrap_or_default();
         let caller_arn = &self.observer.class.caller_arn;
         let circumstances = Circumstances { memory, uid, caller_arn, now: self.now };

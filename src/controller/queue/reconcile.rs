@@ -210,7 +210,11 @@ impl Reconciler {
             if made.steps.is_empty() || !failures.is_empty() {
                 break;
             }
+            let refused = pass.observed.refused.len();
             self.try_to(&applier, &made.steps, pass, memory, &mut failures).await?;
+            if deletion::lets_go(&pass.queue) && pass.observed.refused.len() > refused {
+                failures.clear(); // What AWS refuses to let go is left as it is by the next plan.
+            }
             forget_filled(&pass.observed, memory);
         }
         note_failures(&failures, &pass.observed, memory, now);
