@@ -19,6 +19,9 @@ use super::retire::{CONFIRM, Fate, Retirement};
 use super::settings::{Names, deletion_policy};
 use super::tags::{Origin, Owner};
 
+/// How long a queue just created may not answer, nor be listed. `CreateQueue` in the SQS API reference asks for a second.
+const APPEARANCE: SignedDuration = SignedDuration::from_secs(10);
+
 /// The queues in AWS that a Queue may have to answer for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doomed {
@@ -240,6 +243,20 @@ impl Deletion<'_> {
         }
     }
 
+    /// Whether the queue `name`, which never answered as far as is on record, may have been created by a process that
+    /// remembers it no longer: none is once the Queue is being deleted, and a queue answers soon.
+    fn may_appear(&self, name: &QueueName) -> bool {
+        let record = self.input.record;
+        let dead_letter = record.dead_letter.as_ref().filter(|(dead_letter, _)| dead_letter == name);
+        let is_known = match dead_letter {
+            Some((_, url)) => url.is_some(),
+            None => record.queue_url.is_some(),
+        };
+        let since = self.input.queue.metadata.deletion_timestamp.as_ref();
+        let is_new = since.is_some_and(|since| self.input.now.duration_since(since.0) < APPEARANCE);
+        record.target.is_some() && !is_known && is_new
+    }
+
     /// What to say when it cannot be told whether the queue `name` is there.
     fn cannot_tell(&self, name: &QueueName) -> Option<Finding> {
         let input = self.input;
@@ -249,7 +266,7 @@ impl Deletion<'_> {
         let is_old = input.memory.is_past_patience(input.now);
         let finding = match input.observed.sight(name) {
             // A queue just made may not be known everywhere.
-            Sight::Absent if self.retirement().was_just_created(name) => {
+            Sight::Absent if self.retirement().was_just_created(name) || self.may_appear(name) => {
                 Finding::waiting(Reason::Progressing, format!("{name} was created just now"), CONFIRM)
             }
             Sight::Absent | Sight::Present(_) => return None,
