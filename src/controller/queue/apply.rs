@@ -10,7 +10,7 @@ use crate::domain::call::{CallError, ErrorClass, ErrorKind};
 use crate::domain::finding::{Circumstances, Finding, backoff};
 use crate::domain::fleet::Key;
 use crate::domain::names::QueueName;
-use crate::domain::observed::{Memory, Observed, Record};
+use crate::domain::observed::{Memory, Observed, Record, Sight};
 use crate::domain::plan::{QueueHandle, Step};
 use crate::domain::report::Verdict;
 use crate::domain::tags::OWNER_KEYS;
@@ -100,7 +100,11 @@ impl Applier<'_> {
                     Ok(url) => self.observer.look_at_new(&url).await,
                     // It is there, with other attributes: whose it is, its tags say.
                     Err(error) if error.kind == ErrorKind::QueueNameExists => {
-                        self.observer.look(name, None, true).await
+                        match self.observer.look(name, None, true).await {
+                            // It was just made, and its creation is all that AWS shows of it.
+                            Sight::Absent => Sight::Appearing,
+                            sight => sight,
+                        }
                     }
                     Err(error) => return Err(self.failed(name, &error, pass, memory)),
                 };
