@@ -431,10 +431,16 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
             empty_for: input.class.empty_for,
             now: input.now,
         };
-        // Until AWS reads back the new redrive policy, messages may still go to the old queue.
-        let is_wired =
-            is_rewiring || wired_to.as_deref() == Some(input.class.place.queue_arn(&name).to_string().as_str());
-        let fate = if is_wired { Fate::Wait(READ_BACK) } else { retirement.fate(&name, input.observed.sight(&name)) };
+        let arn = input.class.place.queue_arn(&name).to_string();
+        let fate = if is_rewiring {
+            // Until AWS reads back the new redrive policy, messages may still go to the old queue.
+            Fate::Wait(READ_BACK)
+        } else if wired_to.as_deref() == Some(arn.as_str()) {
+            // The new dead-letter queue is not ready: that it is will be seen at once.
+            Fate::Wait(SLOW)
+        } else {
+            retirement.fate(&name, input.observed.sight(&name))
+        };
         match fate {
             Fate::Gone => {}
             Fate::Do(step) => {
