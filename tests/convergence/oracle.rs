@@ -289,7 +289,7 @@ impl Oracle<'_> {
             return None;
         }
         let is_there = self.aws(&to.name()).is_some_and(|found| owner(&found) == Owner::Queue(to.key.clone()));
-        let allowed = match allow(to, all) {
+        let allowed = match self.allow(to, all) {
             Allow::All => true,
             Allow::Only(sources) => sources.contains(&arn(&queue.name())),
         };
@@ -341,7 +341,14 @@ impl Oracle<'_> {
             json!({"deadLetterTargetArn": arn(target), "maxReceiveCount": queue.number("/deadLetter/maxReceiveCount", 5)})
         });
         let statements = queue.statements();
-        wrong.extend(self.queue_differences(queue, &queue.name(), &source, redrive, &allow(queue, all), &statements));
+        wrong.extend(self.queue_differences(
+            queue,
+            &queue.name(),
+            &source,
+            redrive,
+            &self.allow(queue, all),
+            &statements,
+        ));
         if let Some(name) = queue.managed_name() {
             let only = Allow::Only(BTreeSet::from([arn(&queue.name())]));
             wrong.extend(self.queue_differences(queue, &name, &dead_letter, None, &only, &[]));
@@ -467,6 +474,34 @@ impl Oracle<'_> {
         wrong
     }
 
+    /// Who may use the queue of `queue` as their dead-letter queue.
+    fn allow(&self, queue: &Declared, all: &[Declared]) -> Allow {
+        let listed = queue.spec.pointer("/redriveAllow/sourceQueueArns").and_then(Value::as_array).cloned();
+        let mut sources: BTreeSet<String> =
+            listed.unwrap_or_default().iter().filter_map(|arn| arn.as_str().map(str::to_owned)).collect();
+        match queue.text("/redriveAllow/mode") {
+            "AllowAll" => Allow::All,
+            "DenyAll" => Allow::Only(BTreeSet::new()),
+            "ByQueue" => Allow::Only(sources),
+            _ => {
+                let users = all.iter().filter(|o| {
+                    o.is_fifo() == queue.is_fifo()
+                        && (o.uses(all).as_ref() == Some(&queue.key) || self.is_wired(o, queue))
+                });
+                sources.extend(users.map(|user| arn(&user.name())));
+                Allow::Only(sources)
+            }
+        }
+    }
+
+    /// Whether AWS still names the queue of `to` as the dead-letter queue of `source`: it does while the source waits.
+    fn is_wired(&self, source: &Declared, to: &Declared) -> bool {
+        let found = self.aws(&source.name()).filter(|found| owner(found) == Owner::Queue(source.key.clone()));
+        let redrive = found.and_then(|found| found.attributes.get(&Attribute::RedrivePolicy).cloned());
+        let redrive = redrive.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        redrive.is_some_and(|redrive| redrive["deadLetterTargetArn"] == arn(&to.name()))
+    }
+
     /// Queues in AWS that carry owner tags and belong to nobody any more.
     fn leftovers(&self, all: &[Declared]) -> Vec<String> {
         let mut wrong = Vec::new();
@@ -497,24 +532,6 @@ impl Oracle<'_> {
 enum Allow {
     All,
     Only(BTreeSet<String>),
-}
-
-/// Who may use the queue of `queue` as their dead-letter queue.
-fn allow(queue: &Declared, all: &[Declared]) -> Allow {
-    let listed = queue.spec.pointer("/redriveAllow/sourceQueueArns").and_then(Value::as_array).cloned();
-    let mut sources: BTreeSet<String> =
-        listed.unwrap_or_default().iter().filter_map(|arn| arn.as_str().map(str::to_owned)).collect();
-    match queue.text("/redriveAllow/mode") {
-        "AllowAll" => Allow::All,
-        "DenyAll" => Allow::Only(BTreeSet::new()),
-        "ByQueue" => Allow::Only(sources),
-        _ => {
-            let users =
-                all.iter().filter(|o| o.is_fifo() == queue.is_fifo() && o.uses(all).as_ref() == Some(&queue.key));
-            sources.extend(users.map(|user| arn(&user.name())));
-            Allow::Only(sources)
-        }
-    }
 }
 
 fn is_in_cycle(queue: &Declared, all: &[Declared]) -> bool {
