@@ -424,7 +424,11 @@ impl Oracle<'_> {
         ] {
             tags.insert(format!("queue.prism.io/{key}"), value.to_owned());
         }
-        let own = |key: &String| key != "queue.prism.io/origin" && !key.starts_with("auto");
+        // What a queue carried when it was adopted stays.
+        let is_adopted = found.tags.get("queue.prism.io/origin").is_some_and(|origin| origin == "adopted");
+        let own = |key: &String| {
+            key != "queue.prism.io/origin" && !key.starts_with("auto") && (!is_adopted || tags.contains_key(key))
+        };
         let found: BTreeMap<String, String> = found.tags.into_iter().filter(|(key, _)| own(key)).collect();
         expect("tags", format!("{found:?}"), format!("{tags:?}"));
         wrong
