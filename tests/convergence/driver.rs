@@ -30,7 +30,6 @@ pub struct PassRecord {
     pub calls: Vec<Call>,
     /// The messages of the ledger that it lost.
     pub lost: Vec<u64>,
-    pub crashed: bool,
 }
 
 /// Judges a pass right after it; what is wrong is kept for [`Operator::complaints`].
@@ -176,7 +175,7 @@ impl Operator {
         let mut lost = lost(&self.world, &self.caller);
         lost.retain(|id| !lost_before.contains(id));
         let crashed = ended.is_none();
-        let record = PassRecord { at: now, queue, calls: self.world.calls_since(mark), lost, crashed };
+        let record = PassRecord { at: now, queue, calls: self.world.calls_since(mark), lost };
         if let Some(judge) = &self.judge {
             self.complaints.extend(judge(&record));
         }

@@ -328,19 +328,17 @@ fn trouble() -> impl Strategy<Value = Trouble> {
             Fault::Refuse(ErrorKind::Transient),
         ])
     };
-    let action = select(vec![
-        None,
-        Some("GetQueueAttributes"),
-        Some("SetQueueAttributes"),
-        Some("TagQueue"),
-        Some("DeleteQueue"),
-    ]);
-    let answer = select(vec![DeniedAs::AccessDenied, DeniedAs::DoesNotExist]);
+    // Whoever is told that nothing exists by every call, `ListQueues` among them, cannot know better.
+    let denials = ["GetQueueAttributes", "SetQueueAttributes", "TagQueue", "DeleteQueue"].map(Some).into_iter();
+    let denials: Vec<_> = denials
+        .flat_map(|action| [(action, DeniedAs::AccessDenied), (action, DeniedAs::DoesNotExist)])
+        .chain([(None, DeniedAs::AccessDenied)])
+        .collect();
     prop_oneof![
         2 => Just(Trouble::Storm),
         4 => (fault(), 0..12_u32).prop_map(|(fault, nth)| Trouble::Aws(fault, nth)),
         3 => (fault(), 0..6_u32).prop_map(|(fault, nth)| Trouble::Kubernetes(fault, nth)),
-        1 => (action, answer).prop_map(|(action, answer)| Trouble::Deny(action, answer)),
+        1 => select(denials).prop_map(|(action, answer)| Trouble::Deny(action, answer)),
         1 => Just(Trouble::Throttle),
         2 => (1..5_usize).prop_map(Trouble::Lag),
     ]
@@ -421,7 +419,7 @@ fn dead_letter(fifo: bool) -> BoxedStrategy<Value> {
         reference("fast"),
     ];
     if !fifo {
-        modes = modes.into_iter().filter(|mode| *mode != reference("fast")).collect();
+        modes.retain(|mode| *mode != reference("fast"));
         modes.extend(["one", "two", "three"].map(reference));
         modes.push(json!({"mode": "Reference", "reference": {"queueArn": arn("legacy-letters")}}));
         modes.push(json!({"managed": {"messageRetentionSeconds": 1_209_500}, "maxReceiveCount": 2}));

@@ -1,6 +1,9 @@
 //! Convergence: the real reconcile code over an AWS and a Kubernetes in memory that are as slow, late and forgetful as
 //! the real ones, under simulated time.
 
+// A scenario is one long future that is run once.
+#![allow(clippy::large_futures)]
+
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]

@@ -235,10 +235,9 @@ impl Oracle<'_> {
                 Some(Owner::Queue(_)) => reasons.push("NameConflict"),
                 Some(Owner::Stranger) => reasons.push("NotOwned"),
                 Some(Owner::Nobody) if queue.text("/adoptionPolicy") != "Adopt" => reasons.push("NotOwned"),
-                // It must have been adopted by now, or made, unless an older one wants the name.
-                Some(Owner::Nobody) => {}
                 None if all.iter().any(|other| is_rival(other, queue, &name)) => reasons.push("NameConflict"),
-                None => {}
+                // It must have been adopted or made by now.
+                Some(Owner::Nobody) | None => {}
             }
         }
         if queue.dead_letter_mode() == "Reference" {
@@ -362,7 +361,7 @@ impl Oracle<'_> {
         queue: &Declared,
         name: &str,
         numbers: &[(&str, i64)],
-        redrive: Option<Value>,
+        redrive: Option<&Value>,
         allowed: &Allow,
         statements: &[Value],
     ) -> Vec<String> {

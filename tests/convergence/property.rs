@@ -130,7 +130,7 @@ fn judge(pass: &PassRecord, licensed: &RefCell<BTreeSet<String>>) -> Vec<String>
         }
         let before = call.tags_before.as_ref().filter(|_| call.touched_existing());
         let adopts = spec.adoption_policy == Some(AdoptionPolicy::Adopt);
-        if before.is_some_and(|before| !is_owned(before, &key) && !(adopts && is_adoption(call, before, &key))) {
+        if before.is_some_and(|before| !(is_owned(before, &key) || adopts && is_adoption(call, before, &key))) {
             complaints.push(format!("{}, which is not its own", told()));
         }
         if may_destroy && call.action == "DeleteQueue" {

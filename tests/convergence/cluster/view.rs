@@ -115,17 +115,14 @@ impl View {
             let (_, name) = object.owner.clone()?;
             Some(Key { namespace: id.namespace.clone(), name })
         };
-        let owner = match object.filter(|object| object.labelled) {
-            Some(object) => {
-                let owner = owner(&object).filter(|_| caches.written.get(&id) != Some(&object.content));
-                caches.objects.insert(id, object);
-                owner
-            }
-            None => {
-                let removed = caches.objects.remove(&id);
-                let is_news = removed.is_some() && caches.written.remove(&id).is_some();
-                removed.filter(|_| is_news).as_ref().and_then(owner)
-            }
+        let owner = if let Some(object) = object.filter(|object| object.labelled) {
+            let owner = owner(&object).filter(|_| caches.written.get(&id) != Some(&object.content));
+            caches.objects.insert(id, object);
+            owner
+        } else {
+            let removed = caches.objects.remove(&id);
+            let is_news = removed.is_some() && caches.written.remove(&id).is_some();
+            removed.filter(|_| is_news).as_ref().and_then(owner)
         };
         owner.map_or(Change::Nothing, |owner| Change::Output { owner })
     }
