@@ -432,8 +432,9 @@ impl Oracle<'_> {
         ] {
             tags.insert(format!("queue.prism.io/{key}"), value.to_owned());
         }
-        // What a queue carried when it was adopted stays.
-        let is_adopted = found.tags.get("queue.prism.io/origin").is_some_and(|origin| origin == "adopted");
+        // What a queue carried when it was adopted stays, or found again after a Queue that only observed was deleted.
+        let is_adopted = found.tags.get("queue.prism.io/origin").is_some_and(|origin| origin == "adopted")
+            || self.observed.contains(&queue.key);
         let own = |key: &String| {
             key != "queue.prism.io/origin" && !key.starts_with("auto") && (!is_adopted || tags.contains_key(key))
         };
