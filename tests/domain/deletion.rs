@@ -273,10 +273,23 @@ fn a_queue_deleted_while_suspended_is_let_go_as_retain_does() {
     assert_eq!(steps(&world.plan_deletion()), [("UntagQueue", SOURCE), ("UntagQueue", DEAD_LETTER)]);
 }
 
+fn observing(spec: Value) -> World {
+    let mut world = doomed(spec);
+    world.queue.spec.management_policy = Some(prism_queue::api::queue::ManagementPolicy::Observe);
+    world
+}
+
 #[test]
-fn observe_lets_go_without_a_look() {
-    let world = doomed(json!({"managementPolicy": "Observe", "deletionPolicy": "Delete"}));
-    assert!(released(&world.plan_deletion()));
+fn observe_lets_go_and_writes_nothing() {
+    assert!(released(&observing(json!({"deletionPolicy": "Delete"})).plan_deletion()));
+}
+
+#[test]
+fn observe_is_not_held_up_by_what_aws_denies_and_releases_nothing_that_it_cannot_read() {
+    let denied = observing(empty()).seeing(SOURCE, Sight::Hidden("no access".to_owned()));
+    assert!(released(&denied.plan_deletion()));
+    let unreadable = observing(empty()).seeing(SOURCE, failed(ErrorKind::Transient));
+    assert_eq!(steps(&unreadable.plan_deletion()), []);
 }
 
 #[test]
