@@ -72,18 +72,19 @@ impl Comparison<'_> {
         for (attribute, want) in &desired.attributes {
             let have = observed.settings.get(attribute).map_or("", String::as_str);
             let is_same = self.same(*attribute, want, have);
-            let have = match self.record.under_way(&desired.name, *attribute, want, self.now) {
+            // What was accepted last is what will show, whatever is read back now.
+            let coming = match self.record.under_way(&desired.name, *attribute, want, self.now) {
                 Some(UnderWay::This) => {
                     diff.awaiting.extend((!is_same).then_some(*attribute));
                     continue;
                 }
-                // What was accepted last is what will show, whatever is read back now.
-                Some(UnderWay::Another(value)) => value,
+                Some(UnderWay::Another(value)) => Some(value),
                 None if is_same => continue,
-                None => have,
+                None => None,
             };
             match attribute {
                 Attribute::MessageRetentionPeriod => {
+                    let have = [Some(have), coming];
                     match self.held_retention(desired.retention_field, want, have, observed.counts) {
                         Some(held) => diff.held = Some(held),
                         None => _ = diff.write.insert(*attribute, want.clone()),
@@ -132,8 +133,15 @@ impl Comparison<'_> {
     }
 
     /// A shorter retention deletes messages that are older: held back while the queue holds any.
-    fn held_retention(&self, field: &str, want: &str, have: &str, counts: Counts) -> Option<HeldRetention> {
-        let (want, have): (i64, i64) = (want.parse().ok()?, have.parse().ok()?);
+    fn held_retention(
+        &self,
+        field: &str,
+        want: &str,
+        have: [Option<&str>; 2],
+        counts: Counts,
+    ) -> Option<HeldRetention> {
+        let want: i64 = want.parse().ok()?;
+        let have = have.into_iter().flatten().filter_map(|text| text.parse::<i64>().ok()).max()?;
         let change = format!("{field}={want}");
         let is_held = want < have && counts.total() > 0 && !self.allowed_losses.contains(&change);
         is_held.then(|| HeldRetention { change, observed: have, messages: counts.total() })

@@ -14,6 +14,7 @@ mod names;
 mod observed;
 mod outputs;
 mod plan;
+mod properties;
 mod redrive;
 mod report;
 mod schedule;
