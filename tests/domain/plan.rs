@@ -423,6 +423,11 @@ fn nothing_is_retired_while_messages_may_still_go_there() {
     world.present(SOURCE).attributes.settings.insert(Attribute::RedrivePolicy, wired);
     let plan = world.plan();
     assert_eq!((set(&plan), plan.retired.len()), (vec![], 1));
+    // Nor while what is read back is older still: it names the one before.
+    let older = json!({"deadLetterTargetArn": arn("media-older-dead"), "maxReceiveCount": 5}).to_string();
+    world.present(SOURCE).attributes.settings.insert(Attribute::RedrivePolicy, older);
+    let plan = world.plan();
+    assert_eq!((set(&plan), plan.retired.len()), (vec![], 1));
     // Its successor is not ready, so it stays in use.
     let waiting = json!({"deadLetter": {"mode": "Reference", "reference": {"queueRef": {"name": "dead"}}}});
     let plan = settled(empty()).edited(waiting).plan();
