@@ -16,6 +16,9 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// All of them, in the order in which a Queue shows them.
+    pub const ALL: [Self; 5] = [Self::Ready, Self::Propagated, Self::Reconciling, Self::Stalled, Self::Drifted];
+
     /// The word in `conditions[].type`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -101,8 +104,10 @@ reasons! {
     PrincipalGone,
     /// A Secret or ConfigMap of the output's name exists and is not this Queue's.
     OutputConflict,
-    /// The API server refuses a write or cannot be reached.
+    /// The API server did not take a write: it cannot be reached, or answers with errors of its own.
     KubernetesUnavailable,
+    /// The API server refuses a write: a quota, an admission rule, or an object that may not be changed.
+    KubernetesRefused,
     /// The queue to observe does not exist.
     NotFound,
     /// Deletion waits for the queue and its dead-letter queues to be empty.

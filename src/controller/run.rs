@@ -45,6 +45,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a pass may take: each of its calls is bounded, and there are not many.
 const PASS_TIMEOUT: Duration = Duration::from_mins(10);
 
+/// How long a task may go without a sign of life before the process is taken for hung.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
 /// How often the gauges are brought up to date.
 const GAUGES: Duration = Duration::from_secs(10);
 
@@ -117,7 +120,6 @@ fn stand(
     after_work: &CancellationToken,
     tasks: &mut JoinSet<Result<(), Fatal>>,
 ) -> (Health, Claim, String) {
-    const LONGEST_SILENCE: Duration = Duration::from_secs(60);
     let identity = holder_identity();
     if !settings.leader_elect {
         let claim = Claim::always();
@@ -241,6 +243,7 @@ impl Work {
             kms: Arc::new(self.aws.kms.clone()),
             cluster: kubernetes,
             class: self.class.clone(),
+            clock: Arc::new(Timestamp::now),
             may_write: Arc::new(move || claim.is_held(Instant::now())),
         };
         let shared = Arc::new(Shared { reconciler, schedule, metrics: self.metrics.clone() });
@@ -303,8 +306,11 @@ impl Work {
 
     async fn keep_gauges(&self, queues: &Store<Queue>) {
         let mut ticks = tokio::time::interval(GAUGES);
+        // The passes share this task: when one blocks it, nobody beats.
+        let heartbeat = self.health.task("controller", LONGEST_SILENCE, Instant::now());
         loop {
             ticks.tick().await;
+            heartbeat.beat(Instant::now());
             let rates = self.aws.budget.rates();
             self.metrics.aws_budget("calls", rates.calls);
             self.metrics.aws_budget("tagging", rates.tagging);
@@ -331,7 +337,7 @@ async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Result<Action, std::con
         Gate::Open(memory) => memory,
     };
     let begun = Instant::now();
-    let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory, now)).await;
+    let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory)).await;
     let Ok(outcome) = passed else {
         shared.metrics.reconcile(metrics::Outcome::Failed, begun.elapsed());
         return Ok(Action::requeue(PASS_TIMEOUT));

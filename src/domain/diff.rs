@@ -7,7 +7,7 @@ use super::arn::Place;
 use super::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use super::desired::DesiredQueue;
 use super::encryption::{KeyMeanings, same_key};
-use super::observed::{Memory, Record, RefusedPolicy, UnderWay};
+use super::observed::{Memory, Record, RefusedPolicy};
 use super::policy::PolicyDocument;
 use super::redrive::{RedriveAllow, RedrivePolicy};
 
@@ -72,24 +72,23 @@ impl Comparison<'_> {
         for (attribute, want) in &desired.attributes {
             let have = observed.settings.get(attribute).map_or("", String::as_str);
             let is_same = self.same(*attribute, want, have);
-            // What was accepted last is what will show, whatever is read back now.
-            let coming = match self.record.under_way(&desired.name, *attribute, want, self.now) {
-                Some(UnderWay::This) => {
-                    diff.awaiting.extend((!is_same).then_some(*attribute));
+            match self.record.under_way(&desired.name, *attribute, self.now) {
+                Some(written) if written.is(want) => {
+                    if !is_same {
+                        diff.awaiting.push(*attribute);
+                    }
                     continue;
                 }
-                Some(UnderWay::Another(value)) => Some(value),
+                // Another value is on its way: what is read now is not what will be.
+                Some(_) => {}
                 None if is_same => continue,
-                None => None,
-            };
+                None => {}
+            }
             match attribute {
-                Attribute::MessageRetentionPeriod => {
-                    let have = [Some(have), coming];
-                    match self.held_retention(desired.retention_field, want, have, observed.counts) {
-                        Some(held) => diff.held = Some(held),
-                        None => _ = diff.write.insert(*attribute, want.clone()),
-                    }
-                }
+                Attribute::MessageRetentionPeriod => match self.held_retention(desired, want, have, observed.counts) {
+                    Some(held) => diff.held = Some(held),
+                    None => _ = diff.write.insert(*attribute, want.clone()),
+                },
                 Attribute::Policy => self.policy(desired, want, have, &mut diff),
                 _ => _ = diff.write.insert(*attribute, want.clone()),
             }
@@ -132,17 +131,14 @@ impl Comparison<'_> {
         }
     }
 
-    /// A shorter retention deletes messages that are older: held back while the queue holds any.
-    fn held_retention(
-        &self,
-        field: &str,
-        want: &str,
-        have: [Option<&str>; 2],
-        counts: Counts,
-    ) -> Option<HeldRetention> {
+    /// A shorter retention deletes messages that are older: held back while the queue holds any. What was written lately
+    /// counts as well as what is read.
+    fn held_retention(&self, desired: &DesiredQueue, want: &str, have: &str, counts: Counts) -> Option<HeldRetention> {
+        let written = self.record.under_way(&desired.name, Attribute::MessageRetentionPeriod, self.now);
+        let written = written.and_then(|written| written.value.parse::<i64>().ok());
         let want: i64 = want.parse().ok()?;
-        let have = have.into_iter().flatten().filter_map(|text| text.parse::<i64>().ok()).max()?;
-        let change = format!("{field}={want}");
+        let have = have.parse::<i64>().ok().max(written)?;
+        let change = format!("{}={want}", desired.retention_field);
         let is_held = want < have && counts.total() > 0 && !self.allowed_losses.contains(&change);
         is_held.then(|| HeldRetention { change, observed: have, messages: counts.total() })
     }

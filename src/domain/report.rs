@@ -1,7 +1,5 @@
 //! The status that follows from a pass: from what was applied and read back, never from what was meant.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -12,9 +10,9 @@ use super::attributes::Counts;
 use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
-use super::observed::{Present, Sight};
-use super::outputs::Coordinates;
-use super::plan::{Input, Plan, coordinates};
+use super::observed::{Observed, Present, Record, Sight};
+use super::outputs::{Coordinates, OutputKind};
+use super::plan::{Input, Plan, coordinates, is_owned};
 use super::tags::Ownership;
 
 /// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
@@ -49,9 +47,9 @@ pub enum Propagated {
 impl Verdict {
     /// After a plan was carried out as far as it went.
     #[must_use]
-    pub fn of_plan(desired: &Desired, plan: &Plan, failure: Option<Finding>) -> Self {
+    pub fn of_plan(desired: &Desired, plan: &Plan, failures: Vec<Finding>) -> Self {
         let name = &desired.source.name;
-        let propagated = match (desired.observe, plan.is_owned && failure.is_none()) {
+        let propagated = match (desired.observe, plan.is_there && failures.is_empty()) {
             (true, _) => Propagated::Unknown("managementPolicy is Observe: nothing is written".to_owned()),
             (false, false) => Propagated::Unknown("AWS was not read to the end".to_owned()),
             (false, true) if plan.awaiting.is_empty() => Propagated::Yes,
@@ -62,8 +60,9 @@ impl Verdict {
         } else {
             (Reason::Converged, format!("{name} is as declared"))
         };
-        let findings = plan.findings.iter().cloned().chain(failure).collect();
-        let is_unfinished = !plan.steps.is_empty();
+        // Steps that are left because one failed are tried again when the failure says.
+        let is_unfinished = !plan.steps.is_empty() && failures.is_empty();
+        let findings = plan.findings.iter().cloned().chain(failures).collect();
         Self { findings, is_unfinished, propagated, differences: plan.differences.clone(), ready }.sorted()
     }
 
@@ -93,10 +92,10 @@ impl Verdict {
 
     /// While the Queue is being deleted.
     #[must_use]
-    pub fn of_deletion(plan: &Plan, failure: Option<Finding>) -> Self {
+    pub fn of_deletion(plan: &Plan, failures: Vec<Finding>) -> Self {
         let progressing =
             Finding::waiting(Reason::Deleting, "the Queue is being deleted", SignedDuration::from_secs(5));
-        let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failure).collect();
+        let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failures).collect();
         if findings.is_empty() {
             findings.push(progressing);
         }
@@ -203,45 +202,58 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     let mut status = previous.clone();
     status.target.clone_from(&input.record.target);
     status.effective = Some(desired.effective.clone());
-    if plan.is_owned
+    if plan.is_there
         && let Some(present) = input.observed.sight(&desired.source.name).present()
     {
         status.queue_url = Some(present.url.clone());
         status.queue_arn = Some(desired.source.arn.to_string());
         status.queue_name = Some(desired.source.name.to_string());
-        // A dead-letter queue that is only observed is not ours to retire.
-        if !desired.observe {
-            status.dead_letter = dead_letter_status(coordinates(input, present));
-        }
-        status.binding = desired.outputs.binding.clone().map(|name| BindingStatus { name });
+        status.dead_letter = dead_letter_status(input);
+        // The specification projects whatever Secret is named here: only one that was written.
+        let is_written = |name: &String| input.observed.has_output(OutputKind::Secret, name);
+        let binding = desired.outputs.binding.clone().filter(is_written);
+        status.binding = binding.map(|name| BindingStatus { name });
+    }
+    if !plan.is_there
+        && let Some(queue) = desired.managed_dead_letter()
+        && is_owned(input, &queue.name)
+        && let Some(present) = input.observed.sight(&queue.name).present()
+    {
+        // Made before its source: it is found again by this while the source is waited for.
+        let (queue_url, queue_arn) = (Some(present.url.clone()), queue.arn.to_string());
+        status.dead_letter = Some(DeadLetterStatus { queue_url, queue_arn });
     }
     status.retired_dead_letters.clone_from(&plan.retired);
     if !desired.observe {
-        status.managed_tag_keys = managed_tag_keys(input);
+        status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
     }
     status.last_write.clone_from(&input.record.written);
     status.messages = messages(input, previous.messages.as_ref());
     status
 }
 
-fn dead_letter_status(coordinates: Coordinates) -> Option<DeadLetterStatus> {
-    Some(DeadLetterStatus { queue_url: coordinates.dead_letter_url, queue_arn: coordinates.dead_letter_arn? })
+/// The dead-letter queue that the queue names in AWS, whatever it should name.
+fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
+    let present = input.observed.sight(&input.desired.source.name).present()?;
+    let Coordinates { dead_letter_url, dead_letter_arn, .. } = coordinates(input, present);
+    Some(DeadLetterStatus { queue_url: dead_letter_url, queue_arn: dead_letter_arn? })
 }
 
-/// The keys that we set: those declared, once a queue is ours, and those set before that are still there to be removed.
-fn managed_tag_keys(input: &Input<'_>) -> Vec<String> {
-    let (desired, observed) = (input.desired, input.observed);
-    let is_ours = |present: &Present| matches!(desired.owner.ownership(&present.tags), Ownership::Ours { .. });
-    let declared = if observed.queues.values().filter_map(Sight::present).any(is_ours) {
-        desired.source.tags.keys().cloned().collect()
-    } else {
-        Vec::new()
+/// The keys that we set: those declared, and those set before that may still be there to be removed.
+fn managed_tag_keys(desired: &Desired, observed: &Observed, record: &Record) -> Vec<String> {
+    let all_seen = observed.queues.values().all(|sight| matches!(sight, Sight::Present(_) | Sight::Absent));
+    // Of a queue that is not ours, we set none.
+    let is_ours = |present: &Present| {
+        matches!(
+            desired.owner.ownership(&present.tags),
+            Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. }
+        )
     };
-    let is_left = |key: &&String| {
-        observed.queues.values().filter_map(Sight::present).any(|present| present.tags.contains_key(*key))
-    };
-    let left = input.record.managed_tag_keys.iter().filter(is_left).cloned();
-    declared.into_iter().chain(left).collect::<BTreeSet<String>>().into_iter().collect()
+    let is_on = |present: &Present, key: &String| is_ours(present) && present.tags.contains_key(key);
+    let is_left = |key: &&String| !all_seen || observed.present().any(|(_, present)| is_on(present, key));
+    let before = record.managed_tag_keys.iter();
+    let is_wanted = |key: &&String| desired.source.tags.contains_key(*key);
+    before.filter(|key| is_wanted(key) || is_left(key)).cloned().collect()
 }
 
 /// The counts as read, when a drift interval has passed since they were last written; else as they were.

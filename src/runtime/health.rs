@@ -157,7 +157,7 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let health = Health::new(Claim::always());
         let election = health.task("election", Duration::from_secs(30), start);
-        let controller = health.task("controller", Duration::from_secs(60), start);
+        let controller = health.task("controller", Duration::from_mins(1), start);
 
         assert!(troubled(&health.live(at(30))).is_empty());
         assert_eq!(troubled(&health.live(at(31))), ["election"]);

@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(code, 503);
         assert!(answer.contains("[-] controller: no progress"), "{answer}");
         // A beat ahead of time stands for a task that is beating all the while.
-        beat.beat(Instant::now() + Duration::from_secs(3600));
+        beat.beat(Instant::now() + Duration::from_hours(1));
         assert_eq!(fetch(address, "/healthz").await.0, 200);
 
         let (code, answer) = fetch(address, "/readyz").await;
@@ -178,7 +178,7 @@ mod tests {
         assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
         assert!(answer.contains("prism_queue_leader 0\n") && answer.ends_with("# EOF\n"), "{answer}");
 
-        term.lead_until(Instant::now() + Duration::from_secs(3600));
+        term.lead_until(Instant::now() + Duration::from_hours(1));
         assert!(fetch(address, "/metrics").await.1.contains("prism_queue_leader 1\n"));
         stop.cancel();
         served.await.unwrap().unwrap();

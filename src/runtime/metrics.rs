@@ -1,4 +1,4 @@
-//! What the process counts, in the OpenMetrics text format.
+//! What the process counts, in the text format of `OpenMetrics`.
 //!
 //! Each metric is one [`Metric`] of [`ALL`]: its name, its labels and its help. Labels come from closed sets, never from error
 //! text or from names of objects, so that the number of series stays bounded.

@@ -32,6 +32,7 @@ pub enum Command {
 
 /// The operator's settings.
 #[derive(Clone, Debug, Args)]
+#[allow(clippy::doc_markdown, reason = "these comments are the help texts, which show backticks as they are")]
 pub struct ControllerSettings {
     /// The AWS region that the queues live in, for example eu-central-1.
     ///
@@ -259,8 +260,8 @@ mod tests {
         assert_eq!(settings.cluster_name, "prod.eu_1-a");
         assert_eq!((settings.region, settings.endpoint_url, settings.previous_cluster_uid), (None, None, None));
         assert_eq!(settings.name_prefix, NamePrefix::default());
-        assert_eq!(settings.resync, Duration::from_secs(600));
-        assert_eq!(settings.empty_for, Duration::from_secs(60));
+        assert_eq!(settings.resync, Duration::from_mins(10));
+        assert_eq!(settings.empty_for, Duration::from_mins(1));
         assert_eq!(settings.concurrency, 16);
         assert!(settings.leader_elect && !settings.allow_insecure_endpoints && !settings.allow_unsafe_statements);
         assert_eq!(settings.leader_election_namespace, None);
@@ -293,7 +294,7 @@ mod tests {
         assert!(settings.allow_insecure_endpoints && settings.allow_unsafe_statements && !settings.leader_elect);
         assert_eq!(settings.previous_cluster_uid.as_deref(), Some("0b7d6f3a-9f5e-4a51-9a43-0f8a3d7c2b11"));
         assert_eq!(settings.name_prefix, NamePrefix::parse("acme-").unwrap());
-        assert_eq!((settings.resync, settings.empty_for), (Duration::from_secs(5400), Duration::ZERO));
+        assert_eq!((settings.resync, settings.empty_for), (Duration::from_mins(90), Duration::ZERO));
         assert_eq!(settings.concurrency, 256);
         assert_eq!(settings.leader_election_namespace.as_deref(), Some("prism-system"));
         assert_eq!(settings.http_address.to_string(), "[::1]:9000");

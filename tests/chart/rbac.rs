@@ -24,8 +24,7 @@ const OPERATOR: [&str; 8] = [
     "get apiextensions.k8s.io/customresourcedefinitions queues.queue.prism.io",
 ];
 /// And in the namespace of its lease.
-const LEADER: [&str; 2] =
-    ["create coordination.k8s.io/leases", "get,update,patch coordination.k8s.io/leases prism-queue"];
+const LEADER: [&str; 2] = ["create coordination.k8s.io/leases", "get,update coordination.k8s.io/leases prism-queue"];
 const VIEWER: [&str; 2] = ["get,list,watch queue.prism.io/queues", "get queue.prism.io/queues/status"];
 const EDITOR: [&str; 1] = ["create,update,patch,delete,deletecollection queue.prism.io/queues"];
 

@@ -1,4 +1,19 @@
-//! Convergence: the real reconcile code over an AWS in memory that is as slow, late and forgetful as the real one.
+//! Convergence: the real reconcile code over an AWS and a Kubernetes in memory that are as slow, late and forgetful as
+//! the real ones, under simulated time.
 
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod property;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod stage;

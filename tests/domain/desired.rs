@@ -91,6 +91,7 @@ fn an_empty_spec_is_a_complete_queue() {
             account_id: ACCOUNT.to_owned(),
             region: REGION.to_owned(),
             queue_name: "media_orders".to_owned(),
+            dead_letter_queue_name: Some("media_orders_dlq".to_owned()),
             ..Target::default()
         }
     );
@@ -316,7 +317,7 @@ fn a_stranger_that_claims_the_dead_letter_queues_name_stands_in_nobodys_way() {
 #[test]
 fn a_reference_that_sqs_would_refuse_is_refused_with_its_field() {
     let fifo = queue("dead", json!({"type": "FIFO"}));
-    let managed = queue("other", empty());
+    let managed = queue("other", empty()).existing();
     let reference = "spec.deadLetter.reference";
     for (spec, path, rule) in [
         (to("dead"), format!("{reference}.queueRef"), "Queue media/dead is of type FIFO"),

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use prism_queue::api::conditions::Reason;
 use prism_queue::domain::call::{CallError, ErrorClass, ErrorKind};
-use prism_queue::domain::finding::{Finding, PATIENCE, backoff, resync_after};
-use prism_queue::domain::observed::Memory;
+use prism_queue::domain::finding::{Circumstances, Finding, backoff, resync_after};
+use prism_queue::domain::observed::{Memory, PATIENCE};
 
 use crate::fixtures::*;
 
@@ -25,7 +25,9 @@ fn error(kind: ErrorKind) -> CallError {
 fn finding(kind: ErrorKind, failing_for: Option<i64>) -> Finding {
     let failing_since = failing_for.map(|for_seconds| now() - seconds(for_seconds));
     let memory = Memory { failing_since, ..Memory::default() };
-    Finding::of_call("media_orders", &error(kind), &memory, UID, now())
+    let caller_arn = &class().caller_arn;
+    let circumstances = Circumstances { memory: &memory, uid: UID, caller_arn, now: now() };
+    Finding::of_call("media_orders", &error(kind), &circumstances)
 }
 
 #[test]

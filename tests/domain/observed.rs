@@ -8,7 +8,7 @@ use serde_json::json;
 use prism_queue::api::Queue;
 use prism_queue::domain::attributes::{Attribute, Attributes};
 use prism_queue::domain::names::QueueName;
-use prism_queue::domain::observed::{EMPTY_READS, EmptyWatch, Memory, Observed, Record, Sight, UnderWay, propagation};
+use prism_queue::domain::observed::{EMPTY_READS, EmptyWatch, Memory, Observed, Record, Sight, propagation};
 use prism_queue::domain::outputs::{Output, OutputKind};
 
 use crate::fixtures::*;
@@ -81,7 +81,9 @@ fn a_write_is_remembered_by_queue_attribute_and_value_until_it_must_show() {
     let mut record = Record::default();
     record.wrote(&name("orders"), &delay("5"), now());
     let is_under_way = |record: &Record, queue: &str, value: &str, after: i64| {
-        record.under_way(&name(queue), Attribute::DelaySeconds, value, now() + seconds(after)) == Some(UnderWay::This)
+        record
+            .under_way(&name(queue), Attribute::DelaySeconds, now() + seconds(after))
+            .is_some_and(|written| written.is(value))
     };
     assert!(is_under_way(&record, "orders", "5", 59));
     assert!(!is_under_way(&record, "orders", "5", 60));
@@ -89,8 +91,8 @@ fn a_write_is_remembered_by_queue_attribute_and_value_until_it_must_show() {
     assert!(!is_under_way(&record, "others", "5", 0));
     record.wrote(&name("orders"), &delay("6"), now());
     assert!(!is_under_way(&record, "orders", "5", 0) && is_under_way(&record, "orders", "6", 0), "the last counts");
-    let another = record.under_way(&name("orders"), Attribute::DelaySeconds, "5", now());
-    assert_eq!(another, Some(UnderWay::Another("6")));
+    let another = record.under_way(&name("orders"), Attribute::DelaySeconds, now());
+    assert_eq!(another.unwrap().value, "6");
 }
 
 #[test]
@@ -111,9 +113,9 @@ fn a_long_value_is_remembered_by_its_hash_alone() {
     record.wrote(&name("orders"), &Attributes::from([(Attribute::Policy, policy.clone())]), now());
     let written = serde_json::to_string(&record.written).unwrap();
     assert!(written.len() < 300, "status stays small: {written}");
-    let under_way = |policy: &str| record.under_way(&name("orders"), Attribute::Policy, policy, now());
-    assert_eq!(under_way(&policy), Some(UnderWay::This));
-    assert!(matches!(under_way(&"q".repeat(8192)), Some(UnderWay::Another(_))));
+    let under_way = |policy: &str| record.under_way(&name("orders"), Attribute::Policy, now()).unwrap().is(policy);
+    assert!(under_way(&policy));
+    assert!(!under_way(&"q".repeat(8192)));
 }
 
 #[test]
@@ -122,8 +124,8 @@ fn a_write_is_known_after_a_restart() {
     record.wrote(&name("orders"), &delay("5"), now());
     let stored = queue("orders", empty()).with_status(|status| status.last_write = record.written);
     let restarted = Record::of(&serde_json::from_value(serde_json::to_value(stored).unwrap()).unwrap());
-    let under_way = restarted.under_way(&name("orders"), Attribute::DelaySeconds, "5", now());
-    assert_eq!(under_way, Some(UnderWay::This));
+    let under_way = restarted.under_way(&name("orders"), Attribute::DelaySeconds, now());
+    assert!(under_way.unwrap().is("5"));
 }
 
 #[test]

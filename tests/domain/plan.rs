@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use prism_queue::api::conditions::EventReason;
+use prism_queue::api::status::RetiredDeadLetter;
 use prism_queue::domain::attributes::{Attribute, Attributes};
 use prism_queue::domain::call::{CallError, ErrorKind};
 use prism_queue::domain::names::QueueName;
@@ -50,6 +51,10 @@ fn failing(kind: ErrorKind) -> Sight {
     Sight::Failed(words)
 }
 
+fn output_names(plan: &Plan) -> Vec<&'static str> {
+    plan.outputs.iter().map(Step::name).collect()
+}
+
 fn secret(world: &World) -> &Output {
     let secret = world.observed.outputs.iter().find(|seen| seen.output.kind == OutputKind::Secret);
     &secret.expect("a Secret").output
@@ -59,11 +64,13 @@ fn secret(world: &World) -> &Output {
 
 #[test]
 fn finalizer_and_target_come_before_anything_in_aws() {
-    let mut world = World::untouched(queue("orders", empty()));
+    let mut world = World::untouched(queue("orders", json!({"tags": {"team": "media"}})));
     let plan = world.plan();
-    let Step::RecordTarget(target) = &plan.steps[1] else { panic!("{:?}", plan.steps) };
-    assert_eq!(step_names(&plan), ["AddFinalizer", "RecordTarget"]);
-    assert_eq!(*target, world.desired().target);
+    assert_eq!(step_names(&plan), ["AddFinalizer", "Record"]);
+    let Step::Record { target, retired, tag_keys } = &plan.steps[1] else { panic!("{:?}", plan.steps) };
+    assert_eq!((target.queue_name.as_str(), target.dead_letter_queue_name.as_deref()), (SOURCE, Some(DEAD_LETTER)));
+    assert_eq!((target.account_id.as_str(), target.region.as_str()), (ACCOUNT, REGION));
+    assert_eq!((retired.len(), tag_keys.iter().map(String::as_str).collect::<Vec<_>>()), (0, vec!["team"]));
     world.carry_out(&plan);
     assert!(step_names(&world.plan()).contains(&"CreateQueue"));
 }
@@ -71,7 +78,7 @@ fn finalizer_and_target_come_before_anything_in_aws() {
 #[test]
 fn either_alone_is_made_up_for() {
     let lost_target = world(empty()).recording(|record| record.target = None);
-    assert_eq!(step_names(&lost_target.plan()), ["RecordTarget"]);
+    assert_eq!(step_names(&lost_target.plan()), ["Record"]);
     let lost_finalizer = world(empty()).recording(|record| record.has_finalizer = false);
     assert_eq!(step_names(&lost_finalizer.plan()), ["AddFinalizer"]);
 }
@@ -113,9 +120,11 @@ fn a_new_queue_settles_without_a_second_write_to_it() {
         steps.extend(step_names(&plan));
         world.carry_out(&plan);
     }
-    assert_eq!(steps, ["AddFinalizer", "RecordTarget", "CreateQueue", "CreateQueue", "WriteOutput"]);
-    let plan = world.plan();
-    assert!(plan.is_owned && plan.findings.is_empty() && plan.awaiting.is_empty(), "{plan:?}");
+    assert_eq!(steps, ["AddFinalizer", "Record", "CreateQueue", "CreateQueue"]);
+    let plan = world.settle();
+    assert_eq!(output_names(&plan), ["WriteOutput"]);
+    assert_eq!(output_names(&world.plan()), [""; 0]);
+    assert!(plan.is_there && plan.findings.is_empty() && plan.awaiting.is_empty(), "{plan:?}");
     assert_eq!(world.present(SOURCE).tags["team"], "media");
 }
 
@@ -135,7 +144,7 @@ fn outputs_are_written_when_the_queue_is_proved_to_be_ours() {
         ])
     );
     let foreign = self::world(json!({"deadLetter": {"mode": "None"}})).seeing(SOURCE, nobodys(SOURCE));
-    assert!(!step_names(&foreign.plan()).contains(&"WriteOutput"));
+    assert_eq!(output_names(&foreign.plan()), [""; 0]);
 }
 
 #[test]
@@ -213,7 +222,6 @@ fn a_held_back_retention_lets_everything_else_go_ahead() {
 #[test]
 fn tags_are_added_changed_and_removed_and_those_of_others_stay() {
     let mut world = settled(json!({"tags": {"team": "media", "tier": "1"}}))
-        .recording(|record| record.managed_tag_keys = ["team".to_owned(), "tier".to_owned()].into())
         .edited(json!({"tags": {"team": "shop", "cost": "42"}}));
     world.present(SOURCE).tags.insert("auto".to_owned(), "tagged".to_owned());
     world.settle();
@@ -227,9 +235,11 @@ fn tags_are_added_changed_and_removed_and_those_of_others_stay() {
 #[test]
 fn a_user_tag_cannot_stand_in_for_an_owner_tag() {
     let mut world = world(empty()).seeing(SOURCE, created_by(&owner("orders"), SOURCE)).settled();
-    world.present(SOURCE).tags.insert("queue.prism.io/origin".to_owned(), "elsewhere".to_owned());
-    world.settle();
-    assert_eq!(world.present(SOURCE).tags["queue.prism.io/origin"], "created");
+    for (value, origin) in [("created", "created"), ("elsewhere", "adopted"), ("", "adopted")] {
+        world.present(SOURCE).tags.insert("queue.prism.io/origin".to_owned(), value.to_owned());
+        world.settle();
+        assert_eq!(world.present(SOURCE).tags["queue.prism.io/origin"], origin, "{value:?}");
+    }
 }
 
 // Whose queue.
@@ -251,7 +261,7 @@ fn a_queue_that_is_not_ours_is_left_untouched_and_its_owner_named() {
         let spec = json!({"deadLetter": {"mode": "None"}, "tags": {"team": "media"}});
         let plan = world(spec).seeing(SOURCE, present(SOURCE, Attributes::new(), queue_tags)).plan();
         assert_eq!(plan.steps, [], "{reason}");
-        assert!(!plan.is_owned);
+        assert!(!plan.is_there);
         assert_eq!(reasons(&plan), [reason]);
         assert!(plan.findings[0].is_stalled, "a person must choose");
         assert!(plan.findings[0].message.contains(words), "{}", plan.findings[0].message);
@@ -329,7 +339,8 @@ fn nothing_is_created_on_a_guess() {
 fn a_source_that_is_there_keeps_what_it_has_while_its_dead_letter_queue_cannot_be_used() {
     let blocked = settled(json!({"deadLetter": {"mode": "None"}}))
         .edited(json!({"delaySeconds": 5}))
-        .seeing(DEAD_LETTER, nobodys(DEAD_LETTER));
+        .seeing(DEAD_LETTER, nobodys(DEAD_LETTER))
+        .recorded();
     let plan = blocked.plan();
     assert_eq!((set(&plan), reasons(&plan)), (vec![(SOURCE, vec!["DelaySeconds"])], vec!["NotOwned"]));
 }
@@ -359,14 +370,36 @@ fn a_dead_letter_queue_that_cannot_be_seen_for_a_moment_stays_in_the_secret() {
     assert_eq!(after.plan().steps, []);
 }
 
+fn retired_names(retired: &[RetiredDeadLetter]) -> Vec<&str> {
+    retired.iter().map(|retired| retired.queue_name.as_str()).collect()
+}
+
+#[test]
+fn a_dead_letter_queue_is_on_record_as_retired_before_it_is_unwired() {
+    for spec in [
+        json!({"deadLetter": {"mode": "None"}}),
+        json!({"deadLetter": {"managed": {"queueName": "orders-dead"}}}),
+        json!({"deadLetter": {"mode": "Reference", "reference": {"queueArn": arn("legacy")}}}),
+    ] {
+        let mut world = settled(empty()).edited(spec.clone());
+        let plan = world.plan();
+        let [Step::Record { target, retired, .. }] = &plan.steps[..] else { panic!("{spec}: {:?}", plan.steps) };
+        assert_eq!(retired_names(retired), [DEAD_LETTER]);
+        assert_eq!(retired[0].retired_time.0, world.now);
+        assert_eq!(target.dead_letter_queue_name, world.desired().target.dead_letter_queue_name);
+        world.carry_out(&plan);
+        let plan = world.later(seconds(60)).plan();
+        assert!(!plan.steps.is_empty() && !step_names(&plan).contains(&"Record"), "{spec}: once: {:?}", plan.steps);
+    }
+}
+
 /// Switched off, rewired, and in AWS no longer wired.
 fn retired() -> World {
-    let mut world = settled(empty()).edited(json!({"deadLetter": {"mode": "None"}}));
+    let mut world = settled(empty()).edited(json!({"deadLetter": {"mode": "None"}})).recorded();
     let plan = world.plan();
     assert_eq!(set(&plan), [(SOURCE, vec!["RedrivePolicy"])], "unwired at once");
-    assert_eq!(plan.retired.iter().map(|retired| retired.queue_name.as_str()).collect::<Vec<_>>(), [DEAD_LETTER]);
+    assert_eq!(retired_names(&plan.retired), [DEAD_LETTER]);
     world.carry_out(&plan);
-    world.record.dead_letter = None;
     world
 }
 
@@ -423,14 +456,9 @@ fn nothing_is_retired_while_messages_may_still_go_there() {
     world.present(SOURCE).attributes.settings.insert(Attribute::RedrivePolicy, wired);
     let plan = world.plan();
     assert_eq!((set(&plan), plan.retired.len()), (vec![], 1));
-    // Nor while what is read back is older still: it names the one before.
-    let older = json!({"deadLetterTargetArn": arn("media-older-dead"), "maxReceiveCount": 5}).to_string();
-    world.present(SOURCE).attributes.settings.insert(Attribute::RedrivePolicy, older);
-    let plan = world.plan();
-    assert_eq!((set(&plan), plan.retired.len()), (vec![], 1));
     // Its successor is not ready, so it stays in use.
     let waiting = json!({"deadLetter": {"mode": "Reference", "reference": {"queueRef": {"name": "dead"}}}});
-    let plan = settled(empty()).edited(waiting).plan();
+    let plan = settled(empty()).edited(waiting).recorded().plan();
     assert_eq!((step_names(&plan), plan.retired.len()), (vec![""; 0], 1), "and in the Secret");
 }
 
@@ -469,11 +497,11 @@ fn observe_writes_nothing_but_outputs_and_asks_for_no_ownership() {
     let settings = BTreeMap::from([(Attribute::RedrivePolicy, wired), (Attribute::DelaySeconds, "9".to_owned())]);
     let mut world = observing(empty()).seeing(SOURCE, present(SOURCE, settings, Tags::new()));
     let plan = world.plan();
-    assert_eq!(step_names(&plan), ["WriteOutput"]);
-    assert!(plan.is_owned && plan.findings.is_empty());
+    assert_eq!((step_names(&plan), output_names(&plan)), (vec![], vec!["WriteOutput"]));
+    assert!(plan.is_there && plan.findings.is_empty());
     assert!(plan.differences.contains(&"DelaySeconds is 9, declared is 0".to_owned()), "{:?}", plan.differences);
     world.carry_out(&plan);
-    assert_eq!(world.plan().steps, []);
+    assert_eq!(output_names(&world.plan()), [""; 0]);
     assert_eq!(secret(&world).data["DEAD_LETTER_QUEUE_URL"], url("legacy-dead"), "what is there, not what is declared");
 }
 
@@ -497,15 +525,13 @@ fn observe_creates_nothing_and_says_what_is_missing() {
 #[test]
 fn a_dead_letter_queue_dropped_while_observing_is_retired_on_the_way_back() {
     let observe = json!({"managementPolicy": "Observe", "deadLetter": {"mode": "None"}});
-    let mut world = settled(empty()).edited(observe);
+    let world = settled(empty()).edited(observe).settled();
+    let mut world = world.edited(json!({"deadLetter": {"mode": "None"}}));
     let plan = world.plan();
-    assert_eq!(plan.retired.iter().map(|retired| retired.queue_name.as_str()).collect::<Vec<_>>(), [DEAD_LETTER]);
+    assert_eq!(step_names(&plan), ["AddFinalizer", "Record"]);
     world.carry_out(&plan);
-    world.record.dead_letter = None;
-    world.record.has_finalizer = true;
-    let world = world.edited(json!({"deadLetter": {"mode": "None"}}));
+    assert_eq!(retired_names(&world.record.retired), [DEAD_LETTER]);
     assert_eq!(set(&world.plan()), [(SOURCE, vec!["RedrivePolicy"])]);
-    assert_eq!(world.plan().retired.len(), 1);
 }
 
 // Policies.

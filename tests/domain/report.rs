@@ -9,11 +9,10 @@ use prism_queue::api::QueueStatus;
 use prism_queue::api::conditions::Reason;
 use prism_queue::domain::attributes::{Attribute, Counts};
 use prism_queue::domain::call::{CallError, ErrorKind};
-use prism_queue::domain::finding::Finding;
+use prism_queue::domain::finding::{Circumstances, Finding};
 use prism_queue::domain::observed::Sight;
 use prism_queue::domain::plan::Plan;
 use prism_queue::domain::report::{Propagated, Verdict, status_of_plan};
-use prism_queue::domain::tags::Origin;
 
 use crate::fixtures::*;
 
@@ -53,7 +52,7 @@ fn status(world: &World, previous: &QueueStatus) -> QueueStatus {
         let plan = prism_queue::domain::plan::plan(input);
         let mut status = status_of_plan(input, &plan, previous);
         status.conditions =
-            Verdict::of_plan(input.desired, &plan, None).conditions(&previous.conditions, Some(1), input.now);
+            Verdict::of_plan(input.desired, &plan, Vec::new()).conditions(&previous.conditions, Some(1), input.now);
         status.observed_generation = Some(1);
         status
     })
@@ -94,7 +93,7 @@ fn stalled_is_there_only_when_a_person_must_mend_something() {
 #[test]
 fn what_a_person_must_mend_comes_first_and_all_is_said() {
     let plan = Plan { findings: vec![waiting(), stalled()], ..Plan::default() };
-    let verdict = settled(empty()).input(|input| Verdict::of_plan(input.desired, &plan, None));
+    let verdict = settled(empty()).input(|input| Verdict::of_plan(input.desired, &plan, Vec::new()));
     let all = conditions(&verdict);
     assert_eq!(all[0].reason, "NotOwned");
     assert_eq!(all[0].message, "the queue is not ours; the dead-letter queue is not there");
@@ -181,7 +180,7 @@ fn before_the_first_write_work_is_in_progress() {
 
 #[test]
 fn a_queue_being_deleted_is_never_ready() {
-    let all = conditions(&Verdict::of_deletion(&Plan::default(), None));
+    let all = conditions(&Verdict::of_deletion(&Plan::default(), Vec::new()));
     assert_eq!(
         summary(&all),
         ["Ready=False (Deleting)", "Propagated=Unknown (NotRead)", "Reconciling=True (Deleting)"]
@@ -194,8 +193,12 @@ fn a_failed_write_keeps_a_queue_from_being_ready() {
     let denied =
         CallError { action: "TagQueue", kind: ErrorKind::Throttled, code: String::new(), message: String::new() };
     world.input(|input| {
-        let failure = Finding::of_call(SOURCE, &denied, input.memory, UID, input.now);
-        let verdict = Verdict::of_plan(input.desired, &Plan { is_owned: true, ..Plan::default() }, Some(failure));
+        let failure = Finding::of_call(
+            SOURCE,
+            &denied,
+            &Circumstances { memory: input.memory, uid: UID, caller_arn: &input.class.caller_arn, now: input.now },
+        );
+        let verdict = Verdict::of_plan(input.desired, &Plan { is_there: true, ..Plan::default() }, vec![failure]);
         assert_eq!(
             summary(&conditions(&verdict)),
             ["Ready=False (Throttled)", "Propagated=Unknown (NotRead)", "Reconciling=True (Throttled)"]
@@ -238,6 +241,11 @@ fn status_says_nothing_of_a_queue_that_is_not_ours() {
         .seeing(SOURCE, nobodys(SOURCE));
     let status = status(&world, &QueueStatus::default());
     assert_eq!((status.queue_url, status.queue_arn, status.dead_letter), (None, None, None));
+    assert_eq!(status.managed_tag_keys, ["team"], "on record before it is set");
+    // No longer wanted, and never set.
+    let mut world = world.edited(json!({"deadLetter": {"mode": "None"}}));
+    world.present(SOURCE).tags.insert("team".to_owned(), "theirs".to_owned());
+    let status = self::status(&world, &QueueStatus::default());
     assert_eq!(status.managed_tag_keys, [""; 0], "it set none, so it may remove none");
 }
 
@@ -264,21 +272,14 @@ fn a_dead_letter_queue_that_cannot_be_read_for_a_moment_is_not_forgotten() {
 
 #[test]
 fn a_tag_key_is_managed_until_it_is_removed_everywhere() {
-    let mut world = settled(json!({"tags": {"team": "media"}}))
-        .recording(|record| record.managed_tag_keys = ["team".to_owned()].into())
-        .edited(empty());
+    let mut world = settled(json!({"tags": {"team": "media"}})).edited(empty());
     assert_eq!(status(&world, &QueueStatus::default()).managed_tag_keys, ["team"], "still there to be removed");
+    world.present(SOURCE).tags.remove("team");
+    assert_eq!(status(&world, &QueueStatus::default()).managed_tag_keys, ["team"], "on the dead-letter queue");
+    let hidden = world.clone().seeing(DEAD_LETTER, Sight::Hidden("why".to_owned()));
+    assert_eq!(status(&hidden, &QueueStatus::default()).managed_tag_keys, ["team"], "perhaps");
     world.settle();
     assert_eq!(status(&world, &QueueStatus::default()).managed_tag_keys, [""; 0]);
-    let half = world.seeing(
-        DEAD_LETTER,
-        present(DEAD_LETTER, Default::default(), {
-            let mut all = owner("orders").tags(Origin::Created);
-            all.insert("team".to_owned(), "media".to_owned());
-            all
-        }),
-    );
-    assert_eq!(status(&half, &QueueStatus::default()).managed_tag_keys, ["team"]);
 }
 
 #[test]

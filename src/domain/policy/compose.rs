@@ -13,9 +13,9 @@ enum Part {
     Principals,
 }
 
-/// Puts statements together: the same one twice counts once, and statements without a Sid that differ only in Action,
-/// or only in Principal, become one, as long as it stays within SQS's actions a statement. The meaning stays the same, and
-/// so does the result, in whatever order the parts come.
+/// Puts statements together: the same one twice counts once, and statements of one Sid, or of none, that differ only
+/// in Action, or only in Principal, become one, as long as it stays within SQS's actions a statement. The meaning stays
+/// the same, and so does the result, in whatever order the parts come.
 #[must_use]
 pub fn compose(parts: Vec<Statement>) -> PolicyDocument {
     let mut statements: BTreeSet<Statement> = parts.into_iter().collect();
@@ -53,15 +53,15 @@ fn merge(statements: BTreeSet<Statement>, part: Part) -> BTreeSet<Statement> {
     merged
 }
 
-/// The statement without `part`; `None` when it must stay as it is: its Sid was given to be found again, and of two
-/// "all but these" the union says less than both together.
+/// The statement without `part`, but with its Sid: who gives one wants to find the statement again. `None` when the part
+/// is "all but these", of which the union says less than both together.
 fn rest(statement: &Statement, part: Part) -> Option<Statement> {
     let mut rest = statement.clone();
     match part {
         Part::Actions => clear(&mut rest.actions)?,
         Part::Principals => clear(&mut rest.principals)?,
     }
-    statement.sid.is_none().then_some(rest)
+    Some(rest)
 }
 
 fn clear<T>(scope: &mut Scope<T>) -> Option<()> {

@@ -122,7 +122,7 @@ impl Operator {
     }
 
     /// Which account `value` of `key` ties requests to; `None` when this operator on this key ties nothing at all.
-    pub(super) fn tie<'a>(self, key: AccountKey, value: &'a str) -> Option<Tie<'a>> {
+    pub(super) fn tie(self, key: AccountKey, value: &str) -> Option<Tie<'_>> {
         let comparison = self.required_comparison()?;
         // A policy variable is filled in from the request, and moves the colons.
         if value.contains("${") {

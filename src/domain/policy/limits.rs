@@ -1,6 +1,8 @@
 //! How big a queue policy may be.
 //! Source: SQS Developer Guide, "Amazon SQS policy quotas", and `AddPermission` in the API reference (actions).
 
+use std::collections::BTreeMap;
+
 use super::document::PolicyDocument;
 use super::statement::{Folded, Statement};
 use crate::domain::field::FieldError;
@@ -22,7 +24,7 @@ pub const MAX_ACTIONS: usize = 7;
 pub fn check_limits(document: &PolicyDocument, path: &str) -> Vec<FieldError> {
     let statements = document.statements();
     let principals = statements.iter().map(|statement| statement.principals.values().len()).sum();
-    let conditions = statements.iter().flat_map(|statement| statement.conditions.values()).map(|keys| keys.len()).sum();
+    let conditions = statements.iter().flat_map(|statement| statement.conditions.values()).map(BTreeMap::len).sum();
     let totals = [
         (document.to_json().len(), MAX_BYTES, "bytes", "drop statements, or merge some with wildcards"),
         (statements.len(), MAX_STATEMENTS, "statements", "merge those that are alike, or drop some"),

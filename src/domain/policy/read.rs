@@ -83,14 +83,12 @@ impl<'a> Reader<'a> {
     }
 
     fn sid(&mut self) -> Option<String> {
-        match self.object.get("Sid")? {
-            // SQS shows an empty Sid where none was given.
-            Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-            _ => {
-                self.refuse(format!("{}.Sid", self.at), "must be a string");
-                None
-            }
-        }
+        let Value::String(text) = self.object.get("Sid")? else {
+            self.refuse(format!("{}.Sid", self.at), "must be a string");
+            return None;
+        };
+        // An empty Sid is none: nothing can be found by it.
+        (!text.is_empty()).then(|| text.clone())
     }
 
     fn effect(&mut self) -> Option<Effect> {
@@ -281,18 +279,15 @@ impl<'a> Reader<'a> {
             self.refuse(path, "must not be an empty list");
             return None;
         }
-        let mut complete = true;
         let mut read_items = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            match read(item) {
-                Some(text) => read_items.push(text),
-                None => {
-                    self.refuse(format!("{path}[{index}]"), rule);
-                    complete = false;
-                }
+            let item = read(item);
+            if item.is_none() {
+                self.refuse(format!("{path}[{index}]"), rule);
             }
+            read_items.push(item);
         }
-        complete.then_some(read_items)
+        read_items.into_iter().collect()
     }
 }
 

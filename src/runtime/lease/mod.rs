@@ -40,8 +40,8 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// How long a holder believes in its claim after sending the last renewal that was accepted.
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The least time between the end of a claim and its successor's beginning. A write that is begun under a live claim
-/// and given up after this time is over before anyone else writes.
+/// The least time between the end of a claim and its successor's beginning, if their clocks run equally fast. A write that is
+/// begun under a live claim and given up after this time is over before anyone else writes.
 pub const WRITE_MARGIN: Duration = LEASE_DURATION.saturating_sub(RENEW_DEADLINE);
 
 /// How often the holder renews and the others look; up to a fifth is added, by identity, so that candidates do not move in step.
@@ -172,7 +172,7 @@ mod tests {
         term.lead_until(now + RENEW_DEADLINE);
         let copy = claim.clone();
         drop(term);
-        assert!(copy.is_held(now + RENEW_DEADLINE - Duration::from_nanos(1)));
+        assert!(copy.is_held(now + RENEW_DEADLINE.saturating_sub(Duration::from_nanos(1))));
         assert!(!copy.is_held(now + RENEW_DEADLINE));
         assert_eq!(copy.standing(now + RENEW_DEADLINE), Standing::Ended);
     }

@@ -88,7 +88,7 @@ pub enum DeniedAs {
 
 /// All trouble that is prepared.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub struct Faults {
     pub traps: Vec<Trap>,
     pub chaos: Chaos,
     pub denials: Vec<Denial>,

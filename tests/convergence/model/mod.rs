@@ -36,7 +36,7 @@ use prism_queue::domain::tags::Tags;
 
 pub use caller::Caller;
 pub use client::Client;
-pub use faults::{Chaos, Denial, DeniedAs, Fault, Trap};
+pub use faults::{Chaos, Denial, DeniedAs, Fault, Faults, Trap};
 pub use journal::Call;
 pub use messages::{Fate, Message};
 pub use outside::Outside;
@@ -91,6 +91,16 @@ impl World {
             _ = crashed.wait_for(|crashed| *crashed) => None,
             output = process => Some(output),
         }
+    }
+
+    /// Kills the process that runs: none of its calls ever comes back.
+    pub fn crash(&self) {
+        self.state().crashed.send_replace(true);
+    }
+
+    /// Whether the process that ran is dead.
+    pub fn is_crashed(&self) -> bool {
+        *self.state().crashed.borrow()
     }
 
     /// The present moment.

@@ -1,0 +1,77 @@
+//! AWS as a test sees it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::types::QueueAttributeName;
+
+use super::{ACCOUNT, REGION};
+
+/// An ordinary client of SQS in the tests' account.
+pub fn client(endpoint: &str) -> Client {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    Client::from_conf(config)
+}
+
+/// The URL of a queue, if it exists.
+pub async fn url(sqs: &Client, queue: &str) -> Option<String> {
+    match sqs.get_queue_url().queue_name(queue).send().await {
+        Ok(found) => found.queue_url,
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_does_not_exist()) => None,
+        Err(error) => panic!("GetQueueUrl {queue}: {error:?}"),
+    }
+}
+
+/// All attributes of a queue as AWS reports them; none when it does not exist.
+pub async fn attributes(sqs: &Client, queue: &str) -> Option<BTreeMap<String, String>> {
+    let url = url(sqs, queue).await?;
+    let read = sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All).send().await.ok()?;
+    let read = read.attributes.unwrap_or_default();
+    Some(read.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect())
+}
+
+/// All tags of a queue that exists.
+pub async fn tags(sqs: &Client, queue: &str) -> BTreeMap<String, String> {
+    let url = url(sqs, queue).await.unwrap_or_else(|| panic!("{queue} exists"));
+    let read = sqs.list_queue_tags().queue_url(url).send().await.expect("tags are readable");
+    read.tags.unwrap_or_default().into_iter().collect()
+}
+
+/// The names of all queues that begin so.
+pub async fn names(sqs: &Client, prefix: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut pages = sqs.list_queues().queue_name_prefix(prefix).max_results(1000).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let urls = page.expect("queues are listed").queue_urls.unwrap_or_default();
+        names.extend(urls.iter().filter_map(|url| url.rsplit('/').next()).map(str::to_owned));
+    }
+    names.sort();
+    names
+}
+
+/// Sends one message, in a group of its own when the queue is FIFO.
+pub async fn send(sqs: &Client, url: &str, body: &str) {
+    let message = sqs.send_message().queue_url(url).message_body(body);
+    let message = if url.ends_with(".fifo") { message.message_group_id(body) } else { message };
+    message.send().await.unwrap_or_else(|error| panic!("SendMessage {url}: {error:?}"));
+}
+
+/// Receives one message and deletes it, if there is one.
+pub async fn consume(sqs: &Client, url: &str) -> Option<String> {
+    let received = sqs.receive_message().queue_url(url).wait_time_seconds(0).send().await.expect("ReceiveMessage");
+    let message = received.messages.unwrap_or_default().into_iter().next()?;
+    let receipt = message.receipt_handle.expect("a received message has a receipt");
+    sqs.delete_message().queue_url(url).receipt_handle(receipt).send().await.expect("DeleteMessage");
+    message.body
+}
+
+/// The ARN of a queue in the tests' place.
+pub fn arn(queue: &str) -> String {
+    format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
+}

@@ -1,0 +1,238 @@
+//! The operator's process under simulated time: what `controller::run` and `controller::watch` do with real clocks
+//! and watches, around the real [`Reconciler`] and [`Schedule`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+use prism_queue::api::Queue;
+use prism_queue::controller::queue::Reconciler;
+use prism_queue::controller::schedule::{Gate, Schedule};
+use prism_queue::domain::class::Class;
+use prism_queue::domain::fleet::Key;
+
+use crate::cluster::{Change, Kube, View};
+use crate::model::{Call, Caller, World};
+
+/// How long a crashed process is gone: another one waits for its lease to run out, at least.
+const DOWN: SignedDuration = SignedDuration::from_secs(15);
+
+/// More passes than this at one instant are a loop.
+const MOST_PASSES_AT_ONCE: usize = 300;
+
+/// One pass, after it ended or crashed.
+pub struct PassRecord {
+    pub at: Timestamp,
+    /// The object that the pass was given.
+    pub queue: Queue,
+    /// Its calls to AWS.
+    pub calls: Vec<Call>,
+    /// The messages of the ledger that it lost.
+    pub lost: Vec<u64>,
+    pub crashed: bool,
+}
+
+/// Judges a pass right after it; what is wrong is kept for [`Operator::complaints`].
+pub type Judge = Box<dyn Fn(&PassRecord) -> Vec<String>>;
+
+/// The operator: one process after another.
+pub struct Operator {
+    pub world: World,
+    pub kube: Kube,
+    pub caller: Caller,
+    pub class: Class,
+    /// How many changes each watch may be behind.
+    pub lag: usize,
+    /// How many writes the process may still make before it loses its leader claim.
+    pub claim: Arc<AtomicUsize>,
+    pub passes: Vec<PassRecord>,
+    pub judge: Option<Judge>,
+    pub complaints: Vec<String>,
+    process: Option<Process>,
+    starts_at: Timestamp,
+}
+
+struct Process {
+    view: Arc<View>,
+    schedule: Schedule,
+    reconciler: Reconciler,
+    due: BTreeMap<Key, Timestamp>,
+}
+
+impl Operator {
+    /// An operator that starts at once.
+    pub fn new(world: &World, kube: &Kube, caller: &Caller, class: &Class) -> Self {
+        Self {
+            world: world.clone(),
+            kube: kube.clone(),
+            caller: caller.clone(),
+            class: class.clone(),
+            lag: 0,
+            claim: Arc::new(AtomicUsize::new(usize::MAX)),
+            passes: Vec::new(),
+            judge: None,
+            complaints: Vec::new(),
+            process: None,
+            starts_at: world.now(),
+        }
+    }
+
+    /// Ends the process and starts another: with other flags, perhaps.
+    pub fn restart(&mut self) {
+        self.process = None;
+        self.starts_at = self.world.now();
+    }
+
+    /// Lets `seconds` pass.
+    pub async fn run(&mut self, seconds: i64) {
+        let end = self.world.now() + SignedDuration::from_secs(seconds);
+        loop {
+            self.catch_up().await;
+            let now = self.world.now();
+            if now >= end {
+                return;
+            }
+            // The world's clock counts whole seconds.
+            let wait = self.next().min(end).duration_since(now);
+            self.world.advance((wait.as_secs() + i64::from(wait.subsec_nanos() > 0)).max(1));
+        }
+    }
+
+    /// One pass over every Queue, whether it is due or not.
+    pub async fn round(&mut self) {
+        self.catch_up().await;
+        let now = self.world.now();
+        if let Some(process) = &mut self.process {
+            for key in process.view.keys() {
+                process.call_for(&key, now);
+            }
+        }
+        self.catch_up().await;
+    }
+
+    /// Brings what the watches bring, and makes the passes that are due now.
+    async fn catch_up(&mut self) {
+        let begun = self.passes.len();
+        loop {
+            if self.process.is_none() && self.world.now() >= self.starts_at {
+                self.start();
+            }
+            let Some(process) = &mut self.process else { return };
+            let now = self.world.now();
+            process.watch(&self.kube, self.lag, now);
+            let due = process.due.iter().filter(|(_, at)| **at <= now).min_by_key(|(_, at)| **at);
+            let Some(key) = due.map(|(key, _)| key.clone()) else { return };
+            self.turn(&key).await;
+            assert!(self.passes.len() - begun < MOST_PASSES_AT_ONCE, "{key}: passes without end at one instant");
+        }
+    }
+
+    /// When something happens next.
+    fn next(&self) -> Timestamp {
+        let Some(process) = &self.process else { return self.starts_at };
+        let soon = self.world.now() + SignedDuration::from_secs(1);
+        let is_behind = process.view.behind() != (0, 0);
+        process.due.values().copied().chain(is_behind.then_some(soon)).min().unwrap_or(Timestamp::MAX)
+    }
+
+    fn start(&mut self) {
+        let view = Arc::new(View::new(&self.kube, &self.class));
+        let client = Arc::new(self.world.client(&self.caller));
+        let (claim, world) = (self.claim.clone(), self.world.clone());
+        let reconciler = Reconciler {
+            sqs: client.clone(),
+            sts: client.clone(),
+            kms: client,
+            cluster: view.clone(),
+            class: self.class.clone(),
+            clock: Arc::new(move || world.now()),
+            may_write: Arc::new(move || {
+                let less = |left: usize| left.checked_sub(usize::from(left != usize::MAX));
+                claim.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+            }),
+        };
+        let now = self.world.now();
+        let due = view.keys().into_iter().map(|key| (key, now)).collect();
+        self.process = Some(Process { view, schedule: Schedule::default(), reconciler, due });
+    }
+
+    async fn turn(&mut self, key: &Key) {
+        let Some(process) = &mut self.process else { return };
+        process.due.remove(key);
+        let Some(queue) = process.view.cached(key) else { return };
+        let now = self.world.now();
+        let mut memory = match process.schedule.enter(&queue, now) {
+            Gate::Closed(rest) => return process.wake(key, now + rest),
+            Gate::Open(memory) => memory,
+        };
+        let mark = self.world.mark();
+        let lost_before = lost(&self.world, &self.caller);
+        let ended = self.world.run(process.reconciler.pass(&queue, &mut memory)).await;
+        if let Some(outcome) = &ended {
+            process.schedule.leave(&queue, *memory, outcome, now);
+            process.wake(key, now + outcome.requeue);
+        }
+        let mut lost = lost(&self.world, &self.caller);
+        lost.retain(|id| !lost_before.contains(id));
+        let crashed = ended.is_none();
+        let record = PassRecord { at: now, queue, calls: self.world.calls_since(mark), lost, crashed };
+        if let Some(judge) = &self.judge {
+            self.complaints.extend(judge(&record));
+        }
+        self.passes.push(record);
+        if crashed {
+            self.process = None;
+            self.starts_at = now + DOWN;
+        }
+    }
+}
+
+fn lost(world: &World, caller: &Caller) -> Vec<u64> {
+    world.lost_by(&caller.arn).into_iter().map(|message| message.id).collect()
+}
+
+impl Process {
+    /// Brings changes of the watches, but for those by which they are behind.
+    fn watch(&mut self, kube: &Kube, lag: usize, now: Timestamp) {
+        let draw = || if lag == 0 { 0 } else { kube.draw(lag) };
+        let (behind_queues, behind_objects) = (draw(), draw());
+        while self.view.behind().0 > behind_queues {
+            match self.view.next_queue() {
+                Change::Queue { key, neighbours } => {
+                    self.set_to_work(neighbours, now);
+                    self.wake(&key, now);
+                }
+                Change::Gone { neighbours } => {
+                    self.schedule.keep(&self.view.living());
+                    self.set_to_work(neighbours, now);
+                }
+                Change::Output { .. } | Change::Nothing => {}
+            }
+        }
+        while self.view.behind().1 > behind_objects {
+            if let Change::Output { owner } = self.view.next_object() {
+                self.set_to_work([owner], now);
+            }
+        }
+    }
+
+    fn set_to_work(&mut self, keys: impl IntoIterator<Item = Key>, now: Timestamp) {
+        for key in keys {
+            self.call_for(&key, now);
+        }
+    }
+
+    fn call_for(&mut self, key: &Key, now: Timestamp) {
+        if let Some(queue) = self.view.cached(key) {
+            self.schedule.call_for(&queue);
+            self.wake(key, now);
+        }
+    }
+
+    /// The scheduler keeps the sooner of two turns.
+    fn wake(&mut self, key: &Key, at: Timestamp) {
+        let due = self.due.entry(key.clone()).or_insert(at);
+        *due = (*due).min(at);
+    }
+}

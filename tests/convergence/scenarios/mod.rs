@@ -1,0 +1,16 @@
+//! Promises of `api.md` and `sqs-semantics.md`, each told as what happens.
+
+mod budgets;
+mod dead_letters;
+mod deletion;
+mod encryption;
+mod late;
+mod names;
+mod outputs;
+mod ownership;
+mod policies;
+mod references;
+mod retention;
+mod switches;
+mod tagging;
+mod trouble;

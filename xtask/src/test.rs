@@ -1,0 +1,55 @@
+//! Every test, with what they need started for them.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cargo::cargo;
+use crate::control_plane::{self, ControlPlane};
+use crate::emulator::{self, Emulator};
+use crate::supervisor::Run;
+use crate::terminal::Progress;
+use crate::{go, prerequisites};
+
+/// The test targets that need a control plane, an emulator or Helm: `tests/<name>/main.rs`.
+const TARGETS: [&str; 2] = ["cluster", "chart"];
+
+/// `cargo xtask test`.
+pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    let mut tools = control_plane::TOOLS.to_vec();
+    tools.extend([go::CONTROLLER_MANAGER, go::HELM]);
+    prerequisites::check(&tools, true)?;
+    let run = Run::start()?;
+    for tool in &tools {
+        tool.path(&run)?;
+    }
+    let python = emulator::install(&run)?;
+
+    let progress = Progress::start("starting etcd, the Kubernetes API server, its controllers and the AWS emulator");
+    let mut emulator = Emulator::start(&run, python)?;
+    let mut control_plane = ControlPlane::start(&run)?;
+    emulator.wait()?;
+    control_plane.wait(&run)?;
+    control_plane.start_controllers(&run)?;
+    progress.done();
+
+    let helm = go::HELM.path(&run)?;
+    // The whole workspace each time: another choice of packages would build dependencies with other features.
+    let mut passed = true;
+    let targets = TARGETS.iter().filter(|name| crate::root().join("tests").join(name).join("main.rs").exists());
+    for target in std::iter::once(None).chain(targets.map(Some)) {
+        let mut test = cargo()
+            .args(["test", "--workspace", "--no-fail-fast"])
+            .env("PRISM_TEST_KUBECONFIG", &control_plane.admin.kubeconfig)
+            .env("PRISM_TEST_ENDPOINT", &emulator.endpoint)
+            .env("PRISM_TEST_HELM", &helm);
+        if let Some(target) = target {
+            test = test.args(["--test", target]);
+        }
+        passed &= run.run(&test.args(arguments))?.success();
+    }
+    // Tests that failed because of it are better explained by the end of its log.
+    control_plane.check()?;
+    emulator.service.check()?;
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
