@@ -2,6 +2,9 @@
 //!
 //! The API is the product. Nothing here decides anything: [`crate::domain`] does.
 
+// Descriptions of fields and reasons are read with `kubectl explain`, which knows no Markdown.
+#![allow(clippy::doc_markdown)]
+
 pub mod conditions;
 pub mod crd;
 pub mod queue;

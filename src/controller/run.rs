@@ -46,7 +46,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 const PASS_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How long a task may go without a sign of life before the process is taken for hung.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
 /// How often the gauges are brought up to date.
 const GAUGES: Duration = Duration::from_secs(10);
@@ -78,10 +78,10 @@ pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Resul
     let mut tasks = JoinSet::new();
     let after_work = CancellationToken::new();
     let (health, claim, instance) = stand(&settings, &client, &stop, &after_work, &mut tasks);
-    let (serving, served) = (metrics.clone(), after_work.clone());
+    let (scraped, until) = (metrics.clone(), after_work.clone());
     let (probed, shown) = (health.clone(), claim.clone());
     tasks.spawn(
-        async move { server.serve(probed, shown, serving, served).await.map_err(|error| Fatal(error.to_string())) },
+        async move { server.serve(probed, shown, scraped, until).await.map_err(|error| Fatal(error.to_string())) },
     );
 
     let leads = tokio::select! {

@@ -52,9 +52,13 @@ impl Watches {
                 }
                 Ok(Event::InitDone) => {
                     // The cache shows the list only now. What was deleted while the watch was down sends no event.
-                    self.kubernetes.missing_from(&listed).iter().for_each(|key| self.lost(key));
+                    for key in &self.kubernetes.missing_from(&listed) {
+                        self.lost(key);
+                    }
                     self.set_to_work(std::mem::take(&mut affected));
-                    listed.iter().for_each(|key| self.turn(key));
+                    for key in &listed {
+                        self.turn(key);
+                    }
                 }
                 Err(error) => tracing::warn!(%error, "watching Queues failed; it is tried again"),
             }

@@ -79,10 +79,9 @@ impl Comparison<'_> {
                     }
                     continue;
                 }
-                // Another value is on its way: what is read now is not what will be.
-                Some(_) => {}
                 None if is_same => continue,
-                None => {}
+                // Another value may be on its way: then what is read now is not what will be.
+                _ => {}
             }
             match attribute {
                 Attribute::MessageRetentionPeriod => match self.held_retention(desired, want, have, observed.counts) {

@@ -161,9 +161,7 @@ impl Naming {
         if length < MAX_LENGTH || length == MAX_LENGTH && !ends_in_hash(&whole) {
             return QueueName(format!("{whole}{suffix}"));
         }
-        let digest = Sha256::digest(whole.as_bytes());
-        let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        let tail = format!("_h{}", &hash[..HASH_DIGITS]);
+        let tail = format!("_h{}", &hex(&Sha256::digest(whole.as_bytes()))[..HASH_DIGITS]);
         // Names are ASCII by construction (DNS labels and a checked prefix), so bytes are characters.
         let keep = MAX_LENGTH - suffix.len() - tail.len();
         QueueName(format!("{}{tail}{suffix}", &whole[..keep]))
@@ -177,6 +175,11 @@ pub fn is_dns_label(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
+}
+
+/// Bytes in hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
 /// Whether `stem` ends as cut names do.

@@ -11,7 +11,7 @@ use crate::api::{FINALIZER, Queue};
 use super::attributes::{Attribute, Attributes, QueueAttributes};
 use super::call::CallError;
 use super::encryption::KeyMeanings;
-use super::names::QueueName;
+use super::names::{QueueName, hex};
 use super::outputs::{ObservedOutput, Output, OutputKind};
 use super::tags::Tags;
 
@@ -210,9 +210,7 @@ fn digest(value: &str) -> String {
     if value.len() <= SHORT {
         return value.to_owned();
     }
-    let digest = Sha256::digest(value.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    format!("sha256:{}", hex(&Sha256::digest(value.as_bytes())))
 }
 
 /// What this process remembers of one Queue. Losing it is safe: waits begin anew, and what must outlive the process is in

@@ -123,19 +123,19 @@ impl Verdict {
     /// The conditions, each with `generation`; those that did not change keep their time.
     #[must_use]
     pub fn conditions(&self, previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-        let mut made = Conditions { previous, generation, now, conditions: Vec::new() };
+        let mut conditions = Conditions { previous, generation, now, made: Vec::new() };
         let first = self.findings.first();
         let words = self.words();
         match first {
-            Some(finding) => made.add(ConditionType::Ready, "False", finding.reason, words.clone()),
+            Some(finding) => conditions.add(ConditionType::Ready, "False", finding.reason, words.clone()),
             None if self.is_unfinished => {
-                made.add(ConditionType::Ready, "False", Reason::Progressing, "work is in progress".to_owned());
+                conditions.add(ConditionType::Ready, "False", Reason::Progressing, "work is in progress".to_owned());
             }
-            None => made.add(ConditionType::Ready, "True", self.ready.0, self.ready.1.clone()),
+            None => conditions.add(ConditionType::Ready, "True", self.ready.0, self.ready.1.clone()),
         }
         match &self.propagated {
             Propagated::Yes => {
-                made.add(
+                conditions.add(
                     ConditionType::Propagated,
                     "True",
                     Reason::ReadBack,
@@ -144,24 +144,33 @@ impl Verdict {
             }
             Propagated::NotYet(awaiting) => {
                 let message = format!("written, and not read back yet: {}", awaiting.join(", "));
-                made.add(ConditionType::Propagated, "False", Reason::Propagating, message);
+                conditions.add(ConditionType::Propagated, "False", Reason::Propagating, message);
             }
             Propagated::Unknown(why) => {
-                made.add(ConditionType::Propagated, "Unknown", Reason::NotRead, why.clone());
+                conditions.add(ConditionType::Propagated, "Unknown", Reason::NotRead, why.clone());
             }
         }
         match first {
-            Some(finding) if finding.is_stalled => made.add(ConditionType::Stalled, "True", finding.reason, words),
-            Some(finding) => made.add(ConditionType::Reconciling, "True", finding.reason, words),
+            Some(finding) if finding.is_stalled => {
+                conditions.add(ConditionType::Stalled, "True", finding.reason, words);
+            }
+            Some(finding) => {
+                conditions.add(ConditionType::Reconciling, "True", finding.reason, words);
+            }
             None if self.is_unfinished => {
-                made.add(ConditionType::Reconciling, "True", Reason::Progressing, "work is in progress".to_owned());
+                conditions.add(
+                    ConditionType::Reconciling,
+                    "True",
+                    Reason::Progressing,
+                    "work is in progress".to_owned(),
+                );
             }
             None => {}
         }
         if !self.differences.is_empty() {
-            made.add(ConditionType::Drifted, "True", Reason::Differs, self.differences.join("; "));
+            conditions.add(ConditionType::Drifted, "True", Reason::Differs, self.differences.join("; "));
         }
-        made.conditions
+        conditions.made
     }
 
     /// All findings in one text.
@@ -177,14 +186,14 @@ struct Conditions<'a> {
     previous: &'a [Condition],
     generation: Option<i64>,
     now: Timestamp,
-    conditions: Vec<Condition>,
+    made: Vec<Condition>,
 }
 
 impl Conditions<'_> {
     fn add(&mut self, type_: ConditionType, status: &str, reason: Reason, message: String) {
         let before = self.previous.iter().find(|condition| condition.type_ == type_.as_str());
         let since = before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
-        self.conditions.push(Condition {
+        self.made.push(Condition {
             type_: type_.as_str().to_owned(),
             status: status.to_owned(),
             reason: reason.as_str().to_owned(),

@@ -124,12 +124,12 @@ impl Owner {
         let ours = namespace == self.namespace && name == self.name;
         // Without the tag it may have been adopted, and what was adopted is deleted only on demand.
         let origin = if tag(ORIGIN) == Some(Origin::Created.as_str()) { Origin::Created } else { Origin::Adopted };
-        match (uid == self.cluster.uid, self.cluster.previous_uid.as_deref() == Some(uid)) {
-            (true, _) if ours => Ownership::Ours { origin },
-            (true, _) => Ownership::AnotherQueues { owner: format!("{namespace}/{name}") },
-            (false, true) if ours => Ownership::OursFromPreviousCluster { origin },
-            (false, true) => Ownership::AnotherQueues { owner: format!("{namespace}/{name}") },
-            (false, false) => Ownership::AnotherClusterOfThisName { uid: uid.to_owned() },
+        let is_previous = self.cluster.previous_uid.as_deref() == Some(uid);
+        match (uid == self.cluster.uid, ours) {
+            (false, _) if !is_previous => Ownership::AnotherClusterOfThisName { uid: uid.to_owned() },
+            (_, false) => Ownership::AnotherQueues { owner: format!("{namespace}/{name}") },
+            (true, true) => Ownership::Ours { origin },
+            (false, true) => Ownership::OursFromPreviousCluster { origin },
         }
     }
 }

@@ -101,7 +101,6 @@ pub trait QueueExt: Sized {
     fn with_status(self, change: impl FnOnce(&mut QueueStatus)) -> Self;
     /// With the status that a pass leaves when all is well, as far as others look at it.
     fn existing(self) -> Self;
-    fn arn(&self) -> String;
 }
 
 impl QueueExt for Queue {
@@ -152,11 +151,6 @@ impl QueueExt for Queue {
             status.target = Some(desired.target);
             status.effective = Some(desired.effective);
         })
-    }
-
-    fn arn(&self) -> String {
-        let target = Desired::of(self, &class(), &Fleet::default()).map(|desired| desired.source.arn.to_string());
-        target.unwrap()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Every decision of the domain, as tables and properties: no IO, no clock.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests, too, fail by panicking")]
+
 mod fixtures;
 
 mod api;

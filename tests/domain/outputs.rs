@@ -24,8 +24,9 @@ fn coordinates() -> Coordinates {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "reads better where it is called with json!")]
 fn rendered(outputs: Value) -> Vec<Output> {
-    OutputSettings::of(&queue("orders", json!({"outputs": outputs}))).render(&coordinates())
+    OutputSettings::of(&queue("orders", json!({ "outputs": outputs }))).render(&coordinates())
 }
 
 fn named(outputs: Value) -> Vec<(OutputKind, String)> {

@@ -74,21 +74,7 @@ impl Applier<'_> {
                 status.target = Some(target.clone());
                 status.retired_dead_letters.clone_from(retired);
                 status.managed_tag_keys = tag_keys.iter().cloned().collect();
-                let conditions =
-                    Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
-                status.conditions = conditions;
-                status.observed_generation = pass.queue.metadata.generation;
-                let is_new = |dead_letter: &&RetiredDeadLetter| !pass.record.retired.contains(dead_letter);
-                let newly_retired: Vec<_> = retired.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();
-                self.write_status(pass, memory, status).await?;
-                pass.record = Record::of(&pass.queue);
-                if pass.record.target.as_ref() != Some(target) {
-                    return Err(Failure::Finding(pruned()));
-                }
-                for name in newly_retired {
-                    self.cluster.publish(&pass.queue, events::of_retirement(&name)).await;
-                }
-                Ok(())
+                self.record(status, pass, memory).await
             }
             Step::CreateQueue { name, attributes, tags } => {
                 let answer = self.observer.sqs.create_queue(name, attributes, tags).await;
@@ -169,6 +155,26 @@ impl Applier<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Puts into status what must be known before AWS hears of it.
+    async fn record(&self, mut status: QueueStatus, pass: &mut Pass, memory: &mut Memory) -> Result<(), Failure> {
+        let generation = pass.queue.metadata.generation;
+        status.conditions = Verdict::in_progress().conditions(&status.conditions, generation, self.now);
+        status.observed_generation = generation;
+        let is_new = |dead_letter: &&RetiredDeadLetter| !pass.record.retired.contains(dead_letter);
+        let newly_retired: Vec<_> =
+            status.retired_dead_letters.iter().filter(is_new).map(|retired| retired.queue_name.clone()).collect();
+        let target = status.target.clone();
+        self.write_status(pass, memory, status).await?;
+        pass.record = Record::of(&pass.queue);
+        if pass.record.target != target {
+            return Err(Failure::Finding(pruned()));
+        }
+        for name in newly_retired {
+            self.cluster.publish(&pass.queue, events::of_retirement(&name)).await;
+        }
+        Ok(())
     }
 
     /// Writes the status and goes on with the newer object.

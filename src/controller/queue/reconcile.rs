@@ -134,21 +134,21 @@ impl Reconciler {
         pass.observed = self.observer().live(&desired, &pass.record, &fleet).await;
         pass.observed.outputs = self.cluster.outputs_of(&pass.queue);
         self.note_counts(&pass.observed, memory);
-        let make = |pass: &Pass, memory: &Memory| {
+        let next = |pass: &Pass, memory: &Memory| {
             let (observed, record) = (&pass.observed, &pass.record);
             let (fleet, class) = (&fleet, &self.class);
             plan(&Input { desired: &desired, observed, record, memory, fleet, class, uid: &uid, now })
         };
 
         let mut failures = Vec::new();
-        let mut made = make(pass, memory);
+        let mut made = next(pass, memory);
         for _ in 0..MAX_ROUNDS {
             if made.steps.is_empty() || !failures.is_empty() {
                 break;
             }
             self.try_to(&applier, &made.steps, pass, memory, &mut failures).await?;
             // After a failure too, for a status that tells how far it went.
-            made = make(pass, memory);
+            made = next(pass, memory);
         }
         // Workloads need each of them, whatever else fails.
         for output in &made.outputs {
