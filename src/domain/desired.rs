@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::api::conditions::Reason;
 use crate::api::queue::{
-    AdoptionPolicy, DeadLetterMode, DeduplicationScope, EncryptionMode, ManagementPolicy, QueueType, RedriveAllowMode,
-    ThroughputLimit,
+    AdoptionPolicy, DeduplicationScope, EncryptionMode, ManagementPolicy, RedriveAllowMode, ThroughputLimit,
 };
 use crate::api::status::{Effective, EffectiveRedriveAllow, Target};
 use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
@@ -14,11 +13,12 @@ use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
 use super::class::Class;
 use super::field::FieldError;
-use super::fleet::{Fleet, Key, Member};
+use super::fleet::{Fleet, Key};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
 use super::policy::{PolicyDocument, StatementContext, check_limits, compile_statements, compose, fence, require_tls};
 use super::redrive::{RedriveAllow, RedrivePolicy};
+use super::reference::{check_cycle, check_source_count, reference};
 use super::settings::{Names, built_in, effective, requires_tls, sqs};
 use super::tags::{OWNER_PREFIX, Owner, Tags};
 
@@ -150,7 +150,7 @@ impl Desired {
             Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
             None => reference,
         };
-        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy_text(&policy));
+        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy.to_attribute());
         settings.redrive_allow = effective_allow(&allow);
 
         let target = Target {
@@ -316,11 +316,6 @@ fn queue_policy(spec: &QueueSpec, arn: &str, class: &Class) -> Result<PolicyDocu
     if errors.is_empty() { Ok(policy) } else { Err(errors) }
 }
 
-/// The policy as an attribute's value: empty when there is nothing to say.
-fn policy_text(policy: &PolicyDocument) -> String {
-    if policy.is_empty() { String::new() } else { policy.to_json() }
-}
-
 /// The tag rules again, for objects stored under an older CRD.
 fn check_tags(tags: &Tags, errors: &mut Vec<FieldError>) {
     const MAX: usize = 40;
@@ -345,97 +340,6 @@ fn check_tags(tags: &Tags, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::new(&path, "a value has at most 256 characters"));
         }
     }
-}
-
-/// The referenced dead-letter queue; `None` of [`DesiredDeadLetter`] for the other modes.
-fn reference(
-    queue: &Queue,
-    key: &Key,
-    source_arn: &QueueArn,
-    class: &Class,
-    fleet: &Fleet,
-) -> Result<DesiredDeadLetter, FieldError> {
-    let Some(dead_letter) = queue.spec.dead_letter.as_ref().filter(|d| d.mode == Some(DeadLetterMode::Reference))
-    else {
-        return Ok(DesiredDeadLetter::None);
-    };
-    let path = "spec.deadLetter.reference";
-    let reference = dead_letter.reference.clone().unwrap_or_default();
-    match (reference.queue_ref, reference.queue_arn) {
-        (Some(to), None) => queue_reference(&to.name, queue.spec.queue_type, key, source_arn, fleet),
-        (None, Some(text)) => {
-            let path = format!("{path}.queueArn");
-            let arn = QueueArn::parse(&text).map_err(|rule| FieldError::new(&path, rule))?;
-            arn_reference(&arn, source_arn, class, fleet, key).map_err(|rule| FieldError::new(&path, rule))
-        }
-        _ => Err(FieldError::new(path, "exactly one of queueRef and queueArn is needed")),
-    }
-}
-
-fn queue_reference(
-    name: &str,
-    queue_type: QueueType,
-    key: &Key,
-    source_arn: &QueueArn,
-    fleet: &Fleet,
-) -> Result<DesiredDeadLetter, FieldError> {
-    let to = Key { namespace: key.namespace.clone(), name: name.to_owned() };
-    let Some(member) = fleet.get(&to) else {
-        return Ok(DesiredDeadLetter::NotReady { why: format!("there is no Queue {to}; it is waited for") });
-    };
-    if member.queue_type != queue_type {
-        let (is, want) = match queue_type {
-            QueueType::Standard => ("FIFO", "Standard"),
-            QueueType::Fifo => ("Standard", "FIFO"),
-        };
-        return Err(FieldError::new(
-            "spec.deadLetter.reference.queueRef",
-            format!("Queue {to} is of type {is}; a dead-letter queue must be of its source's type, {want}"),
-        ));
-    }
-    Ok(as_dead_letter(member, source_arn))
-}
-
-/// The queue of another Queue, as soon as it can be used.
-fn as_dead_letter(member: &Member, source_arn: &QueueArn) -> DesiredDeadLetter {
-    let is_allowed = member.allows.as_ref().is_none_or(|sources| sources.contains(&source_arn.to_string()));
-    let to = &member.key;
-    let why = match (member.exists, member.deleting, is_allowed) {
-        (true, false, true) => return DesiredDeadLetter::Reference { arn: member.arn.clone() },
-        (_, true, _) => format!("Queue {to} is being deleted"),
-        (false, ..) => format!("Queue {to} has no queue in AWS yet"),
-        (true, false, false) => format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)"),
-    };
-    DesiredDeadLetter::NotReady { why }
-}
-
-fn arn_reference(
-    arn: &QueueArn,
-    source_arn: &QueueArn,
-    class: &Class,
-    fleet: &Fleet,
-    key: &Key,
-) -> Result<DesiredDeadLetter, String> {
-    if !arn.is_in(&class.place) {
-        return Err(format!(
-            "{arn} is not in {}; SQS wants a dead-letter queue in its source's account and region",
-            class.place
-        ));
-    }
-    if arn.is_fifo() != source_arn.is_fifo() {
-        return Err(format!("{arn} is not of the source's type; SQS wants a dead-letter queue of its source's type"));
-    }
-    if let Some(manager) = fleet.manager_of(&arn.to_string()) {
-        return Err(if manager.key == *key {
-            format!("{arn} is this Queue's own managed dead-letter queue; use mode Managed")
-        } else {
-            format!("{arn} is the managed dead-letter queue of Queue {}, which alone may use it", manager.key)
-        });
-    }
-    Ok(match fleet.dead_letter_of(key) {
-        Some(member) => as_dead_letter(member, source_arn),
-        None => DesiredDeadLetter::Reference { arn: arn.to_string() },
-    })
 }
 
 fn redrive_allow(queue: &Queue, key: &Key, fleet: &Fleet) -> RedriveAllow {
@@ -482,28 +386,4 @@ fn check_target(queue: &Queue, target: &Target) -> Result<(), Refusal> {
         })
         .collect();
     if errors.is_empty() { Ok(()) } else { Err(Refusal { reason: Reason::TargetChanged, errors }) }
-}
-
-fn check_cycle(key: &Key, fleet: &Fleet) -> Result<(), Refusal> {
-    let Some(way) = fleet.cycle(key) else {
-        return Ok(());
-    };
-    let way: Vec<String> = way.into_iter().map(ToString::to_string).collect();
-    let rule = format!("leads back to this Queue: {}; messages would go round for ever", way.join(" -> "));
-    Err(Refusal { reason: Reason::DeadLetterCycle, errors: vec![FieldError::new("spec.deadLetter.reference", rule)] })
-}
-
-/// The eleventh source is refused here, never let in by a silent `allowAll`.
-fn check_source_count(key: &Key, arn: &str, fleet: &Fleet) -> Result<(), Refusal> {
-    match fleet.dead_letter_of(key) {
-        Some(to) if fleet.is_crowded_out(&to.key, arn) => {
-            let rule = format!(
-                "Queue {} has ten sources already, as many as SQS allows; use another dead-letter queue",
-                to.key
-            );
-            let errors = vec![FieldError::new("spec.deadLetter.reference", rule)];
-            Err(Refusal { reason: Reason::TooManySources, errors })
-        }
-        _ => Ok(()),
-    }
 }

@@ -18,6 +18,7 @@ pub mod outputs;
 pub mod plan;
 pub mod policy;
 pub mod redrive;
+mod reference;
 pub mod report;
 pub mod retire;
 pub mod settings;

@@ -111,7 +111,7 @@ impl Retirement<'_> {
     pub fn reopen(&self, name: &QueueName, present: &Present) -> Option<Fate> {
         let read = policy_of(present);
         let is_closed = read.statements().iter().any(|statement| statement.sid() == Some(FENCE_SID));
-        let open = policy_text(&read.without_sid(FENCE_SID));
+        let open = read.without_sid(FENCE_SID).to_attribute();
         let set_open = || {
             let attributes = Attributes::from([(Attribute::Policy, open.clone())]);
             Fate::Do(Step::SetAttributes { queue: handle(name, present), attributes, event: EventReason::Updated })
@@ -143,7 +143,7 @@ impl Retirement<'_> {
 
     /// A policy with the fence.
     fn fenced(&self, name: &QueueName, policy: &PolicyDocument) -> String {
-        policy_text(&policy.without_sid(FENCE_SID).with(fence(&self.place.queue_arn(name).to_string())))
+        policy.without_sid(FENCE_SID).with(fence(&self.place.queue_arn(name).to_string())).to_attribute()
     }
 
     /// Deletes the queue, or waits for a deletion that was asked for.
@@ -190,11 +190,6 @@ fn policy_of(present: &Present) -> PolicyDocument {
     let text = present.attributes.settings.get(&Attribute::Policy);
     let policy = text.and_then(|text| PolicyDocument::parse(text).ok()).unwrap_or_default();
     policy.without_gone_principals()
-}
-
-/// SQS's text form: empty for no policy.
-fn policy_text(policy: &PolicyDocument) -> String {
-    if policy.is_empty() { String::new() } else { policy.to_json() }
 }
 
 fn handle(name: &QueueName, present: &Present) -> QueueHandle {

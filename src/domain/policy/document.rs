@@ -118,6 +118,12 @@ impl PolicyDocument {
         document
     }
 
+    /// The text of the attribute: [`Self::to_json`], or nothing for a policy without statements, which removes it.
+    #[must_use]
+    pub fn to_attribute(&self) -> String {
+        if self.is_empty() { String::new() } else { self.to_json() }
+    }
+
     /// This policy without the principals that were deleted, which SQS shows as ids and does not take back, and without
     /// statements about nobody else. Nobody gains or loses anything by it.
     #[must_use]

@@ -1,0 +1,180 @@
+//! Bringing one queue nearer to what it should be.
+
+use jiff::SignedDuration;
+
+use crate::api::conditions::{EventReason, Reason};
+
+use super::super::attributes::{Attribute, Attributes};
+use super::super::desired::DesiredQueue;
+use super::super::diff::{Diff, GONE_PRINCIPAL_RETRY, REFUSED_POLICY_RETRY};
+use super::super::finding::Finding;
+use super::super::names::QueueName;
+use super::super::observed::{PATIENCE, Present, Sight};
+use super::super::tags::{Origin, Ownership, TagChange, Tags};
+use super::{Input, Plan, QueueHandle, SLOW, Step, awaited, circumstances, comparison};
+
+/// How soon to look again at a queue that was just made and does not answer.
+const APPEARING: SignedDuration = SignedDuration::from_secs(2);
+
+/// How one queue stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It answers, is ours, and has nothing left to write.
+    Settled,
+    /// It will be so after the plan's steps.
+    InWork,
+    /// It is not there, or not proved to be ours.
+    Blocked,
+}
+
+/// Brings one queue nearer to what it should be.
+pub(super) fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standing {
+    match input.observed.sight(&queue.name) {
+        Sight::Unseen | Sight::Absent => {
+            if let Some(rival) = input.fleet.rival(&input.desired.key, &queue.name) {
+                let message = format!(
+                    "the queue name {} is claimed by Queue {} too, which is older; choose another name for one of them",
+                    queue.name, rival.key
+                );
+                plan.findings.push(Finding::stalled(Reason::NameConflict, message, SLOW));
+                return Standing::Blocked;
+            }
+            plan.steps.push(Step::CreateQueue {
+                name: queue.name.clone(),
+                attributes: queue.creation_attributes(),
+                tags: full_tags(input, queue, Origin::Created),
+            });
+            // Whose it is will be read back: creating answers with a queue that is there already, whosever it is.
+            Standing::Blocked
+        }
+        Sight::Appearing => {
+            let message = format!("{} was created and does not answer yet", queue.name);
+            plan.findings.push(Finding::waiting(Reason::Progressing, message, APPEARING));
+            Standing::Blocked
+        }
+        Sight::Hidden(why) => {
+            plan.findings.push(circumstances(input).denied(format!("{}: {why}", queue.name)));
+            Standing::Blocked
+        }
+        Sight::Failed(error) => {
+            let subject = queue.name.to_string();
+            plan.findings.push(Finding::of_call(&subject, error, &circumstances(input)));
+            Standing::Blocked
+        }
+        Sight::Present(present) => owned(input, queue, present, plan),
+    }
+}
+
+fn owned(input: &Input<'_>, queue: &DesiredQueue, present: &Present, plan: &mut Plan) -> Standing {
+    let handle = QueueHandle { name: queue.name.clone(), url: present.url.clone() };
+    let origin = match input.desired.owner.ownership(&present.tags) {
+        Ownership::Ours { origin } => origin,
+        Ownership::OursFromPreviousCluster { origin } => {
+            let tags = input.desired.owner.tags(origin);
+            plan.steps.push(Step::TagQueue { queue: handle, tags, event: EventReason::Adopted });
+            return Standing::InWork;
+        }
+        Ownership::Nobodys if input.desired.adopt => {
+            let tags = full_tags(input, queue, Origin::Adopted);
+            plan.steps.push(Step::TagQueue { queue: handle, tags, event: EventReason::Adopted });
+            return Standing::InWork;
+        }
+        stranger => {
+            plan.findings.push(not_ours(&queue.name, &stranger));
+            return Standing::Blocked;
+        }
+    };
+
+    let before = plan.steps.len();
+    let comparison = comparison(input);
+    let diff = comparison.diff(queue, &present.attributes);
+    write_attributes(input, &handle, &diff, plan);
+    let change = TagChange::between(&full_tags(input, queue, origin), &present.tags, &input.record.managed_tag_keys);
+    if !change.set.is_empty() {
+        plan.steps.push(Step::TagQueue { queue: handle.clone(), tags: change.set, event: EventReason::Tagged });
+    }
+    if !change.remove.is_empty() {
+        plan.steps.push(Step::UntagQueue { queue: handle, keys: change.remove, event: EventReason::Tagged });
+    }
+    report_diff(&queue.name, &diff, input, plan);
+    if plan.steps.len() == before { Standing::Settled } else { Standing::InWork }
+}
+
+fn write_attributes(input: &Input<'_>, handle: &QueueHandle, diff: &Diff, plan: &mut Plan) {
+    let event = if input.record.was_converged { EventReason::DriftRepaired } else { EventReason::Updated };
+    if !diff.write.is_empty() {
+        plan.steps.push(Step::SetAttributes { queue: handle.clone(), attributes: diff.write.clone(), event });
+    }
+    if let Some(policy) = &diff.retry_policy {
+        let attributes = Attributes::from([(Attribute::Policy, policy.clone())]);
+        plan.steps.push(Step::SetAttributes { queue: handle.clone(), attributes, event });
+    }
+}
+
+fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan) {
+    plan.awaiting.extend(diff.awaiting.iter().map(|attribute| awaited(name, *attribute)));
+    if let Some(held) = &diff.held {
+        let message = format!(
+            "{name} holds {} messages and keeps them for {} s; {} would delete the older ones. It waits until the queue is empty, or for the annotation {}: {}",
+            held.messages,
+            held.observed,
+            held.change,
+            crate::api::ALLOW_MESSAGE_LOSS,
+            held.change,
+        );
+        plan.findings.push(Finding::waiting(Reason::HeldBack, message, SLOW));
+    }
+    if let Some(refused) = &diff.refused_policy {
+        let finding = if diff.gone_principals.is_empty() {
+            let is_stalled = input.now.duration_since(refused.since) >= PATIENCE;
+            let message = format!(
+                "{name}: AWS refuses the queue policy: {}; it is tried again, as a principal just made takes time to be known",
+                refused.words
+            );
+            Finding { reason: Reason::Refused, message, is_stalled, retry: REFUSED_POLICY_RETRY }
+        } else {
+            let message = format!(
+                "{name}: the queue policy names principals that were deleted in IAM: {}; remove them from spec.access.statements or create them again",
+                diff.gone_principals.join(", ")
+            );
+            Finding::stalled(Reason::PrincipalGone, message, GONE_PRINCIPAL_RETRY)
+        };
+        plan.findings.push(finding);
+    }
+}
+
+/// What to say of a queue that is not this Queue's.
+fn not_ours(name: &QueueName, ownership: &Ownership) -> Finding {
+    let (reason, message) = match ownership {
+        Ownership::AnotherQueues { owner } => (
+            Reason::NameConflict,
+            format!("{name} belongs to Queue {owner}, by its owner tags; it is left untouched. Choose another name"),
+        ),
+        Ownership::AnotherClusters { owner } => (
+            Reason::NotOwned,
+            format!(
+                "{name} belongs to another owner ({owner}); it is left untouched. Choose another name, or remove the owner tags if that owner is gone"
+            ),
+        ),
+        Ownership::AnotherClusterOfThisName { uid } => (
+            Reason::ClusterIdentityChanged,
+            format!(
+                "{name} carries the owner tags of a cluster of this name with the UID {uid}. If this cluster replaces that one, start the operator with --previous-cluster-uid {uid}; if both live, give them different names (--cluster-name)"
+            ),
+        ),
+        Ownership::Nobodys | Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. } => (
+            Reason::NotOwned,
+            format!(
+                "{name} exists and has no owner tags; it is left untouched. To take it over, set spec.adoptionPolicy: Adopt; else choose another name"
+            ),
+        ),
+    };
+    Finding::stalled(reason, message, SLOW)
+}
+
+/// The user's tags and the owner tags; the owner's win.
+fn full_tags(input: &Input<'_>, queue: &DesiredQueue, origin: Origin) -> Tags {
+    let mut tags = queue.tags.clone();
+    tags.extend(input.desired.owner.tags(origin));
+    tags
+}

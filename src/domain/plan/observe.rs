@@ -1,0 +1,33 @@
+//! The plan for a Queue that only observes.
+
+use crate::api::conditions::Reason;
+
+use super::super::finding::Finding;
+use super::super::observed::Sight;
+use super::{Input, Plan, SLOW, Step, circumstances, comparison, write_outputs};
+
+/// `managementPolicy: Observe`: no write to AWS, no finalizer, no ownership asked.
+pub(super) fn observe_only(input: &Input<'_>) -> Plan {
+    let mut plan = Plan { retired: input.record.retired.clone(), ..Plan::default() };
+    if input.record.has_finalizer {
+        plan.steps.push(Step::RemoveFinalizer);
+    }
+    let source = &input.desired.source;
+    match input.observed.sight(&source.name) {
+        Sight::Present(present) => {
+            plan.is_there = true;
+            write_outputs(input, present, &mut plan);
+            plan.differences = comparison(input).differences(source, &present.attributes);
+        }
+        Sight::Absent | Sight::Unseen | Sight::Appearing => {
+            let message = format!("there is no queue {} in {} to observe", source.name, input.class.place);
+            plan.findings.push(Finding::stalled(Reason::NotFound, message, SLOW));
+        }
+        Sight::Hidden(why) => plan.findings.push(circumstances(input).denied(format!("{}: {why}", source.name))),
+        Sight::Failed(error) => {
+            let subject = source.name.to_string();
+            plan.findings.push(Finding::of_call(&subject, error, &circumstances(input)));
+        }
+    }
+    plan
+}
