@@ -102,7 +102,7 @@ reasons! {
     DeadLetterCycle,
     /// A principal of the queue policy was deleted in IAM.
     PrincipalGone,
-    /// A Secret or `ConfigMap` of the output's name exists and is not this Queue's.
+    /// A Secret or ConfigMap of the output's name exists and is not this Queue's.
     OutputConflict,
     /// The API server did not take a write: it cannot be reached, or answers with errors of its own.
     KubernetesUnavailable,
