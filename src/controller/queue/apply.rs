@@ -35,6 +35,8 @@ pub(super) struct Pass {
 pub(super) enum Failure {
     /// The Queue cannot go on; people are told.
     Finding(Finding),
+    /// AWS refuses a queue policy: the next plan goes on without it and says so, and nothing else is kept back.
+    PolicyRefused,
     /// The object changed or is gone: this pass is over, the next begins with the newer object.
     Outdated,
     /// This process may not write any more.
@@ -59,7 +61,10 @@ impl Applier<'_> {
                 return Err(Failure::NotLeading);
             }
             tracing::debug!(queue = %Key::of(&pass.queue), step = step.name(), "a step");
-            self.step(step, pass, memory).await?;
+            match self.step(step, pass, memory).await {
+                Err(Failure::PolicyRefused) => continue,
+                other => other?,
+            }
             if let Some(event) = events::of_step(step) {
                 self.cluster.publish(&pass.queue, event).await;
             }
@@ -187,7 +192,12 @@ impl Applier<'_> {
             if error.kind == ErrorKind::Invalid
                 && let Some(policy) = attributes.get(&Attribute::Policy)
             {
+                let before = memory.refused_policies.get(queue.name.as_str());
+                let is_first = before.is_none_or(|before| before.policy != *policy || before.last != self.now);
                 memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
+                if is_first && pass.queue.metadata.deletion_timestamp.is_none() {
+                    return Err(Failure::PolicyRefused);
+                }
             }
             if error.kind == ErrorKind::Transient {
                 pass.record.wrote_perhaps(&queue.name, attributes, (self.clock)());

@@ -106,7 +106,7 @@ impl Reconciler {
                 };
                 Outcome { requeue, kind, superseded, newest }
             }
-            Err(Failure::Outdated | Failure::NotLeading) => {
+            Err(Failure::Outdated | Failure::NotLeading | Failure::PolicyRefused) => {
                 Outcome { requeue: OUTDATED_RETRY, kind: metrics::Outcome::Waiting, superseded, newest }
             }
             Err(Failure::Finding(finding)) => {
