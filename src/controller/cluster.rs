@@ -26,7 +26,7 @@ pub trait Cluster: Send + Sync {
     /// alone and answered with [`ClusterError::Foreign`].
     async fn write_output(&self, queue: &Queue, output: &Output) -> Result<(), ClusterError>;
 
-    /// Removes an output that `queue` owns; one that is gone already is fine.
+    /// Removes an output that `queue` owns, in the cache or not; one that is gone already, or another's, is fine.
     async fn delete_output(&self, queue: &Queue, kind: OutputKind, name: &str) -> Result<(), ClusterError>;
 
     /// Tells people. Failing to is logged and changes nothing.

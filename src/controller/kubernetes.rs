@@ -26,8 +26,8 @@ use crate::runtime::metrics::Metrics;
 
 use super::cluster::{Announcement, Cluster, ClusterError};
 
-/// How long a write may take. The client itself has no read timeout and retries for a long time.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a call may take. The client itself has no read timeout and retries for a long time.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Kubernetes, through its API server.
 pub struct Kubernetes {
@@ -150,16 +150,13 @@ impl Kubernetes {
         self.removed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn bounded<T>(
+    async fn write<T>(
         &self,
         kind: &'static str,
         write: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ClusterError> {
         self.metrics.kubernetes_write(kind);
-        match timeout(WRITE_TIMEOUT, write).await {
-            Ok(result) => result.map_err(|error| classified(&error)),
-            Err(_) => Err(ClusterError::Failed(format!("no answer within {} s", WRITE_TIMEOUT.as_secs()))),
-        }
+        bounded(write).await
     }
 
     fn queues(&self, queue: &Queue) -> Api<Queue> {
@@ -177,13 +174,13 @@ impl Kubernetes {
         let mut known = known;
         if known.is_none() {
             let object = object::<T>(queue, output).map_err(|error| ClusterError::Failed(error.to_string()))?;
-            match self.bounded(kind, api.create(&PostParams::default(), &object)).await {
+            match self.write(kind, api.create(&PostParams::default(), &object)).await {
                 Ok(_) => return Ok(()),
                 Err(ClusterError::Stale) => {}
                 Err(error) => return Err(error),
             }
             // Something of this name is there: ours behind a slow cache or without its label, or somebody else's.
-            known = self.bounded(kind, api.get_opt(&output.name)).await?;
+            known = bounded(api.get_opt(&output.name)).await?;
         }
         let Some(known) = known else {
             return Err(ClusterError::Stale);
@@ -202,22 +199,26 @@ impl Kubernetes {
             "data": data,
         });
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        self.bounded(kind, api.patch(&output.name, &params, &Patch::Merge(&patch))).await.map(|_| ())
+        self.write(kind, api.patch(&output.name, &params, &Patch::Merge(&patch))).await.map(|_| ())
     }
 
-    async fn remove<T>(&self, queue: &Queue, kind: OutputKind, known: Option<T>) -> Result<(), ClusterError>
+    async fn remove<T>(&self, queue: &Queue, kind: OutputKind, name: &str, known: Option<T>) -> Result<(), ClusterError>
     where
         T: OutputObject + Resource<Scope = k8s_openapi::NamespaceResourceScope>,
         T: serde::de::DeserializeOwned + std::fmt::Debug,
     {
+        let api: Api<T> = Api::namespaced(self.client.clone(), &queue.namespace().unwrap_or_default());
+        let known = match known {
+            Some(known) => Some(known),
+            None => bounded(api.get_opt(name)).await?,
+        };
         let Some(known) = known.filter(|known| is_owned(known, queue)) else {
             return Ok(());
         };
-        let api: Api<T> = Api::namespaced(self.client.clone(), &queue.namespace().unwrap_or_default());
         // Only the very object that was seen: another one of this name may be somebody else's.
         let preconditions = Preconditions { uid: known.uid(), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.bounded(kind.as_str(), api.delete(&known.name_any(), &params)).await {
+        match self.write(kind.as_str(), api.delete(&known.name_any(), &params)).await {
             Ok(_) | Err(ClusterError::Gone) => Ok(()),
             Err(error) => Err(error),
         }
@@ -250,14 +251,14 @@ impl Cluster for Kubernetes {
             "metadata": {"finalizers": finalizers, "resourceVersion": queue.resource_version()},
         });
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        self.bounded("Queue", self.queues(queue).patch(&queue.name_any(), &params, &Patch::Merge(&patch))).await
+        self.write("Queue", self.queues(queue).patch(&queue.name_any(), &params, &Patch::Merge(&patch))).await
     }
 
     async fn write_status(&self, queue: &Queue, status: QueueStatus) -> Result<Queue, ClusterError> {
         let mut newer = queue.clone();
         newer.status = Some(status);
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        self.bounded("Queue/status", self.queues(queue).replace_status(&queue.name_any(), &params, &newer)).await
+        self.write("Queue/status", self.queues(queue).replace_status(&queue.name_any(), &params, &newer)).await
     }
 
     async fn write_output(&self, queue: &Queue, output: &Output) -> Result<(), ClusterError> {
@@ -285,8 +286,8 @@ impl Cluster for Kubernetes {
         self.written().remove(&id);
         self.removed().insert(id.clone());
         let result = match kind {
-            OutputKind::Secret => self.remove(queue, kind, cached(&self.secrets, &id)).await,
-            OutputKind::ConfigMap => self.remove(queue, kind, cached(&self.config_maps, &id)).await,
+            OutputKind::Secret => self.remove(queue, kind, name, cached(&self.secrets, &id)).await,
+            OutputKind::ConfigMap => self.remove(queue, kind, name, cached(&self.config_maps, &id)).await,
         };
         if result.is_err() {
             self.removed().remove(&id);
@@ -315,9 +316,16 @@ impl Cluster for Kubernetes {
             ..Event::default()
         };
         let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
-        if let Err(error) = self.bounded("Event", api.create(&PostParams::default(), &object)).await {
+        if let Err(error) = self.write("Event", api.create(&PostParams::default(), &object)).await {
             tracing::debug!(%error, reason = event.reason, "an event was not published");
         }
+    }
+}
+
+async fn bounded<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
+    match timeout(CALL_TIMEOUT, call).await {
+        Ok(result) => result.map_err(|error| classified(&error)),
+        Err(_) => Err(ClusterError::Failed(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
     }
 }
 

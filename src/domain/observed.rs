@@ -225,6 +225,8 @@ pub struct Memory {
     pub refused_policies: BTreeMap<String, RefusedPolicy>,
     /// Queues that read as empty.
     pub empty: BTreeMap<String, EmptyWatch>,
+    /// Outputs that the Queue had: one that lost its label is seen no more.
+    pub outputs: BTreeSet<(OutputKind, String)>,
     /// Queues that we created, and when.
     pub created: BTreeMap<String, Timestamp>,
     /// Queues that we deleted, and when.

@@ -1,5 +1,6 @@
 //! The plan for a Queue that is being deleted: in a safe order, nothing on a guess, and always a way out.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -375,7 +376,14 @@ fn retain_is_always_a_way_out() {
     let world = retain().seeing(SOURCE, down.clone()).seeing(DEAD_LETTER, down);
     assert_eq!(reasons(&world.plan_deletion()), ["AWSUnavailable"; 2]);
     let since = world.now - seconds(300);
-    assert!(released(&world.remembering(|memory| memory.failing_since = Some(since)).plan_deletion()));
+    let mut world = world.remembering(|memory| memory.failing_since = Some(since));
+    assert_eq!(
+        reasons(&world.plan_deletion()),
+        ["AWSUnavailable"; 2],
+        "what failed before the deletion does not count"
+    );
+    world.queue.metadata.deletion_timestamp = Some(Time(since));
+    assert!(released(&world.plan_deletion()));
 }
 
 #[test]

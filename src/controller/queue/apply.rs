@@ -109,11 +109,13 @@ impl Applier<'_> {
             Step::WriteOutput(output) => {
                 self.in_cluster(self.cluster.write_output(&pass.queue, output).await, pass, memory)?;
                 pass.observed.put_output(output);
+                memory.outputs.insert((output.kind, output.name.clone()));
                 Ok(())
             }
             Step::DeleteOutput { kind, name } => {
                 self.in_cluster(self.cluster.delete_output(&pass.queue, *kind, name).await, pass, memory)?;
                 pass.observed.remove_output(*kind, name);
+                memory.outputs.remove(&(*kind, name.clone()));
                 Ok(())
             }
         }

@@ -133,6 +133,7 @@ impl Reconciler {
         };
         pass.observed = self.observer().live(&desired, &pass.record, &fleet).await;
         pass.observed.outputs = self.cluster.outputs_of(&pass.queue);
+        memory.outputs.extend(pass.observed.outputs.iter().map(|seen| (seen.output.kind, seen.output.name.clone())));
         self.note_counts(&pass.observed, memory);
         let plan_for = |pass: &Pass, memory: &Memory| {
             let (observed, record) = (&pass.observed, &pass.record);

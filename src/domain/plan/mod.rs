@@ -21,7 +21,7 @@ use super::finding::{Circumstances, Finding};
 use super::fleet::Fleet;
 use super::names::QueueName;
 use super::observed::{Memory, Observed, Present, Record, Sight};
-use super::outputs::{Coordinates, OutputChange, output_changes};
+use super::outputs::{Coordinates, OutputChange, OutputKind, output_changes};
 use super::redrive::RedrivePolicy;
 use super::retire::{Fate, Retirement};
 use super::tags::Ownership;
@@ -210,6 +210,12 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
 
 fn write_outputs(input: &Input<'_>, present: &Present, plan: &mut Plan) {
     let desired = input.desired.outputs.render(&coordinates(input, present));
+    let is_wanted = |(kind, name): &&(OutputKind, String)| {
+        desired.iter().any(|output| output.kind == *kind && output.name == *name)
+            || input.observed.has_output(*kind, name)
+    };
+    let unseen = input.memory.outputs.iter().filter(|output| !is_wanted(output));
+    plan.outputs.extend(unseen.map(|(kind, name)| Step::DeleteOutput { kind: *kind, name: name.clone() }));
     plan.outputs.extend(output_changes(&desired, &input.observed.outputs).into_iter().map(|change| match change {
         OutputChange::Write(output) => Step::WriteOutput(output),
         OutputChange::Delete { kind, name } => Step::DeleteOutput { kind, name },

@@ -272,6 +272,7 @@ impl Cluster for View {
             caches.written.remove(&id);
             caches.objects.get(&id).cloned()
         };
+        let known = known.or_else(|| self.kube.state().objects.get(&id).cloned());
         let Some(known) = known.filter(|known| known.is_owned_by(queue.metadata.uid.as_deref())) else {
             return Ok(());
         };
