@@ -167,9 +167,7 @@ impl Oracle<'_> {
         if queue.is_deleting() {
             return match reason.as_str() {
                 "WaitingForEmpty" if self.holds_messages(queue) => Vec::new(),
-                "InUseAsDeadLetter"
-                    if all.iter().any(|o| !o.is_deleting() && o.uses(all).as_ref() == Some(&queue.key)) =>
-                {
+                "InUseAsDeadLetter" if all.iter().any(|o| !o.is_deleting() && self.is_source(o, queue, all)) => {
                     Vec::new()
                 }
                 _ => vec![format!("is still there: {reason}: {}", words(queue))],
@@ -401,10 +399,11 @@ impl Oracle<'_> {
         let found_allow = match allowed {
             Allow::All => format!("{} {:?}", allow["redrivePermission"], sources(&allow)),
             Allow::Only(_) if allow["redrivePermission"] == "allowAll" => "all".to_owned(),
-            // A source that waits may be wired to a queue that its spec names no longer; it is allowed, or not.
+            // A source that waits may be wired to a queue that its spec names no longer, or have been when it was last
+            // looked at; it is allowed, or not.
             Allow::Only(some) => {
                 let mut found = sources(&allow);
-                found.retain(|source| some.contains(source) || !self.is_wired(source, name));
+                found.retain(|source| some.contains(source) || !(self.is_wired(source, name) || self.is_stuck(source)));
                 format!("{found:?}")
             }
         };
@@ -503,6 +502,20 @@ impl Oracle<'_> {
                 Allow::Only(sources)
             }
         }
+    }
+
+    /// Whether `source` uses the queue of `to` as its dead-letter queue, or still does in AWS.
+    fn is_source(&self, source: &Declared, to: &Declared, all: &[Declared]) -> bool {
+        source.uses(all).as_ref() == Some(&to.key) || self.is_wired(&arn(&source.name()), &to.name())
+    }
+
+    /// Whether the Queue of the queue `source` is not ready, or suspended.
+    fn is_stuck(&self, source: &str) -> bool {
+        let mut all = self.kube.queues().into_iter().map(|queue| Declared::of(&queue));
+        all.any(|queue| {
+            let is_ready = condition(&queue.queue, "Ready").is_some_and(|(status, _)| status == "True");
+            arn(&queue.name()) == source && (!is_ready || queue.is_suspended())
+        })
     }
 
     /// Whether AWS names the queue `to` as the dead-letter queue of `source`.
