@@ -202,7 +202,14 @@ impl Kubernetes {
         self.write(kind, api.patch(&output.name, &params, &Patch::Merge(&patch))).await.map(|_| ())
     }
 
-    async fn remove<T>(&self, queue: &Queue, kind: OutputKind, name: &str, known: Option<T>) -> Result<(), ClusterError>
+    /// Removes one output. Answers whether there was one to remove.
+    async fn remove<T>(
+        &self,
+        queue: &Queue,
+        kind: OutputKind,
+        name: &str,
+        known: Option<T>,
+    ) -> Result<bool, ClusterError>
     where
         T: OutputObject + Resource<Scope = k8s_openapi::NamespaceResourceScope>,
         T: serde::de::DeserializeOwned + std::fmt::Debug,
@@ -213,13 +220,14 @@ impl Kubernetes {
             None => bounded(api.get_opt(name)).await?,
         };
         let Some(known) = known.filter(|known| is_owned(known, queue)) else {
-            return Ok(());
+            return Ok(false);
         };
         // Only the very object that was seen: another one of this name may be somebody else's.
         let preconditions = Preconditions { uid: known.uid(), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match self.write(kind.as_str(), api.delete(&known.name_any(), &params)).await {
-            Ok(_) | Err(ClusterError::Gone) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(ClusterError::Gone) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -266,6 +274,7 @@ impl Cluster for Kubernetes {
         let id = OutputId { kind: output.kind, namespace, name: output.name.clone() };
         // Before the write: its watch event may come before its answer.
         let before = self.written().insert(id.clone(), output.clone());
+        self.removed().remove(&id);
         let result = match output.kind {
             OutputKind::Secret => self.put(queue, output, cached(&self.secrets, &id)).await,
             OutputKind::ConfigMap => self.put(queue, output, cached(&self.config_maps, &id)).await,
@@ -289,10 +298,10 @@ impl Cluster for Kubernetes {
             OutputKind::Secret => self.remove(queue, kind, name, cached(&self.secrets, &id)).await,
             OutputKind::ConfigMap => self.remove(queue, kind, name, cached(&self.config_maps, &id)).await,
         };
-        if result.is_err() {
+        if result != Ok(true) {
             self.removed().remove(&id);
         }
-        result
+        result.map(|_| ())
     }
 
     async fn publish(&self, queue: &Queue, event: Announcement) {

@@ -20,6 +20,7 @@ use crate::aws::{CallObserver, Sts};
 use crate::domain::arn::Place;
 use crate::domain::call::ErrorClass;
 use crate::domain::class::{Class, FLAGS};
+use crate::domain::fleet::Key;
 use crate::domain::names::Naming;
 use crate::domain::tags::ClusterIdentity;
 use crate::runtime::health::Health;
@@ -30,7 +31,7 @@ use crate::runtime::metrics::{self, Metrics};
 use crate::runtime::settings::ControllerSettings;
 
 use super::kubernetes::Kubernetes;
-use super::queue::Reconciler;
+use super::queue::{Outcome, Reconciler};
 use super::schedule::{Gate, Schedule};
 use super::watch::{Watches, outputs};
 
@@ -338,8 +339,13 @@ async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Result<Action, std::con
     let begun = Instant::now();
     let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory)).await;
     let Ok(outcome) = passed else {
+        tracing::warn!(queue = %Key::of(&queue), "a pass took longer than {} s and was given up", PASS_TIMEOUT.as_secs());
         shared.metrics.reconcile(metrics::Outcome::Failed, begun.elapsed());
-        return Ok(Action::requeue(PASS_TIMEOUT));
+        memory.failed(now);
+        let outcome = Outcome::given_up(&queue);
+        let requeue = outcome.requeue.unsigned_abs();
+        shared.schedule.leave(&queue, *memory, &outcome, now);
+        return Ok(Action::requeue(requeue));
     };
     shared.metrics.reconcile(outcome.kind, begun.elapsed());
     let requeue = outcome.requeue.unsigned_abs();

@@ -12,7 +12,7 @@ use kube_runtime::watcher::{self, Event, watcher};
 use kube_runtime::{WatchStreamExt, reflector};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue};
+use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueSpec};
 use crate::domain::class::Class;
 use crate::domain::fleet::Key;
 
@@ -123,11 +123,11 @@ where
     reflector(writer, watcher(Api::<T>::all(client), config).default_backoff())
 }
 
-/// One object that cannot be read must not stop the watch of the others: it is logged and left out.
+/// One object that cannot be read must not stop the watch of the others. It is logged and left alone, also when it could be
+/// read before: what is no longer known must not be acted on.
 fn readable(event: Event<DeserializeGuard<Queue>>) -> Option<Event<Queue>> {
-    let read = |guard: DeserializeGuard<Queue>| match guard.0 {
-        Ok(queue) => Some(queue),
-        Err(invalid) => {
+    let read = |guard: DeserializeGuard<Queue>| {
+        guard.0.map_err(|invalid| {
             let name = invalid.metadata.name.as_deref().unwrap_or_default();
             let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
             tracing::error!(
@@ -135,13 +135,13 @@ fn readable(event: Event<DeserializeGuard<Queue>>) -> Option<Event<Queue>> {
                 "cannot be read and is left alone: {}",
                 invalid.error
             );
-            None
-        }
+            Queue { metadata: invalid.metadata, spec: QueueSpec::default(), status: None }
+        })
     };
     match event {
-        Event::Apply(guard) => read(guard).map(Event::Apply),
-        Event::Delete(guard) => read(guard).map(Event::Delete),
-        Event::InitApply(guard) => read(guard).map(Event::InitApply),
+        Event::Apply(guard) => Some(read(guard).map_or_else(Event::Delete, Event::Apply)),
+        Event::Delete(guard) => Some(Event::Delete(read(guard).unwrap_or_else(|unread| unread))),
+        Event::InitApply(guard) => read(guard).ok().map(Event::InitApply),
         Event::Init => Some(Event::Init),
         Event::InitDone => Some(Event::InitDone),
     }

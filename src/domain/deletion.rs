@@ -15,7 +15,8 @@ use super::fleet::{Fleet, Key};
 use super::names::QueueName;
 use super::observed::{Memory, Observed, PATIENCE, Present, Record, Sight};
 use super::plan::{Plan, Step};
-use super::retire::{CONFIRM, Fate, Retirement};
+use super::policy::FENCE_SID;
+use super::retire::{CONFIRM, Fate, Retirement, is_fenced};
 use super::settings::{Names, deletion_policy};
 use super::tags::{Origin, Owner};
 
@@ -241,7 +242,15 @@ impl Deletion<'_> {
     /// What to say of a queue that is there, or may be, and is not touched.
     fn left_behind(&self, name: &QueueName) -> Option<String> {
         if let Some(words) = self.refused(name) {
-            return Some(format!("{name} was left with its owner tags: {words}"));
+            let present = self.input.observed.sight(name).present();
+            let arn = self.input.class.place.queue_arn(name).to_string();
+            let is_closed = present.is_some_and(|present| is_fenced(present, &arn));
+            let closed = if is_closed {
+                format!("; it still refuses new messages: remove the statement {FENCE_SID} from its policy")
+            } else {
+                String::new()
+            };
+            return Some(format!("{name} was left with its owner tags: {words}{closed}"));
         }
         match self.input.observed.sight(name) {
             Sight::Present(present) if self.retirement().origin(present).is_none() => {

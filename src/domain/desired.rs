@@ -129,6 +129,7 @@ impl Desired {
         let settings = effective(spec).map_err(|more| errors.extend(more)).ok();
         let tags = spec.tags.clone().unwrap_or_default();
         check_tags(&tags, &mut errors);
+        check_key_prefixes(spec, &mut errors);
 
         // A wrong name must not hide what else is wrong.
         let source_arn = class.place.queue_arn(&names.as_ref().map_or_else(
@@ -314,6 +315,21 @@ fn queue_policy(spec: &QueueSpec, arn: &str, class: &Class) -> Result<PolicyDocu
     // With room for the fence, or a full policy could never be closed before its queue is deleted.
     let errors = check_limits(&policy.with(fence(arn)), path);
     if errors.is_empty() { Ok(policy) } else { Err(errors) }
+}
+
+/// No output key may begin with `AWS_`: it would redirect every AWS client of a Pod.
+fn check_key_prefixes(spec: &QueueSpec, errors: &mut Vec<FieldError>) {
+    let outputs = spec.outputs.as_ref();
+    let of = [
+        ("secret", outputs.and_then(|outputs| outputs.secret.as_ref())),
+        ("configMap", outputs.and_then(|outputs| outputs.config_map.as_ref())),
+    ];
+    for (output, spec) in of {
+        if spec.and_then(|spec| spec.key_prefix.as_ref()).is_some_and(|prefix| prefix.starts_with("AWS_")) {
+            let rule = "must not begin with AWS_: such keys redirect the AWS clients of a Pod";
+            errors.push(FieldError::new(format!("spec.outputs.{output}.keyPrefix"), rule));
+        }
+    }
 }
 
 /// The tag rules again, for objects stored under an older CRD.

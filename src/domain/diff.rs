@@ -148,6 +148,12 @@ impl Comparison<'_> {
         if let (Ok(wanted), Ok(seen)) = (wanted, seen) {
             diff.gone_principals = wanted.gone_principals(&seen).unwrap_or_default();
         }
+        if self.memory.suspected_policies.get(desired.name.as_str()).is_some_and(|suspected| suspected == want)
+            && !self.memory.refused_policies.contains_key(desired.name.as_str())
+        {
+            diff.retry_policy = Some(want.to_owned());
+            return;
+        }
         let Some(refused) = self.memory.refused_policies.get(desired.name.as_str()).filter(|r| r.policy == want) else {
             _ = diff.write.insert(Attribute::Policy, want.to_owned());
             return;

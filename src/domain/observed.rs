@@ -158,6 +158,22 @@ impl Record {
         written.queues.retain(|_, entries| !entries.is_empty());
     }
 
+    /// Takes in what is remembered elsewhere of writes to AWS: the later of two counts.
+    pub fn also_wrote(&mut self, other: Option<&LastWrite>) {
+        let Some(other) = other else { return };
+        let written =
+            self.written.get_or_insert_with(|| LastWrite { time: other.time.clone(), queues: BTreeMap::new() });
+        written.time = written.time.clone().max(other.time.clone());
+        for (queue, attributes) in &other.queues {
+            let known = written.queues.entry(queue.clone()).or_default();
+            for (attribute, entry) in attributes {
+                if known.get(attribute).is_none_or(|known| known.time < entry.time) {
+                    known.insert(attribute.clone(), entry.clone());
+                }
+            }
+        }
+    }
+
     /// A write of `attributes` to the queue `name` got no answer: it may take effect, or not.
     pub fn wrote_perhaps(&mut self, name: &QueueName, attributes: &Attributes, now: Timestamp) {
         let unknown = attributes.keys().map(|attribute| (*attribute, UNKNOWN.to_owned())).collect();
@@ -225,6 +241,10 @@ pub struct Memory {
     pub refused_policies: BTreeMap<String, RefusedPolicy>,
     /// Queues that read as empty.
     pub empty: BTreeMap<String, EmptyWatch>,
+    /// Policies that AWS may have refused together with other attributes: tried by themselves.
+    pub suspected_policies: BTreeMap<String, String>,
+    /// What was written to AWS, also by passes that ended before their status was written.
+    pub written: Option<LastWrite>,
     /// Outputs that the Queue had: one that lost its label is seen no more.
     pub outputs: BTreeSet<(OutputKind, String)>,
     /// Queues that we created, and when.

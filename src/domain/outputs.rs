@@ -181,11 +181,9 @@ pub fn output_changes(desired: &[Output], observed: &[ObservedOutput]) -> Vec<Ou
     let same_object =
         |output: &Output, seen: &ObservedOutput| output.kind == seen.output.kind && output.name == seen.output.name;
     let is_right = |output: &Output| {
-        observed.iter().any(|seen| {
-            // A Secret's type cannot be changed; a wrong one is replaced as a whole by deleting it first.
-            same_object(output, seen) && seen.labelled && seen.output == *output
-        })
+        observed.iter().any(|seen| same_object(output, seen) && seen.labelled && seen.output == *output)
     };
+    // A Secret's type cannot be changed; a wrong one is replaced as a whole by deleting it first.
     let retyped = |output: &Output| {
         observed.iter().any(|seen| same_object(output, seen) && seen.output.secret_type != output.secret_type)
     };

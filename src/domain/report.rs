@@ -49,11 +49,13 @@ impl Verdict {
     #[must_use]
     pub fn of_plan(desired: &Desired, plan: &Plan, failures: Vec<Finding>) -> Self {
         let name = &desired.source.name;
-        let propagated = match (desired.observe, plan.is_there && failures.is_empty()) {
+        let propagated = match (desired.observe, plan.is_read && failures.is_empty()) {
             (true, _) => Propagated::Unknown("managementPolicy is Observe: nothing is written".to_owned()),
             (false, false) => Propagated::Unknown("AWS was not read to the end".to_owned()),
             (false, true) if plan.awaiting.is_empty() => Propagated::Yes,
-            (false, true) => Propagated::NotYet(plan.awaiting.clone()),
+            (false, true) => Propagated::NotYet(
+                plan.awaiting.iter().map(|(name, attribute)| format!("{name}: {attribute}")).collect(),
+            ),
         };
         let ready = if desired.observe {
             (Reason::Observed, format!("{name} exists; managementPolicy is Observe, so nothing is written to AWS"))

@@ -127,15 +127,19 @@ impl Retirement<'_> {
     /// Fences the queue and waits; [`Fate::Gone`] when it may be taken for empty.
     #[must_use]
     pub fn emptying(&self, name: &QueueName, present: &Present) -> Fate {
-        if !is_fenced(present, &self.place.queue_arn(name).to_string()) {
-            let text = self.fenced(name, &policy_of(present));
+        let is_closed = is_fenced(present, &self.place.queue_arn(name).to_string());
+        let text = self.fenced(name, &policy_of(present));
+        match self.record.under_way(name, Attribute::Policy, self.now) {
             // A fence that shows late is not written again and again.
-            if self.record.under_way(name, Attribute::Policy, self.now).is_some_and(|written| written.is(&text)) {
-                return Fate::Wait(CONFIRM);
+            Some(written) if written.is(&text) && !is_closed => return Fate::Wait(CONFIRM),
+            Some(written) if written.is(&text) => {}
+            None if is_closed => {}
+            // None is there, or the one that shows was taken away since.
+            Some(_) | None => {
+                let attributes = Attributes::from([(Attribute::Policy, text)]);
+                let queue = handle(name, present);
+                return Fate::Do(Step::SetAttributes { queue, attributes, event: EventReason::Fenced });
             }
-            let attributes = Attributes::from([(Attribute::Policy, text)]);
-            let queue = handle(name, present);
-            return Fate::Do(Step::SetAttributes { queue, attributes, event: EventReason::Fenced });
         }
         let is_over = self.memory.empty.get(name.as_str()).is_some_and(|watch| watch.is_over(self.empty_for));
         if is_over && present.attributes.counts.total() == 0 { Fate::Gone } else { Fate::Wait(self.next_read()) }

@@ -90,7 +90,7 @@ pub struct ControllerSettings {
 
     /// How often each queue is compared with AWS and drift repaired: 10s to 24h, spread by some jitter.
     ///
-    /// Each comparison costs two to four calls to SQS a queue. Changes of objects in the cluster are acted on at once, whatever
+    /// Each comparison costs two calls to SQS a queue, so four for a Queue with its dead-letter queue. Changes of objects in the cluster are acted on at once, whatever
     /// this says.
     #[arg(long, env = "PRISM_QUEUE_RESYNC", value_name = "DURATION", default_value = "10m", value_parser = resync)]
     pub resync: Duration,

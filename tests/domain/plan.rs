@@ -254,7 +254,7 @@ fn what_does_not_show_yet_is_looked_at_again_soon_and_not_written() {
     world.present(SOURCE).attributes.settings.insert(Attribute::DelaySeconds, "0".to_owned());
     let plan = world.plan();
     assert_eq!(plan.steps, []);
-    assert_eq!(plan.awaiting, [format!("{SOURCE}: DelaySeconds")]);
+    assert_eq!(plan.awaiting, [(QueueName::parse(SOURCE).unwrap(), Attribute::DelaySeconds)]);
     assert_eq!(plan.look_again, Some(seconds(10)));
 }
 

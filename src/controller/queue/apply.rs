@@ -12,7 +12,7 @@ use crate::domain::call::{CallError, ErrorClass, ErrorKind};
 use crate::domain::finding::{Circumstances, Finding, backoff};
 use crate::domain::fleet::Key;
 use crate::domain::names::QueueName;
-use crate::domain::observed::{Memory, Observed, Record, Sight};
+use crate::domain::observed::{Memory, Observed, Present, Record, Sight};
 use crate::domain::plan::{QueueHandle, Step};
 use crate::domain::report::Verdict;
 use crate::domain::tags::{OWNER_KEYS, Tags};
@@ -35,8 +35,6 @@ pub(super) struct Pass {
 pub(super) enum Failure {
     /// The Queue cannot go on; people are told.
     Finding(Finding),
-    /// AWS refuses a queue policy: the next plan goes on without it and says so, and nothing else is kept back.
-    PolicyRefused,
     /// The object changed or is gone: this pass is over, the next begins with the newer object.
     Outdated,
     /// This process may not write any more.
@@ -61,24 +59,24 @@ impl Applier<'_> {
                 return Err(Failure::NotLeading);
             }
             tracing::debug!(queue = %Key::of(&pass.queue), step = step.name(), "a step");
-            match self.step(step, pass, memory).await {
-                Err(Failure::PolicyRefused) => continue,
-                other => other?,
-            }
-            if let Some(event) = events::of_step(step) {
+            let is_news = self.step(step, pass, memory).await?;
+            if let Some(event) = events::of_step(step).filter(|_| is_news) {
                 self.cluster.publish(&pass.queue, event).await;
             }
         }
         Ok(())
     }
 
-    async fn step(&self, step: &Step, pass: &mut Pass, memory: &mut Memory) -> Result<(), Failure> {
+    /// Carries out one step. Answers whether it did what it says, so that people may be told.
+    async fn step(&self, step: &Step, pass: &mut Pass, memory: &mut Memory) -> Result<bool, Failure> {
         match step {
-            Step::AddFinalizer => self.set_finalizer(pass, memory, true).await,
-            Step::RemoveFinalizer => self.set_finalizer(pass, memory, false).await,
-            Step::Record { target, retired, tag_keys } => self.record(target, retired, tag_keys, pass, memory).await,
-            Step::CreateQueue { name, attributes, tags } => self.create(name, attributes, tags, pass, memory).await,
-            Step::SetAttributes { queue, attributes, .. } => self.set(queue, attributes, pass, memory).await,
+            Step::CreateQueue { name, attributes, tags } => {
+                return self.create(name, attributes, tags, pass, memory).await;
+            }
+            Step::SetAttributes { queue, attributes, .. } => return self.set(queue, attributes, pass, memory).await,
+            Step::AddFinalizer => self.set_finalizer(pass, memory, true).await?,
+            Step::RemoveFinalizer => self.set_finalizer(pass, memory, false).await?,
+            Step::Record { target, retired, tag_keys } => self.record(target, retired, tag_keys, pass, memory).await?,
             Step::TagQueue { queue, tags, .. } => {
                 let result = self.observer.sqs.tag_queue(&queue.url, tags).await;
                 result.map_err(|error| self.failed(&queue.name, &error, pass, memory))?;
@@ -88,13 +86,11 @@ impl Applier<'_> {
                     pass.record.managed_tag_keys.retain(|key| tags.contains_key(key));
                 }
                 self.look_again(queue, pass).await;
-                Ok(())
             }
             Step::UntagQueue { queue, keys, .. } => {
                 let result = self.observer.sqs.untag_queue(&queue.url, keys).await;
                 result.map_err(|error| self.failed(&queue.name, &error, pass, memory))?;
                 self.look_again(queue, pass).await;
-                Ok(())
             }
             Step::DeleteQueue { queue } => {
                 match self.observer.sqs.delete_queue(&queue.url).await {
@@ -103,22 +99,21 @@ impl Applier<'_> {
                     }
                     _ => _ = memory.deleted.insert(queue.name.to_string(), (self.clock)()),
                 }
+                memory.created.remove(queue.name.as_str());
                 self.look_at_all_again(pass).await;
-                Ok(())
             }
             Step::WriteOutput(output) => {
                 self.in_cluster(self.cluster.write_output(&pass.queue, output).await, pass, memory)?;
                 pass.observed.put_output(output);
                 memory.outputs.insert((output.kind, output.name.clone()));
-                Ok(())
             }
             Step::DeleteOutput { kind, name } => {
                 self.in_cluster(self.cluster.delete_output(&pass.queue, *kind, name).await, pass, memory)?;
                 pass.observed.remove_output(*kind, name);
                 memory.outputs.remove(&(*kind, name.clone()));
-                Ok(())
             }
         }
+        Ok(true)
     }
 
     /// Writes to status where the queues live, before AWS hears of them.
@@ -141,7 +136,8 @@ impl Applier<'_> {
         let is_new = |dead_letter: &&RetiredDeadLetter| !pass.record.retired.contains(dead_letter);
         let newly_retired: Vec<_> = retired.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();
         self.write_status(pass, memory, status).await?;
-        pass.record = Record::of(&pass.queue);
+        let written = pass.record.written.take();
+        pass.record = Record { written, ..Record::of(&pass.queue) };
         if pass.record.target.as_ref() != Some(target) {
             return Err(Failure::Finding(pruned()));
         }
@@ -159,11 +155,15 @@ impl Applier<'_> {
         tags: &Tags,
         pass: &mut Pass,
         memory: &mut Memory,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let answer = self.observer.sqs.create_queue(name, attributes, tags).await;
+        let is_made = answer.is_ok();
         // Without an answer it may have been made all the same.
         if answer.as_ref().err().is_none_or(|error| error.kind == ErrorKind::Transient) {
-            memory.created.insert(name.to_string(), (self.clock)());
+            if *pass.observed.sight(name) == Sight::Absent {
+                memory.created.remove(name.as_str());
+            }
+            memory.created.entry(name.to_string()).or_insert_with(|| (self.clock)());
         }
         let sight = match answer {
             Ok(url) => self.observer.look_at_new(&url).await,
@@ -178,8 +178,11 @@ impl Applier<'_> {
             Err(error) => return Err(self.failed(name, &error, pass, memory)),
         };
         memory.deleted.remove(name.as_str());
+        // One that was there, of the same attributes, carries other tags.
+        let has_our_tags = |present: &Present| OWNER_KEYS.iter().all(|key| present.tags.get(*key) == tags.get(*key));
+        let is_ours = is_made && sight.present().is_some_and(has_our_tags);
         pass.observed.queues.insert(name.to_string(), sight);
-        Ok(())
+        Ok(is_ours)
     }
 
     /// Writes attributes, remembers that it did, and reads them back.
@@ -189,17 +192,20 @@ impl Applier<'_> {
         attributes: &Attributes,
         pass: &mut Pass,
         memory: &mut Memory,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         if let Err(error) = self.observer.sqs.set_queue_attributes(&queue.url, attributes).await {
             if error.kind == ErrorKind::Invalid
+                && pass.queue.metadata.deletion_timestamp.is_none()
                 && let Some(policy) = attributes.get(&Attribute::Policy)
             {
-                let before = memory.refused_policies.get(queue.name.as_str());
-                let is_first = before.is_none_or(|before| before.policy != *policy || before.last != self.now);
-                memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
-                if is_first && pass.queue.metadata.deletion_timestamp.is_none() {
-                    return Err(Failure::PolicyRefused);
+                // Which of several attributes AWS means, it does not say: the policy is tried by itself next. The plan
+                // goes on without a policy that was refused, and says so; it keeps nothing else back.
+                if attributes.len() > 1 {
+                    memory.suspected_policies.insert(queue.name.to_string(), policy.clone());
+                } else {
+                    memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
                 }
+                return Ok(false);
             }
             if error.kind == ErrorKind::Transient {
                 pass.record.wrote_perhaps(&queue.name, attributes, (self.clock)());
@@ -208,10 +214,12 @@ impl Applier<'_> {
         }
         if attributes.contains_key(&Attribute::Policy) {
             memory.refused_policies.remove(queue.name.as_str());
+            // Zeros read under another policy count for nothing.
+            memory.empty.remove(queue.name.as_str());
         }
         pass.record.wrote(&queue.name, attributes, (self.clock)());
         self.look_again(queue, pass).await;
-        Ok(())
+        Ok(true)
     }
 
     /// Writes the status and goes on with the newer object.

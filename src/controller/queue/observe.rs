@@ -148,5 +148,5 @@ impl Observer<'_> {
 
 /// Whether anything could not be seen, so that waits grow.
 pub(super) fn is_troubled(observed: &Observed) -> bool {
-    observed.queues.values().any(|sight| matches!(sight, Sight::Failed(_) | Sight::Hidden(_)))
+    observed.queues.values().any(|sight| matches!(sight, Sight::Failed(_) | Sight::Hidden(_) | Sight::Appearing))
 }

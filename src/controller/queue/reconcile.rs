@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Queue;
-use crate::api::conditions::{EventReason, Reason};
+use crate::api::conditions::EventReason;
 use crate::api::status::QueueStatus;
 use crate::aws::{Kms, Sqs, Sts};
 use crate::domain::class::Class;
@@ -27,6 +27,9 @@ use super::observe::{Observer, is_troubled};
 
 /// A plan is made again after its steps, until none is left; a pass that needs more rounds than this goes on later.
 const MAX_ROUNDS: usize = 8;
+
+/// How soon to begin again after a pass that was given up.
+const GIVEN_UP_RETRY: SignedDuration = SignedDuration::from_mins(1);
 
 /// How soon a pass goes on that needs more rounds.
 const UNFINISHED_RETRY: SignedDuration = SignedDuration::from_secs(2);
@@ -65,6 +68,14 @@ pub struct Outcome {
     pub newest: Queue,
 }
 
+impl Outcome {
+    /// A pass over `queue` that was given up.
+    #[must_use]
+    pub fn given_up(queue: &Queue) -> Self {
+        Self { requeue: GIVEN_UP_RETRY, kind: metrics::Outcome::Failed, superseded: Vec::new(), newest: queue.clone() }
+    }
+}
+
 impl Reconciler {
     /// One pass over `queue`. It never fails: what goes wrong is in the object's status, and decides when to look
     /// again.
@@ -81,18 +92,16 @@ impl Reconciler {
                 newest: queue.clone(),
             };
         }
-        let mut pass = Pass {
-            record: Record::of(queue),
-            queue: queue.clone(),
-            observed: Observed::default(),
-            superseded: Vec::new(),
-        };
+        let mut record = Record::of(queue);
+        record.also_wrote(memory.written.as_ref());
+        let mut pass = Pass { record, queue: queue.clone(), observed: Observed::default(), superseded: Vec::new() };
         let ended = if is_deleting {
             self.deletion(&mut pass, memory, now).await
         } else {
             self.life(&mut pass, memory, now).await
         };
-        let Pass { superseded, queue: newest, .. } = pass;
+        let Pass { superseded, queue: newest, record, .. } = pass;
+        memory.written = record.written;
         match ended {
             Ok(Ended { verdict, look_again }) => {
                 let unfinished = verdict.is_unfinished.then_some(UNFINISHED_RETRY);
@@ -106,7 +115,7 @@ impl Reconciler {
                 };
                 Outcome { requeue, kind, superseded, newest }
             }
-            Err(Failure::Outdated | Failure::NotLeading | Failure::PolicyRefused) => {
+            Err(Failure::Outdated | Failure::NotLeading) => {
                 Outcome { requeue: OUTDATED_RETRY, kind: metrics::Outcome::Waiting, superseded, newest }
             }
             Err(Failure::Finding(finding)) => {
@@ -155,9 +164,6 @@ impl Reconciler {
         for output in &made.outputs {
             self.try_to(&applier, std::slice::from_ref(output), pass, memory, &mut failures).await?;
         }
-        // The plan tells of a policy that AWS refuses, and when to try again.
-        let is_told = |failure: &Finding| failure.reason == Reason::Refused && made.tells_of_refused_policy();
-        failures.retain(|failure| !is_told(failure));
         note_failures(&failures, &pass.observed, memory, now);
 
         let verdict = Verdict::of_plan(&desired, &made, failures);
@@ -243,15 +249,15 @@ impl Reconciler {
         let generation = pass.queue.metadata.generation;
         status.conditions = verdict.conditions(&previous.conditions, generation, applier.now);
         status.observed_generation = generation;
+        if !(self.may_write)() {
+            return Err(Failure::NotLeading);
+        }
         let news = verdict.findings.first().and_then(|finding| events::of_finding(finding, &previous.conditions));
         if let Some(event) = news {
             self.cluster.publish(&pass.queue, event).await;
         }
         if status == previous {
             return Ok(());
-        }
-        if !(self.may_write)() {
-            return Err(Failure::NotLeading);
         }
         applier.write_status(pass, memory, status).await
     }

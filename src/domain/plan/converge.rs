@@ -11,10 +11,13 @@ use super::super::finding::Finding;
 use super::super::names::QueueName;
 use super::super::observed::{PATIENCE, Present, Sight};
 use super::super::tags::{Origin, Ownership, TagChange, Tags};
-use super::{Input, Plan, QueueHandle, SLOW, Step, awaited, circumstances, comparison};
+use super::{Input, Plan, QueueHandle, SLOW, Step, circumstances, comparison};
 
 /// How soon to look again at a queue that was just made and does not answer.
 const APPEARING: SignedDuration = SignedDuration::from_secs(2);
+
+/// A queue that does not answer for so long after it was created is hidden rather than new.
+const APPEARANCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// How one queue stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,8 +51,16 @@ pub(super) fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan)
             Standing::Blocked
         }
         Sight::Appearing => {
-            let message = format!("{} was created and does not answer yet", queue.name);
-            plan.findings.push(Finding::waiting(Reason::Progressing, message, APPEARING));
+            let created = input.memory.created.get(queue.name.as_str());
+            plan.findings.push(if created.is_some_and(|created| input.now.duration_since(*created) >= APPEARANCE) {
+                circumstances(input).denied(format!(
+                    "{} was created and does not answer; the operator may lack permission (sqs:GetQueueAttributes, sqs:ListQueueTags)",
+                    queue.name
+                ))
+            } else {
+                let message = format!("{} was created and does not answer yet", queue.name);
+                Finding::waiting(Reason::Progressing, message, APPEARING)
+            });
             Standing::Blocked
         }
         Sight::Hidden(why) => {
@@ -102,17 +113,17 @@ fn owned(input: &Input<'_>, queue: &DesiredQueue, present: &Present, plan: &mut 
 
 fn write_attributes(input: &Input<'_>, handle: &QueueHandle, diff: &Diff, plan: &mut Plan) {
     let event = if input.record.was_converged { EventReason::DriftRepaired } else { EventReason::Updated };
-    if !diff.write.is_empty() {
-        plan.steps.push(Step::SetAttributes { queue: handle.clone(), attributes: diff.write.clone(), event });
-    }
     if let Some(policy) = &diff.retry_policy {
         let attributes = Attributes::from([(Attribute::Policy, policy.clone())]);
         plan.steps.push(Step::SetAttributes { queue: handle.clone(), attributes, event });
     }
+    if !diff.write.is_empty() {
+        plan.steps.push(Step::SetAttributes { queue: handle.clone(), attributes: diff.write.clone(), event });
+    }
 }
 
 fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan) {
-    plan.awaiting.extend(diff.awaiting.iter().map(|attribute| awaited(name, *attribute)));
+    plan.awaiting.extend(diff.awaiting.iter().map(|attribute| (name.clone(), *attribute)));
     if let Some(held) = &diff.held {
         let message = format!(
             "{name} holds {} messages and keeps them for {} s; {} would delete the older ones. It waits until the queue is empty, or for the annotation {}: {}",

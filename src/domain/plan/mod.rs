@@ -38,8 +38,8 @@ pub struct Plan {
     pub outputs: Vec<Step>,
     /// What keeps the Queue from being ready.
     pub findings: Vec<Finding>,
-    /// What was written and is not read back yet: `queue: attribute`.
-    pub awaiting: Vec<String>,
+    /// What was written and is not read back yet.
+    pub awaiting: Vec<(QueueName, Attribute)>,
     /// What differs and is left so.
     pub differences: Vec<String>,
     /// Dead-letter queues no longer used and not gone yet.
@@ -48,16 +48,10 @@ pub struct Plan {
     pub left_behind: Vec<String>,
     /// Whether the queue is there and, unless it is only observed, proved to be this Queue's.
     pub is_there: bool,
+    /// Whether every queue that should be there was read and is this Queue's.
+    pub is_read: bool,
     /// When to look again although nothing stands in the way.
     pub look_again: Option<SignedDuration>,
-}
-
-impl Plan {
-    /// Whether it says that AWS refuses a queue policy.
-    #[must_use]
-    pub fn tells_of_refused_policy(&self) -> bool {
-        self.findings.iter().any(|finding| matches!(finding.reason, Reason::Refused | Reason::PrincipalGone))
-    }
 }
 
 /// All that a plan depends on.
@@ -124,6 +118,7 @@ fn manage(input: &Input<'_>) -> Plan {
         Standing::Settled | Standing::InWork => converge(input, source, &mut plan),
     };
     plan.is_there = is_owned(input, &source.name);
+    plan.is_read = standing != Standing::Blocked && dead_letter != Standing::Blocked;
     let is_settled = standing == Standing::Settled && dead_letter == Standing::Settled;
     retire(input, is_settled, &mut plan);
     if plan.is_there
@@ -168,7 +163,7 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
     }
     let source = &input.desired.source.name;
     let wired_to = input.observed.sight(source).present().and_then(redrive_target);
-    let is_rewiring = plan.awaiting.contains(&awaited(source, Attribute::RedrivePolicy));
+    let is_rewiring = plan.awaiting.contains(&(source.clone(), Attribute::RedrivePolicy));
     let mut kept = Vec::new();
     for retired in std::mem::take(&mut plan.retired) {
         let Ok(name) = QueueName::parse(&retired.queue_name) else {
@@ -234,11 +229,6 @@ fn read_back(input: &Input<'_>) -> SignedDuration {
 pub fn redrive_target(present: &Present) -> Option<String> {
     let text = present.attributes.settings.get(&Attribute::RedrivePolicy)?;
     RedrivePolicy::parse(text).map(|policy| policy.dead_letter_arn)
-}
-
-/// How [`Plan::awaiting`] names an attribute.
-fn awaited(name: &QueueName, attribute: Attribute) -> String {
-    format!("{name}: {attribute}")
 }
 
 /// Where a workload finds the queue, and the dead-letter queue that it has.
