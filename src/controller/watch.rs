@@ -135,12 +135,12 @@ fn readable(event: Event<DeserializeGuard<Queue>>) -> Option<Event<Queue>> {
                 "cannot be read and is left alone: {}",
                 invalid.error
             );
-            Queue { metadata: invalid.metadata, spec: QueueSpec::default(), status: None }
+            Box::new(Queue { metadata: invalid.metadata, spec: QueueSpec::default(), status: None })
         })
     };
     match event {
-        Event::Apply(guard) => Some(read(guard).map_or_else(Event::Delete, Event::Apply)),
-        Event::Delete(guard) => Some(Event::Delete(read(guard).unwrap_or_else(|unread| unread))),
+        Event::Apply(guard) => Some(read(guard).map_or_else(|unread| Event::Delete(*unread), Event::Apply)),
+        Event::Delete(guard) => Some(Event::Delete(read(guard).unwrap_or_else(|unread| *unread))),
         Event::InitApply(guard) => read(guard).ok().map(Event::InitApply),
         Event::Init => Some(Event::Init),
         Event::InitDone => Some(Event::InitDone),

@@ -532,3 +532,15 @@ proptest! {
         prop_assert!(!plan.steps.is_empty() || !plan.findings.is_empty(), "no end and nothing said");
     }
 }
+
+#[test]
+fn a_fence_that_shows_but_was_taken_away_since_counts_for_nothing() {
+    let mut world = fenced(doomed(empty()));
+    world = seen_empty(seen_empty(world, SOURCE), DEAD_LETTER);
+    let closed = world.present(SOURCE).attributes.settings[&Attribute::Policy].clone();
+    let open = PolicyDocument::parse(&closed).unwrap().without_sid("PrismQueueFence").to_attribute();
+    let (name, now) = (QueueName::parse(SOURCE).unwrap(), world.now);
+    world.record.wrote(&name, &Attributes::from([(Attribute::Policy, open)]), now);
+    // AWS still shows the fence, and the zeros were read before it went.
+    assert_eq!(steps(&world.plan_deletion()), [("SetAttributes", SOURCE)]);
+}

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use prism_queue::api::conditions::EventReason;
+use prism_queue::api::conditions::Reason;
 use prism_queue::api::status::RetiredDeadLetter;
 use prism_queue::domain::attributes::{Attribute, Attributes};
 use prism_queue::domain::call::{CallError, ErrorKind};
@@ -644,4 +645,35 @@ fn a_policy_refused_is_told_with_what_to_do() {
     let gone = world.plan();
     assert_eq!((step_names(&gone), reasons(&gone)), (vec![""; 0], vec!["PrincipalGone"]));
     assert!(gone.findings[0].message.contains(":role/worker"), "{}", gone.findings[0].message);
+}
+
+#[test]
+fn a_queue_that_was_created_and_never_answers_is_denied_in_the_end() {
+    let world = settled(empty()).seeing(SOURCE, Sight::Appearing);
+    let after = |age: i64| {
+        let created = world.now - seconds(age);
+        let plan = world.clone().remembering(|memory| _ = memory.created.insert(SOURCE.to_owned(), created)).plan();
+        (plan.findings[0].reason, plan.findings[0].retry > seconds(5))
+    };
+    assert_eq!(after(59), (Reason::Progressing, false));
+    assert_eq!(after(60), (Reason::Denied, true));
+}
+
+#[test]
+fn a_policy_that_aws_may_have_refused_is_tried_by_itself_and_first() {
+    let mut world = settled(json!({"delaySeconds": 7}));
+    let settings = &mut world.present(SOURCE).attributes.settings;
+    settings.insert(Attribute::DelaySeconds, "0".to_owned());
+    settings.remove(&Attribute::Policy);
+    world.record.written = None;
+    let together = world.plan().steps;
+    let [Step::SetAttributes { attributes, .. }] = &together[..] else { panic!("{together:?}") };
+    let policy = attributes[&Attribute::Policy].clone();
+    let world = world.remembering(|memory| _ = memory.suspected_policies.insert(SOURCE.to_owned(), policy));
+    let attributes = |step: &Step| match step {
+        Step::SetAttributes { attributes, .. } => attributes.keys().copied().collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let steps = world.plan().steps;
+    assert_eq!(steps.iter().map(attributes).collect::<Vec<_>>(), [[Attribute::Policy], [Attribute::DelaySeconds]]);
 }
