@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::{ACCOUNT, CLUSTER_NAME, REGION, aws, shared};
+use crate::budget;
+use crate::harness::{ACCOUNT, CLUSTER_NAME, REGION, aws, condition, shared};
 
 #[test]
 fn the_smallest_queue_becomes_a_queue_that_a_workload_can_use() {
@@ -201,5 +202,29 @@ fn outputs_are_written_where_asked_and_removed_when_turned_off() {
         }
         assert!(scope.config_maps.get_opt("images-queue").await.unwrap().is_none(), "the ConfigMap is removed");
         assert!(queue.status.unwrap().binding.is_none());
+    });
+}
+
+#[test]
+fn a_change_that_could_destroy_messages_is_held_back_until_it_is_allowed_by_name() {
+    shared(async |scope| {
+        scope.apply_ready("work", json!({})).await;
+        let (queue, url) = (scope.queue("work"), scope.secret("work-queue").await["QUEUE_URL"].clone());
+        aws::send(&scope.world.sqs, &url, "kept").await;
+        scope.apply("work", json!({"messageRetentionSeconds": 3600, "delaySeconds": 8})).await;
+        let held = scope.says("work", "HeldBack").await;
+        let message = &condition(&held, "Ready").unwrap().message;
+        assert!(message.contains("queue.prism.io/allow-message-loss: messageRetentionSeconds=3600"), "{message}");
+        let read = scope.attributes(&queue).await;
+        assert_eq!(read["MessageRetentionPeriod"], "345600");
+        assert_eq!(read["DelaySeconds"], "8", "everything else goes ahead");
+
+        let allow = |change: &str| json!({"metadata": {"annotations": {"queue.prism.io/allow-message-loss": change}}});
+        scope.patch("work", allow("messageRetentionSeconds=7200")).await;
+        budget::look(scope, "work").await;
+        assert_eq!(scope.attributes(&queue).await["MessageRetentionPeriod"], "345600", "another change was allowed");
+        scope.patch("work", allow("messageRetentionSeconds=3600")).await;
+        scope.ready("work").await;
+        assert_eq!(scope.attributes(&queue).await["MessageRetentionPeriod"], "3600");
     });
 }

@@ -18,5 +18,6 @@ mod ownership;
 #[cfg(test)]
 mod proxy;
 mod restarts;
+mod start;
 #[cfg(test)]
 mod wire;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource};
 use kube_runtime::wait::{await_condition, conditions};
@@ -55,7 +56,7 @@ pub async fn install_crds(kube: &Client) {
     }
 }
 
-async fn apply<K>(api: &Api<K>, object: Value)
+pub async fn apply<K>(api: &Api<K>, object: Value)
 where
     K: Resource + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
     K::DynamicType: Default,
@@ -102,6 +103,16 @@ impl Identity {
         let made = accounts.create_token_request("operator", &PostParams::default(), &request).await;
         let token = made.expect("a token for the operator").status.expect("the token").token;
         Self { namespace, kubeconfig: with_token(admin, &token) }
+    }
+
+    /// Takes the leader lease from whoever holds it.
+    pub async fn drop_lease(&self, kube: &Client) {
+        let leases: Api<Lease> = Api::namespaced(kube.clone(), &self.namespace);
+        match leases.delete("prism-queue", &DeleteParams::default()).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => panic!("the lease: {error}"),
+        }
     }
 }
 

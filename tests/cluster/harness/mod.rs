@@ -80,8 +80,10 @@ impl World {
         identity::install_crds(&self.kube).await;
     }
 
-    /// Starts an operator with these flags beside the ordinary ones, and waits until it works.
+    /// Starts the one operator, with these flags beside the ordinary ones, and waits until it works.
     pub async fn operator(&self, flags: &[&str]) -> Operator {
+        // The lease of one that was killed need not run out first: it is dead for sure.
+        self.identity.drop_lease(&self.kube).await;
         let operator = Operator::start(self, &self.identity, flags).await;
         operator.works().await;
         operator
@@ -135,7 +137,10 @@ pub fn alone(test: impl AsyncFnOnce(&Scope)) {
         let _turn = TURNS.write().await;
         let world = world().await;
         if let Some(shared) = SHARED.lock().await.take() {
-            shared.terminate().await;
+            let ended = shared.terminate().await;
+            assert_eq!(ended.code, 0, "{}", ended.log);
+            let refused = ended.log.lines().find(|line| line.contains("is forbidden: User"));
+            assert_eq!(refused, None, "the chart's rules are enough");
         }
         world.proxy.calm();
         in_scope(world, test, async || String::new()).await;

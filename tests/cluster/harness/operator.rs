@@ -157,3 +157,12 @@ impl Operator {
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 }
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            // The guard would do it too, a little later.
+            let _ = Command::new("kill").args(["-KILL", &self.pid]).status();
+        }
+    }
+}

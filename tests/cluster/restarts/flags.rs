@@ -3,7 +3,7 @@
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
 
-use crate::harness::{CLUSTER_NAME, alone, condition, is_ready};
+use crate::harness::{CLUSTER_NAME, Operator, PREFIX, REGION, alone, condition, is_ready};
 use crate::ownership::{make, no_dead_letters, whole};
 use crate::{budget, drift};
 
@@ -88,5 +88,25 @@ fn a_queue_never_moves_because_a_flag_changed() {
         // As before, all is well again.
         let _operator = scope.world.operator(&[]).await;
         scope.ready("work").await;
+    });
+}
+
+#[test]
+fn every_flag_may_be_an_environment_variable() {
+    alone(async |scope| {
+        let environment = [
+            ("PRISM_QUEUE_CLUSTER_NAME", CLUSTER_NAME),
+            ("PRISM_QUEUE_NAME_PREFIX", PREFIX),
+            ("PRISM_QUEUE_REGION", REGION),
+            ("PRISM_QUEUE_ENDPOINT_URL", scope.world.proxy.endpoint()),
+            ("PRISM_QUEUE_LEADER_ELECT", "false"),
+            ("PRISM_QUEUE_HTTP_ADDRESS", "127.0.0.1:0"),
+            ("PRISM_QUEUE_EMPTY_FOR", "0s"),
+            ("PRISM_QUEUE_LOG_FORMAT", "json"),
+        ];
+        let operator = Operator::run(Some(&scope.world.identity), &[], &environment).await;
+        operator.works().await;
+        scope.apply_ready("work", json!({})).await;
+        assert_eq!(operator.terminate().await.code, 0);
     });
 }

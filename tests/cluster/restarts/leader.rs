@@ -32,6 +32,18 @@ fn one_of_two_operators_leads_and_the_other_takes_over_when_it_ends() {
 }
 
 #[test]
+fn the_other_takes_over_from_an_operator_that_was_killed_when_its_lease_has_run_out() {
+    alone(async |scope| {
+        let first = scope.world.operator(&[]).await;
+        let second = Operator::start(scope.world, &scope.world.identity, &[]).await;
+        second.says("serving /healthz").await;
+        first.kill().await;
+        second.works().await;
+        scope.apply_ready("work", json!({})).await;
+    });
+}
+
+#[test]
 fn an_operator_that_is_asked_to_end_finishes_what_it_has_begun() {
     use crate::proxy::{Fault, Gate, Rule, When};
     alone(async |scope| {

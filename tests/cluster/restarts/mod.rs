@@ -4,5 +4,5 @@
 mod crash;
 mod flags;
 mod leader;
-mod start;
 mod uninstall;
+mod unreadable;

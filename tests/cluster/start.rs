@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use serde_json::json;
 
-use crate::harness::{CLUSTER_NAME, Ended, Identity, Operator, PREFIX, REGION, alone, unattended};
+use crate::harness::{Ended, Identity, Operator, REGION, unattended};
 use crate::proxy::{Fault, FaultProxy, Rule};
 
 /// What an operator that could not start said last.
@@ -105,25 +105,5 @@ fn a_cluster_name_is_required() {
         let ended = Operator::run(None, &["--region", REGION], &[]).await.end().await;
         assert_ne!(ended.code, 0);
         assert!(ended.log.contains("--cluster-name"), "{}", ended.log);
-    });
-}
-
-#[test]
-fn every_flag_may_be_an_environment_variable() {
-    alone(async |scope| {
-        let environment = [
-            ("PRISM_QUEUE_CLUSTER_NAME", CLUSTER_NAME),
-            ("PRISM_QUEUE_NAME_PREFIX", PREFIX),
-            ("PRISM_QUEUE_REGION", REGION),
-            ("PRISM_QUEUE_ENDPOINT_URL", scope.world.proxy.endpoint()),
-            ("PRISM_QUEUE_LEADER_ELECT", "false"),
-            ("PRISM_QUEUE_HTTP_ADDRESS", "127.0.0.1:0"),
-            ("PRISM_QUEUE_EMPTY_FOR", "0s"),
-            ("PRISM_QUEUE_LOG_FORMAT", "json"),
-        ];
-        let operator = Operator::run(Some(&scope.world.identity), &[], &environment).await;
-        operator.works().await;
-        scope.apply_ready("work", json!({})).await;
-        assert_eq!(operator.terminate().await.code, 0);
     });
 }
