@@ -15,9 +15,7 @@ mod harness;
 mod invalid;
 mod lifecycle;
 mod ownership;
-#[cfg(test)]
 mod proxy;
 mod restarts;
 mod start;
-#[cfg(test)]
 mod wire;
