@@ -228,3 +228,52 @@ fn a_change_that_could_destroy_messages_is_held_back_until_it_is_allowed_by_name
         assert_eq!(scope.attributes(&queue).await["MessageRetentionPeriod"], "3600");
     });
 }
+
+#[test]
+fn the_spec_is_never_rewritten() {
+    shared(async |scope| {
+        let spec = json!({"deadLetter": {"maxReceiveCount": 3}, "tags": {"team": "media"}});
+        let applied = scope.apply("work", spec.clone()).await;
+        scope.ready("work").await;
+        budget::look(scope, "work").await;
+        let seen = scope.get("work").await;
+        assert_eq!(seen.spec, applied.spec);
+        assert_eq!(seen.metadata.generation, Some(1));
+        for fields in seen.metadata.managed_fields.unwrap_or_default() {
+            let owned = fields.fields_v1.map(|fields| fields.0).unwrap_or_default();
+            let is_ours = fields.manager.as_deref() == Some("prism-queue");
+            assert!(!is_ours || owned.get("f:spec").is_none(), "the operator owns {owned}");
+        }
+        // An apply of the same finds nobody in its way.
+        let again = scope.apply("work", spec).await;
+        assert_eq!(again.metadata.generation, Some(1));
+    });
+}
+
+#[test]
+fn an_alias_and_the_key_that_it_means_are_the_same() {
+    shared(async |scope| {
+        let config = aws_sdk_kms::Config::builder()
+            .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
+            .region(aws_sdk_kms::config::Region::new(REGION))
+            .credentials_provider(aws_sdk_kms::config::Credentials::new(ACCOUNT, "secret", None, None, "test"))
+            .endpoint_url(scope.world.proxy.endpoint());
+        let kms = aws_sdk_kms::Client::from_conf(config.build());
+        let key = kms.create_key().send().await.unwrap().key_metadata.unwrap();
+        let alias = format!("alias/{}", scope.name);
+        kms.create_alias().alias_name(&alias).target_key_id(&key.key_id).send().await.unwrap();
+
+        let spec =
+            |key: &str| json!({"deadLetter": {"mode": "None"}, "encryption": {"mode": "KMS", "kms": {"key": key}}});
+        scope.apply_ready("work", spec(&alias)).await;
+        let writes = || scope.world.proxy.count("SetQueueAttributes", Some(&scope.queue("work")));
+        for same in [key.key_id.as_str(), key.arn.as_deref().unwrap(), &alias] {
+            let ready = scope.apply_ready("work", spec(same)).await;
+            assert_eq!(ready.status.unwrap().effective.unwrap().encryption.key.as_deref(), Some(same));
+        }
+        assert_eq!(writes(), 0, "nothing is to be changed");
+        let other = kms.create_key().send().await.unwrap().key_metadata.unwrap();
+        scope.apply_ready("work", spec(&other.key_id)).await;
+        assert_eq!(writes(), 1);
+    });
+}

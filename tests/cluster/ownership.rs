@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Scope, aws, condition, is_ready, shared};
 
@@ -21,9 +21,8 @@ pub async fn whole(scope: &Scope, queue: &str) -> (BTreeMap<String, String>, BTr
 }
 
 /// A spec without a dead-letter queue.
-pub fn no_dead_letters(more: serde_json::Value) -> serde_json::Value {
-    let mut spec = json!({"deadLetter": {"mode": "None"}});
-    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+pub fn no_dead_letters(mut spec: Value) -> Value {
+    spec["deadLetter"] = json!({"mode": "None"});
     spec
 }
 

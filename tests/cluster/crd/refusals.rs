@@ -14,7 +14,7 @@ async fn dry_run(scope: &Scope, name: &str, spec: &Value) -> Result<(), Box<kube
     let object = json!({
         "apiVersion": "queue.prism.io/v1alpha1", "kind": "Queue", "metadata": {"name": name}, "spec": spec,
     });
-    let parameters = PostParams { dry_run: true, field_manager: None, ..PostParams::default() };
+    let parameters = PostParams { dry_run: true, field_manager: None };
     match api.create(&parameters, &serde_json::from_value(object).unwrap()).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(refusal)) => Err(refusal),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::{ACCOUNT, REGION};
@@ -23,7 +24,7 @@ pub fn client(endpoint: &str) -> Client {
 pub async fn url(sqs: &Client, queue: &str) -> Option<String> {
     match sqs.get_queue_url().queue_name(queue).send().await {
         Ok(found) => found.queue_url,
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_does_not_exist()) => None,
+        Err(error) if error.as_service_error().is_some_and(GetQueueUrlError::is_queue_does_not_exist) => None,
         Err(error) => panic!("GetQueueUrl {queue}: {error:?}"),
     }
 }
@@ -55,10 +56,9 @@ pub async fn names(sqs: &Client, prefix: &str) -> Vec<String> {
     names
 }
 
-/// Sends one message, in a group of its own when the queue is FIFO.
+/// Sends one message to a Standard queue.
 pub async fn send(sqs: &Client, url: &str, body: &str) {
     let message = sqs.send_message().queue_url(url).message_body(body);
-    let message = if url.ends_with(".fifo") { message.message_group_id(body) } else { message };
     message.send().await.unwrap_or_else(|error| panic!("SendMessage {url}: {error:?}"));
 }
 

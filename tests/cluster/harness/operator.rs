@@ -140,7 +140,8 @@ impl Operator {
     pub async fn get(&self, path: &str) -> (u16, String) {
         let log = self.says("serving /healthz").await;
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let address = lines.filter_map(|line| line["address"].as_str().map(str::to_owned)).next().expect("an address");
+        let mut addresses = lines.filter_map(|line| line["address"].as_str().map(str::to_owned));
+        let address = addresses.next().expect("an address");
         let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
         let url = format!("http://{address}{path}").parse().expect("a URL");
         let answer = tokio::time::timeout(Duration::from_secs(10), client.get(url)).await;

@@ -40,7 +40,7 @@ pub fn ready_reason(queue: &Queue) -> Option<&str> {
     (ready.observed_generation == queue.metadata.generation).then_some(ready.reason.as_str())
 }
 
-/// Whether a Queue is ready in its present generation, as a GitOps pipeline would see it.
+/// Whether a Queue is ready in its present generation, as a pipeline would see it.
 pub fn is_ready(queue: &Queue) -> bool {
     let generation = queue.metadata.generation;
     let is_seen = queue.status.as_ref().is_some_and(|status| status.observed_generation == generation);
@@ -65,7 +65,7 @@ impl Scope {
         }
     }
 
-    /// Applies a Queue as a GitOps pipeline does, and takes the API server's answer.
+    /// Applies a Queue as a pipeline does, and takes the API server's answer.
     pub async fn try_apply(&self, name: &str, spec: Value) -> Result<Queue, Box<Status>> {
         let object = json!({
             "apiVersion": format!("{GROUP}/v1alpha1"), "kind": "Queue", "metadata": {"name": name}, "spec": spec,
@@ -126,7 +126,7 @@ impl Scope {
         };
         match timeout(deadline, await_condition(self.queues.clone(), name, wanted)).await {
             Ok(found) => found.expect("Queues can be watched").expect("it satisfied"),
-            Err(_) => panic!("{name} {what}: not within {deadline:?}; last seen: {:#?}", last.lock()),
+            Err(late) => panic!("{name} {what}: {late}; last seen: {:#?}", last.lock()),
         }
     }
 
