@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
         .and_then(|filter| logs::init(settings.log_format, filter).map_err(|error| error.to_string()))
         .and_then(|()| shutdown::listen().map_err(|error| error.to_string()));
     let ended = match started {
-        Ok(stop) => controller::run(settings, stop).await.map_err(|fatal| fatal.to_string()),
+        Ok(stop) => Box::pin(controller::run(settings, stop)).await.map_err(|fatal| fatal.to_string()),
         Err(error) => Err(error),
     };
     match ended {

@@ -102,10 +102,12 @@ reasons! {
     DeadLetterCycle,
     /// A principal of the queue policy was deleted in IAM.
     PrincipalGone,
-    /// A Secret or ConfigMap of the output's name exists and is not this Queue's.
+    /// A Secret or `ConfigMap` of the output's name exists and is not this Queue's.
     OutputConflict,
-    /// The API server refuses a write or cannot be reached.
+    /// The API server did not take a write: it cannot be reached, or answers with errors of its own.
     KubernetesUnavailable,
+    /// The API server refuses a write: a quota, an admission rule, or an object that may not be changed.
+    KubernetesRefused,
     /// The queue to observe does not exist.
     NotFound,
     /// Deletion waits for the queue and its dead-letter queues to be empty.

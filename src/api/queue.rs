@@ -1,4 +1,6 @@
 //! `Queue`: one SQS queue, its dead-letter queue, policy and outputs.
+// The descriptions are what `kubectl explain` shows: plain text, no Markdown.
+#![allow(clippy::doc_markdown, rustdoc::invalid_html_tags)]
 
 use std::collections::BTreeMap;
 

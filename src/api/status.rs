@@ -1,5 +1,7 @@
 //! `Queue.status`: what the operator learned. Everything here can be lost and is found again, but
 //! `target`, which says where the queue lives, and `retiredDeadLetters`.
+// The descriptions are what `kubectl explain` shows: plain text, no Markdown.
+#![allow(clippy::doc_markdown, rustdoc::invalid_html_tags)]
 
 use std::collections::BTreeMap;
 
@@ -57,7 +59,7 @@ pub struct QueueStatus {
     pub messages: Option<Messages>,
 }
 
-/// Where a queue lives. Never changes while the Queue lives.
+/// Where a queue lives. It does not change while the Queue lives, but for the dead-letter queue's name.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
@@ -69,6 +71,9 @@ pub struct Target {
     pub region: String,
     /// The queue's name in AWS.
     pub queue_name: String,
+    /// The managed dead-letter queue's name in AWS, on record before it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter_queue_name: Option<String>,
     /// Standard or FIFO.
     #[serde(rename = "type")]
     pub queue_type: QueueType,
@@ -167,7 +172,7 @@ pub struct DeadLetterStatus {
 }
 
 /// A dead-letter queue no longer used.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RetiredDeadLetter {
     /// Its name in AWS.

@@ -45,9 +45,12 @@ pub trait Sqs: Send + Sync {
     /// Removes the tags of these keys.
     async fn untag_queue(&self, queue_url: &str, keys: &[String]) -> Result<(), CallError>;
 
-    /// URLs of queues whose names begin with `prefix`, at most 1,000 (one page).
+    /// URLs of queues whose names begin with `prefix`, at most [`LIST_PAGE`]: one page.
     async fn list_queues(&self, prefix: &QueueName) -> Result<Vec<String>, CallError>;
 }
+
+/// The most queues that one page of `ListQueues` holds. Source: `ListQueues` in the SQS API reference.
+pub const LIST_PAGE: usize = 1000;
 
 /// Who the operator is to AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]

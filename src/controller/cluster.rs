@@ -40,7 +40,7 @@ pub struct Announcement {
     pub is_warning: bool,
     /// The event's reason.
     pub reason: &'static str,
-    /// The event's note, for people; at most 1 KiB of it is shown.
+    /// The event's note, for people; what exceeds 1 KiB is cut.
     pub note: String,
 }
 
@@ -61,7 +61,10 @@ pub enum ClusterError {
         /// Its name.
         name: String,
     },
-    /// Anything else, in the API server's words.
+    /// The API server will not take this write, in its words.
+    #[error("{0}")]
+    Refused(String),
+    /// Anything that may be over by the next try.
     #[error("{0}")]
     Failed(String),
 }

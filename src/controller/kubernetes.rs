@@ -1,6 +1,6 @@
 //! The cluster behind the trait: caches to read from, and bounded writes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Kubernetes {
     fleet: RwLock<Fleet>,
     /// What this process last wrote: a watch event that shows just this is no news.
     written: Mutex<HashMap<OutputId, Output>>,
+    /// What this process removed and has not yet seen to be gone.
+    removed: Mutex<HashSet<OutputId>>,
 }
 
 /// An output of any namespace.
@@ -101,26 +103,26 @@ impl Kubernetes {
         secrets: Store<Secret>,
         config_maps: Store<ConfigMap>,
     ) -> Self {
-        Self { client, instance, metrics, secrets, config_maps, fleet: RwLock::default(), written: Mutex::default() }
+        Self {
+            client,
+            instance,
+            metrics,
+            secrets,
+            config_maps,
+            fleet: RwLock::default(),
+            written: Mutex::default(),
+            removed: Mutex::default(),
+        }
     }
 
     /// Takes in a Queue as the watch shows it. Answers which Queues may have to decide anew.
-    pub fn saw_queue(&self, queue: &Queue, class: &Class) -> Vec<Key> {
-        let key = Key::of(queue);
-        let mut fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner);
-        let before = fleet.neighbours(&key);
-        if !fleet.put(queue, class) {
-            return Vec::new();
-        }
-        before.union(&fleet.neighbours(&key)).cloned().collect()
+    pub fn saw_queue(&self, queue: &Queue, class: &Class) -> BTreeSet<Key> {
+        self.fleet.write().unwrap_or_else(PoisonError::into_inner).put(queue, class).unwrap_or_default()
     }
 
     /// A Queue is gone. Answers which Queues may have to decide anew.
-    pub fn lost_queue(&self, key: &Key) -> Vec<Key> {
-        let mut fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner);
-        let neighbours = fleet.neighbours(key);
-        fleet.remove(key);
-        neighbours.into_iter().collect()
+    pub fn lost_queue(&self, key: &Key) -> BTreeSet<Key> {
+        self.fleet.write().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
     }
 
     /// The Queues known that are not `listed`: they were deleted while the watch was down.
@@ -136,11 +138,16 @@ impl Kubernetes {
 
     /// An output is gone. Answers whether that is news: this process did not remove it itself.
     pub fn lost_output<T: OutputObject>(&self, object: &T) -> bool {
-        self.written().remove(&object.id()).is_some()
+        self.written().remove(&object.id());
+        !self.removed().remove(&object.id())
     }
 
     fn written(&self) -> MutexGuard<'_, HashMap<OutputId, Output>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn removed(&self) -> MutexGuard<'_, HashSet<OutputId>> {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn bounded<T>(
@@ -176,8 +183,7 @@ impl Kubernetes {
                 Err(error) => return Err(error),
             }
             // Something of this name is there: ours behind a slow cache or without its label, or somebody else's.
-            let found = timeout(WRITE_TIMEOUT, api.get_opt(&output.name)).await;
-            known = found.ok().and_then(Result::ok).flatten();
+            known = self.bounded(kind, api.get_opt(&output.name)).await?;
         }
         let Some(known) = known else {
             return Err(ClusterError::Stale);
@@ -258,13 +264,17 @@ impl Cluster for Kubernetes {
         let namespace = queue.namespace().unwrap_or_default();
         let id = OutputId { kind: output.kind, namespace, name: output.name.clone() };
         // Before the write: its watch event may come before its answer.
-        self.written().insert(id.clone(), output.clone());
+        let before = self.written().insert(id.clone(), output.clone());
         let result = match output.kind {
             OutputKind::Secret => self.put(queue, output, cached(&self.secrets, &id)).await,
             OutputKind::ConfigMap => self.put(queue, output, cached(&self.config_maps, &id)).await,
         };
         if result.is_err() {
-            self.written().remove(&id);
+            // What was expected before still is: the object may be another Queue's.
+            match before {
+                Some(before) => _ = self.written().insert(id, before),
+                None => _ = self.written().remove(&id),
+            }
         }
         result
     }
@@ -273,17 +283,21 @@ impl Cluster for Kubernetes {
         let namespace = queue.namespace().unwrap_or_default();
         let id = OutputId { kind, namespace, name: name.to_owned() };
         self.written().remove(&id);
-        match kind {
+        self.removed().insert(id.clone());
+        let result = match kind {
             OutputKind::Secret => self.remove(queue, kind, cached(&self.secrets, &id)).await,
             OutputKind::ConfigMap => self.remove(queue, kind, cached(&self.config_maps, &id)).await,
+        };
+        if result.is_err() {
+            self.removed().remove(&id);
         }
+        result
     }
 
     async fn publish(&self, queue: &Queue, event: Announcement) {
         const MAX_NOTE: usize = 1024; // Source: events.k8s.io/v1, Event.note.
         let now = Timestamp::now();
         let namespace = queue.namespace().unwrap_or_default();
-        let note = event.note.char_indices().nth(MAX_NOTE / 4).filter(|_| event.note.len() > MAX_NOTE);
         let object = Event {
             metadata: ObjectMeta {
                 name: Some(format!("{}.{:x}", queue.name_any(), now.as_nanosecond())),
@@ -292,7 +306,7 @@ impl Cluster for Kubernetes {
             },
             action: Some("Reconcile".to_owned()),
             event_time: Some(MicroTime(now)),
-            note: Some(note.map_or(event.note.clone(), |(end, _)| format!("{}…", &event.note[..end]))),
+            note: Some(cut(event.note, MAX_NOTE)),
             reason: Some(event.reason.to_owned()),
             regarding: Some(queue.object_ref(&())),
             reporting_controller: Some(format!("{}/{MANAGER}", crate::api::GROUP)),
@@ -363,10 +377,23 @@ fn encoded(output: &Output) -> BTreeMap<String, Value> {
     output.data.iter().map(|(key, value)| (key.clone(), encode(value))).collect()
 }
 
+/// At most `most` bytes of `text`, with a sign that it was cut.
+fn cut(mut text: String, most: usize) -> String {
+    const SIGN: char = '…';
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most - SIGN.len_utf8()));
+        text.push(SIGN);
+    }
+    text
+}
+
 fn classified(error: &kube::Error) -> ClusterError {
     match error {
         kube::Error::Api(status) if status.code == 409 => ClusterError::Stale,
         kube::Error::Api(status) if status.code == 404 => ClusterError::Gone,
+        kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => {
+            ClusterError::Refused(status.message.clone())
+        }
         kube::Error::Api(status) => ClusterError::Failed(status.message.clone()),
         other => ClusterError::Failed(other.to_string()),
     }

@@ -46,7 +46,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 const PASS_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How long a task may go without a sign of life before the process is taken for hung.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
 /// How often the gauges are brought up to date.
 const GAUGES: Duration = Duration::from_secs(10);
@@ -78,11 +78,10 @@ pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Resul
     let mut tasks = JoinSet::new();
     let after_work = CancellationToken::new();
     let (health, claim, instance) = stand(&settings, &client, &stop, &after_work, &mut tasks);
-    let (serving, served) = (metrics.clone(), after_work.clone());
+    let (counts, end) = (metrics.clone(), after_work.clone());
     let (probed, shown) = (health.clone(), claim.clone());
-    tasks.spawn(
-        async move { server.serve(probed, shown, serving, served).await.map_err(|error| Fatal(error.to_string())) },
-    );
+    tasks
+        .spawn(async move { server.serve(probed, shown, counts, end).await.map_err(|error| Fatal(error.to_string())) });
 
     let leads = tokio::select! {
         acquired = claim.acquired() => acquired,
@@ -243,6 +242,7 @@ impl Work {
             kms: Arc::new(self.aws.kms.clone()),
             cluster: kubernetes,
             class: self.class.clone(),
+            clock: Arc::new(Timestamp::now),
             may_write: Arc::new(move || claim.is_held(Instant::now())),
         };
         let shared = Arc::new(Shared { reconciler, schedule, metrics: self.metrics.clone() });
@@ -336,7 +336,7 @@ async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Result<Action, std::con
         Gate::Open(memory) => memory,
     };
     let begun = Instant::now();
-    let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory, now)).await;
+    let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory)).await;
     let Ok(outcome) = passed else {
         shared.metrics.reconcile(metrics::Outcome::Failed, begun.elapsed());
         return Ok(Action::requeue(PASS_TIMEOUT));

@@ -37,19 +37,26 @@ impl Watches {
             .default_backoff()
             .try_filter_map(|event| future::ready(Ok(readable(event))));
         let mut events = std::pin::pin!(reflector(writer, events));
-        let mut listed = BTreeSet::new();
+        let (mut listed, mut affected) = (BTreeSet::new(), BTreeSet::new());
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::Apply(queue)) => self.saw(&queue),
                 Ok(Event::Delete(queue)) => self.lost(&Key::of(&queue)),
-                Ok(Event::Init) => listed.clear(),
+                Ok(Event::Init) => {
+                    listed.clear();
+                    affected.clear();
+                }
                 Ok(Event::InitApply(queue)) => {
                     listed.insert(Key::of(&queue));
-                    self.saw(&queue);
+                    affected.append(&mut self.kubernetes.saw_queue(&queue, &self.class));
                 }
                 Ok(Event::InitDone) => {
-                    // What was deleted while the watch was down sends no event.
+                    // The cache shows the list only now. What was deleted while the watch was down sends no event.
                     self.kubernetes.missing_from(&listed).iter().for_each(|key| self.lost(key));
+                    self.set_to_work(std::mem::take(&mut affected));
+                    for key in &listed {
+                        self.turn(key);
+                    }
                 }
                 Err(error) => tracing::warn!(%error, "watching Queues failed; it is tried again"),
             }

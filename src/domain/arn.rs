@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::names::QueueName;
+use super::names::{FIFO_SUFFIX, QueueName};
 
 /// The account and region in which queues are made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -106,7 +106,7 @@ impl QueueArn {
     /// Whether this is the ARN of a FIFO queue.
     #[must_use]
     pub fn is_fifo(&self) -> bool {
-        self.name.ends_with(".fifo")
+        self.name.ends_with(FIFO_SUFFIX)
     }
 
     /// Whether the queue lives in `place`.

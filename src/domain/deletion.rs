@@ -10,7 +10,7 @@ use super::arn::Place;
 use super::attributes::Counts;
 use super::call::ErrorClass;
 use super::class::Class;
-use super::finding::{Finding, PATIENCE, backoff};
+use super::finding::{Circumstances, Finding};
 use super::fleet::{Fleet, Key};
 use super::names::QueueName;
 use super::observed::{Memory, Observed, Present, Record, Sight};
@@ -18,6 +18,9 @@ use super::plan::{Plan, Step};
 use super::retire::{CONFIRM, Fate, Retirement};
 use super::settings::{Names, deletion_policy};
 use super::tags::{Origin, Owner};
+
+/// How long a queue just created may not answer, nor be listed. `CreateQueue` in the SQS API reference asks for a second.
+const APPEARANCE: SignedDuration = SignedDuration::from_secs(10);
 
 /// The queues in AWS that a Queue may have to answer for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,14 +81,10 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
     if !input.record.has_finalizer {
         return Plan::default();
     }
-    if input.queue.spec.management_policy == Some(ManagementPolicy::Observe) {
-        return release(Plan::default());
-    }
     let key = Key::of(input.queue);
     let owner =
         Owner { cluster: input.class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() };
-    // A suspended Queue lets go as `Retain` does.
-    let policy = if input.queue.spec.suspend { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
+    let policy = if lets_go(input.queue) { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
     let deletion = Deletion { input, key, owner, policy };
     match elsewhere(input) {
         Some(finding) if policy == DeletionPolicy::Retain => {
@@ -94,6 +93,17 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
         Some(finding) => Plan { findings: vec![finding], ..Plan::default() },
         None => deletion.plan(),
     }
+}
+
+/// Whether the deletion of `queue` keeps what is in AWS. A suspended Queue lets go as `Retain` does, and one that only
+/// observes has nothing to let go of.
+#[must_use]
+pub fn lets_go(queue: &Queue) -> bool {
+    queue.spec.suspend || observes(queue) || deletion_policy(&queue.spec) == DeletionPolicy::Retain
+}
+
+fn observes(queue: &Queue) -> bool {
+    queue.spec.management_policy == Some(ManagementPolicy::Observe)
 }
 
 /// Whether the queues live in another place than the one the operator acts in.
@@ -137,7 +147,9 @@ impl Deletion<'_> {
         if !plan.findings.is_empty() {
             return plan; // Nothing is dropped or released on a guess.
         }
-        plan.left_behind = self.input.doomed.all().filter_map(|name| self.left_behind(name)).collect();
+        if !observes(self.input.queue) {
+            plan.left_behind = self.input.doomed.all().filter_map(|name| self.left_behind(name)).collect();
+        }
         let source = self.input.doomed.source.as_ref().and_then(|name| self.ours(name));
         let mut dead_letters: Vec<Ours<'_>> =
             self.input.doomed.dead_letters.iter().filter_map(|name| self.ours(name)).collect();
@@ -146,9 +158,10 @@ impl Deletion<'_> {
         if source.as_ref().is_some_and(|source| self.retirement().is_let_go(source.origin))
             || self.policy == DeletionPolicy::Retain
         {
-            let all = source.into_iter().chain(dead_letters);
-            plan.steps = all.map(|ours| self.retirement().let_go(ours.name, ours.present)).collect();
-            return if plan.steps.is_empty() { release(plan) } else { plan };
+            let is_refused = |ours: &Ours<'_>| lets_go(self.input.queue) && self.refused(ours.name).is_some();
+            let ours = self.all_ours().filter(|ours| !is_refused(ours));
+            let fates = ours.filter_map(|ours| self.let_go(&ours)).collect();
+            return self.carry_out(fates, plan);
         }
         if source.is_some()
             && let Some(finding) = self.in_use()
@@ -165,20 +178,45 @@ impl Deletion<'_> {
         if source.is_some() {
             dead_letters.clear();
         }
-        for ours in source.into_iter().chain(dead_letters) {
-            let retirement = self.retirement();
-            let fate = if retirement.is_let_go(ours.origin) {
-                Fate::Do(retirement.let_go(ours.name, ours.present))
+        let retirement = self.retirement();
+        let fates = source.iter().chain(&dead_letters).map(|ours| {
+            if retirement.is_let_go(ours.origin) {
+                retirement.let_go(ours.name, ours.present)
             } else {
                 retirement.delete(ours.name, ours.present)
-            };
+            }
+        });
+        self.carry_out(fates.collect(), plan)
+    }
+
+    /// Lets go of a queue. Who only observes writes nothing, but a queue must not stay closed that was being emptied before.
+    fn let_go(&self, ours: &Ours<'_>) -> Option<Fate> {
+        if observes(self.input.queue) {
+            self.retirement().reopen(ours.name, ours.present)
+        } else {
+            Some(self.retirement().let_go(ours.name, ours.present))
+        }
+    }
+
+    /// Does what there is to do; without any of it, lets the Queue go.
+    fn carry_out(&self, fates: Vec<Fate>, mut plan: Plan) -> Plan {
+        for fate in fates {
             match fate {
                 Fate::Do(step) => plan.steps.push(step),
-                Fate::Wait(time) => plan.findings.push(being_deleted(ours.name, time)),
+                Fate::Wait(time) => plan.findings.push(under_way(&self.key, time)),
                 Fate::Gone => {}
             }
         }
         if plan.steps.is_empty() && plan.findings.is_empty() { release(plan) } else { plan }
+    }
+
+    fn all_ours(&self) -> impl Iterator<Item = Ours<'_>> {
+        self.input.doomed.all().filter_map(|name| self.ours(name))
+    }
+
+    /// AWS's words, when it refused a write of the queue `name` in this pass.
+    fn refused(&self, name: &QueueName) -> Option<&String> {
+        self.input.observed.refused.get(name.as_str())
     }
 
     fn retirement(&self) -> Retirement<'_> {
@@ -186,6 +224,7 @@ impl Deletion<'_> {
             owner: &self.owner,
             policy: self.policy,
             place: &self.input.class.place,
+            record: self.input.record,
             memory: self.input.memory,
             empty_for: self.input.class.empty_for,
             now: self.input.now,
@@ -201,6 +240,9 @@ impl Deletion<'_> {
 
     /// What to say of a queue that is there, or may be, and is not touched.
     fn left_behind(&self, name: &QueueName) -> Option<String> {
+        if let Some(words) = self.refused(name) {
+            return Some(format!("{name} was left with its owner tags: {words}"));
+        }
         match self.input.observed.sight(name) {
             Sight::Present(present) if self.retirement().origin(present).is_none() => {
                 Some(format!("{name} does not carry this Queue's owner tags and was left as it is"))
@@ -211,12 +253,32 @@ impl Deletion<'_> {
         }
     }
 
+    /// Whether the queue `name`, which never answered as far as is on record, may have been created by a process that
+    /// remembers it no longer: none is once the Queue is being deleted, and a queue answers soon.
+    fn may_appear(&self, name: &QueueName) -> bool {
+        let record = self.input.record;
+        let dead_letter = record.dead_letter.as_ref().filter(|(dead_letter, _)| dead_letter == name);
+        let is_known = match dead_letter {
+            Some((_, url)) => url.is_some(),
+            None => record.queue_url.is_some(),
+        };
+        let since = self.input.queue.metadata.deletion_timestamp.as_ref();
+        let is_new = since.is_some_and(|since| self.input.now.duration_since(since.0) < APPEARANCE);
+        record.target.is_some() && !is_known && is_new
+    }
+
     /// What to say when it cannot be told whether the queue `name` is there.
     fn cannot_tell(&self, name: &QueueName) -> Option<Finding> {
         let input = self.input;
         let uid = input.queue.metadata.uid.as_deref().unwrap_or_default();
-        let is_old = input.memory.failing_since.is_some_and(|since| input.now.duration_since(since) >= PATIENCE);
+        let circumstances =
+            Circumstances { memory: input.memory, uid, caller_arn: &input.class.caller_arn, now: input.now };
+        let is_old = input.memory.is_past_patience(input.now);
         let finding = match input.observed.sight(name) {
+            // A queue just made may not be known everywhere.
+            Sight::Absent if self.retirement().was_just_created(name) || self.may_appear(name) => {
+                Finding::waiting(Reason::Progressing, format!("{name} was created just now"), CONFIRM)
+            }
             Sight::Absent | Sight::Present(_) => return None,
             // `Retain` changes nothing but tags, so it need not wait for what it cannot reach: the way out.
             Sight::Hidden(_) if self.policy == DeletionPolicy::Retain => return None,
@@ -226,12 +288,9 @@ impl Deletion<'_> {
                 return None;
             }
             Sight::Hidden(_) if self.retirement().is_being_deleted(name) => being_deleted(name, CONFIRM),
-            Sight::Hidden(why) => {
-                let retry = backoff(ErrorClass::Denied, input.memory.attempts, uid);
-                let message = format!("{name}: {why}. To let the queue go as it is, set spec.deletionPolicy: Retain");
-                Finding { reason: Reason::Denied, message, is_stalled: is_old, retry }
-            }
-            Sight::Failed(error) => Finding::of_call(name.as_str(), error, input.memory, uid, input.now),
+            Sight::Hidden(why) => circumstances
+                .denied(format!("{name}: {why}. To let the queue go as it is, set spec.deletionPolicy: Retain")),
+            Sight::Failed(error) => Finding::of_call(name.as_str(), error, &circumstances),
             Sight::Unseen | Sight::Appearing => {
                 Finding::waiting(Reason::Progressing, format!("{name} is looked for"), CONFIRM)
             }
@@ -290,4 +349,8 @@ impl Deletion<'_> {
 
 fn being_deleted(name: &QueueName, retry: SignedDuration) -> Finding {
     Finding::waiting(Reason::Deleting, format!("{name} is being deleted in AWS, which takes up to 60 s"), retry)
+}
+
+fn under_way(key: &Key, retry: SignedDuration) -> Finding {
+    Finding::waiting(Reason::Deleting, format!("the last changes to the queues of {key} in AWS take up to 60 s"), retry)
 }

@@ -158,6 +158,10 @@ impl Desired {
             account_id: class.place.account_id.clone(),
             region: class.place.region.clone(),
             queue_name: source.name.to_string(),
+            dead_letter_queue_name: match &dead_letter {
+                DesiredDeadLetter::Managed(queue) => Some(queue.name.to_string()),
+                _ => None,
+            },
             queue_type: spec.queue_type,
         };
         check_target(queue, &target)?;

@@ -71,20 +71,23 @@ impl Comparison<'_> {
         let mut diff = Diff::default();
         for (attribute, want) in &desired.attributes {
             let have = observed.settings.get(attribute).map_or("", String::as_str);
-            if self.same(*attribute, want, have) {
-                continue;
-            }
-            if self.record.is_under_way(&desired.name, *attribute, want, self.now) {
-                diff.awaiting.push(*attribute);
-                continue;
+            let is_same = self.same(*attribute, want, have);
+            match self.record.under_way(&desired.name, *attribute, self.now) {
+                Some(written) if written.is(want) => {
+                    if !is_same {
+                        diff.awaiting.push(*attribute);
+                    }
+                    continue;
+                }
+                None if is_same => continue,
+                // Another value may be on its way: what is read now is not what will be.
+                Some(_) | None => {}
             }
             match attribute {
-                Attribute::MessageRetentionPeriod => {
-                    match self.held_retention(desired.retention_field, want, have, observed.counts) {
-                        Some(held) => diff.held = Some(held),
-                        None => _ = diff.write.insert(*attribute, want.clone()),
-                    }
-                }
+                Attribute::MessageRetentionPeriod => match self.held_retention(desired, want, have, observed.counts) {
+                    Some(held) => diff.held = Some(held),
+                    None => _ = diff.write.insert(*attribute, want.clone()),
+                },
                 Attribute::Policy => self.policy(desired, want, have, &mut diff),
                 _ => _ = diff.write.insert(*attribute, want.clone()),
             }
@@ -127,10 +130,14 @@ impl Comparison<'_> {
         }
     }
 
-    /// A shorter retention deletes messages that are older: held back while the queue holds any.
-    fn held_retention(&self, field: &str, want: &str, have: &str, counts: Counts) -> Option<HeldRetention> {
-        let (want, have): (i64, i64) = (want.parse().ok()?, have.parse().ok()?);
-        let change = format!("{field}={want}");
+    /// A shorter retention deletes messages that are older: held back while the queue holds any. What was written lately
+    /// counts as well as what is read.
+    fn held_retention(&self, desired: &DesiredQueue, want: &str, have: &str, counts: Counts) -> Option<HeldRetention> {
+        let written = self.record.under_way(&desired.name, Attribute::MessageRetentionPeriod, self.now);
+        let written = written.and_then(|written| written.value.parse::<i64>().ok());
+        let want: i64 = want.parse().ok()?;
+        let have = have.parse::<i64>().ok().max(written)?;
+        let change = format!("{}={want}", desired.retention_field);
         let is_held = want < have && counts.total() > 0 && !self.allowed_losses.contains(&change);
         is_held.then(|| HeldRetention { change, observed: have, messages: counts.total() })
     }

@@ -21,9 +21,27 @@ pub struct Finding {
     pub retry: SignedDuration,
 }
 
-/// Denied calls and refused values may be right a little later (IAM and tags take time to be known): only after this
-/// long does a person have to mend them.
-pub const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+/// What a finding depends on besides what failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// What this process remembers of the Queue.
+    pub memory: &'a Memory,
+    /// The object's UID; it spreads waits.
+    pub uid: &'a str,
+    /// Who the operator is to AWS.
+    pub caller_arn: &'a str,
+    /// The time of this pass.
+    pub now: Timestamp,
+}
+
+impl Circumstances<'_> {
+    /// A call that is denied, or a thing that may be hidden: a person must mend it only when it lasts.
+    #[must_use]
+    pub fn denied(&self, message: String) -> Finding {
+        let retry = backoff(ErrorClass::Denied, self.memory.attempts, self.uid);
+        Finding { reason: Reason::Denied, message, is_stalled: self.memory.is_past_patience(self.now), retry }
+    }
+}
 
 impl Finding {
     /// Something that comes by itself.
@@ -38,9 +56,10 @@ impl Finding {
 
     /// What a failed call means for the Queue.
     #[must_use]
-    pub fn of_call(subject: &str, error: &CallError, memory: &Memory, uid: &str, now: Timestamp) -> Self {
+    pub fn of_call(subject: &str, error: &CallError, circumstances: &Circumstances<'_>) -> Self {
+        let Circumstances { memory, uid, caller_arn, now } = *circumstances;
         let retry = backoff(error.class(), memory.attempts, uid);
-        let is_stalled = memory.failing_since.is_some_and(|since| now.duration_since(since) >= PATIENCE);
+        let is_stalled = memory.is_past_patience(now);
         let said = format!("{subject}: {error}");
         match error.kind {
             ErrorKind::Throttled => Self::waiting(
@@ -68,7 +87,7 @@ impl Finding {
             ErrorKind::KmsDenied => Self {
                 reason: Reason::KMSDenied,
                 message: format!(
-                    "{said}; the key policy must allow it: {{\"Effect\": \"Allow\", \"Principal\": {{\"AWS\": \"<the caller>\"}}, \"Action\": [\"kms:GenerateDataKey\", \"kms:Decrypt\", \"kms:DescribeKey\"], \"Resource\": \"*\"}}"
+                    "{said}; the key policy must allow it: {{\"Effect\": \"Allow\", \"Principal\": {{\"AWS\": \"{caller_arn}\"}}, \"Action\": [\"kms:GenerateDataKey\", \"kms:Decrypt\", \"kms:DescribeKey\"], \"Resource\": \"*\"}}"
                 ),
                 is_stalled,
                 retry,

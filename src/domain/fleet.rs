@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use crate::api::Queue;
 use crate::api::queue::{DeadLetterMode, ManagementPolicy, QueueType, RedriveAllowMode};
+use crate::api::status::Target;
 
+use super::arn::Place;
 use super::class::Class;
 use super::names::QueueName;
 use super::redrive::MAX_SOURCES;
@@ -51,9 +53,9 @@ pub struct Member {
     pub arn: String,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// Whether its queue is there and proved to be its own.
+    /// Whether its queue was there and proved to be its own when last seen.
     pub exists: bool,
-    /// The sources that its queue was last told to allow; `None`: all, or nothing was told.
+    /// The sources that its queue is to allow, by its last status; `None`: all, or there is no status yet.
     pub allows: Option<BTreeSet<String>>,
     /// The older object wins, then the smaller UID.
     seniority: (Option<Timestamp>, String),
@@ -62,7 +64,10 @@ pub struct Member {
     /// What its `redriveAllow` lists, and whether sources found are added.
     listed_sources: Vec<String>,
     adds_found_sources: bool,
+    /// By spec.
     uses: Option<Use>,
+    /// The ARN of the dead-letter queue that its queue names in AWS, as last read.
+    wired_to: Option<String>,
 }
 
 /// The dead-letter queue that a Queue names.
@@ -88,21 +93,26 @@ impl Fleet {
         fleet
     }
 
-    /// Takes in a Queue, or its newer version. Answers whether others may have to decide anew.
-    pub fn put(&mut self, queue: &Queue, class: &Class) -> bool {
-        match Member::of(queue, class) {
-            None => self.remove(&Key::of(queue)),
-            Some(member) => {
-                let is_news = self.members.get(&member.key).is_none_or(|before| **before != member);
-                self.members.insert(member.key.clone(), Arc::new(member));
-                is_news
-            }
+    /// Takes in a Queue, or its newer version. Answers which others may have to decide anew; nothing when what others need
+    /// to know of it has not changed.
+    pub fn put(&mut self, queue: &Queue, class: &Class) -> Option<BTreeSet<Key>> {
+        let Some(member) = Member::of(queue, class) else {
+            return self.remove(&Key::of(queue));
+        };
+        if self.members.get(&member.key).is_some_and(|before| **before == member) {
+            return None;
         }
+        let key = member.key.clone();
+        let mut affected = self.neighbours(&key);
+        self.members.insert(key.clone(), Arc::new(member));
+        affected.append(&mut self.neighbours(&key));
+        Some(affected)
     }
 
-    /// Forgets a Queue. Answers whether it was known.
-    pub fn remove(&mut self, key: &Key) -> bool {
-        self.members.remove(key).is_some()
+    /// Forgets a Queue. Answers which others may have to decide anew; nothing when it was not known.
+    pub fn remove(&mut self, key: &Key) -> Option<BTreeSet<Key>> {
+        let affected = self.neighbours(key);
+        self.members.remove(key).map(|_| affected)
     }
 
     /// The Queues known.
@@ -126,7 +136,7 @@ impl Fleet {
             .min_by(|a, b| a.seniority.cmp(&b.seniority))
     }
 
-    /// The Queue whose managed dead-letter queue has this ARN.
+    /// The Queue whose managed dead-letter queue has this ARN: proved to be, not merely claimed.
     #[must_use]
     pub fn manager_of(&self, arn: &str) -> Option<&Member> {
         self.all().find(|member| member.managed_dead_letter_arn.as_deref() == Some(arn))
@@ -202,8 +212,9 @@ impl Fleet {
             return BTreeSet::new();
         };
         let claimants = self.all().filter(|other| other.claims.iter().any(|name| me.claims.contains(name)));
-        let mut keys: BTreeSet<Key> =
-            self.users(me).chain(self.used_by(me)).chain(claimants).map(|member| member.key.clone()).collect();
+        let wired = self.all().filter(|other| me.wired_to.as_ref() == Some(&other.arn));
+        let others = self.users(me).chain(self.used_by(me)).chain(wired).chain(claimants);
+        let mut keys: BTreeSet<Key> = others.map(|member| member.key.clone()).collect();
         keys.remove(key);
         keys
     }
@@ -222,11 +233,16 @@ impl Fleet {
         }
     }
 
+    /// Who uses the queue of `me`, by spec or still in AWS: a source that is to use another one keeps this one until it
+    /// has let go of it.
     fn users<'a>(&'a self, me: &'a Member) -> impl Iterator<Item = &'a Member> {
-        self.all().filter(|other| match &other.uses {
-            Some(Use::Queue(key)) => *key == me.key,
-            Some(Use::Arn(arn)) => *arn == me.arn,
-            None => false,
+        self.all().filter(|other| {
+            other.wired_to.as_ref() == Some(&me.arn)
+                || match &other.uses {
+                    Some(Use::Queue(key)) => *key == me.key,
+                    Some(Use::Arn(arn)) => *arn == me.arn,
+                    None => false,
+                }
         })
     }
 
@@ -251,8 +267,18 @@ impl Member {
     /// `None` for a Queue without a valid name; it is refused where it is reconciled.
     fn of(queue: &Queue, class: &Class) -> Option<Self> {
         let key = Key::of(queue);
-        let names = Names::of(queue, class).ok()?;
         let spec = &queue.spec;
+        let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
+        let names = Names::of(queue, class).ok();
+        // Where the queue lives is on record; flags may point elsewhere by now.
+        let (place, name) = match target {
+            Some(Target { account_id, region, queue_name, .. }) => {
+                let place = Place { account_id: account_id.clone(), region: region.clone() };
+                (place, QueueName::parse(queue_name).ok()?)
+            }
+            None => (class.place.clone(), names.as_ref()?.queue.clone()),
+        };
+        let managed = names.and_then(|names| names.dead_letter);
         let observes = spec.management_policy == Some(ManagementPolicy::Observe);
         let status = queue.status.as_ref();
         let reference = spec.dead_letter.as_ref().and_then(|dead_letter| {
@@ -271,9 +297,12 @@ impl Member {
             (effective.redrive_allow.mode != RedriveAllowMode::AllowAll)
                 .then(|| effective.redrive_allow.source_queue_arns.iter().cloned().collect())
         });
+        let wired_to = status.and_then(|status| Some(status.dead_letter.as_ref()?.queue_arn.clone()));
+        let recorded = target.and_then(|target| QueueName::parse(target.dead_letter_queue_name.as_ref()?).ok());
+        let recorded = recorded.map(|name| place.queue_arn(&name).to_string());
         Some(Self {
             queue_type: spec.queue_type,
-            arn: class.place.queue_arn(&names.queue).to_string(),
+            arn: place.queue_arn(&name).to_string(),
             deleting: queue.metadata.deletion_timestamp.is_some(),
             exists: status.is_some_and(|status| status.queue_url.is_some()),
             allows,
@@ -281,11 +310,12 @@ impl Member {
                 queue.metadata.creation_timestamp.as_ref().map(|time| time.0),
                 queue.metadata.uid.clone().unwrap_or_default(),
             ),
-            managed_dead_letter_arn: names.dead_letter.as_ref().map(|name| class.place.queue_arn(name).to_string()),
-            claims: if observes { Vec::new() } else { std::iter::once(names.queue).chain(names.dead_letter).collect() },
+            managed_dead_letter_arn: recorded.filter(|arn| !observes && wired_to.as_ref() == Some(arn)),
+            claims: if observes { Vec::new() } else { std::iter::once(name).chain(managed).collect() },
             listed_sources: allow.and_then(|allow| allow.source_queue_arns.clone()).unwrap_or_default(),
             adds_found_sources: mode == RedriveAllowMode::Auto,
             uses: reference,
+            wired_to,
             key,
         })
     }

@@ -7,6 +7,7 @@ pub mod class;
 pub mod deletion;
 pub mod desired;
 pub mod diff;
+pub mod digest;
 pub mod encryption;
 pub mod field;
 pub mod finding;

@@ -6,9 +6,9 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
-
 use crate::api::queue::QueueType;
+
+use super::digest::sha256;
 
 /// SQS's limit, `.fifo` suffix included. Source: `CreateQueue` in the SQS API reference.
 pub const MAX_LENGTH: usize = 80;
@@ -161,8 +161,7 @@ impl Naming {
         if length < MAX_LENGTH || length == MAX_LENGTH && !ends_in_hash(&whole) {
             return QueueName(format!("{whole}{suffix}"));
         }
-        let digest = Sha256::digest(whole.as_bytes());
-        let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = sha256(&whole);
         let tail = format!("_h{}", &hash[..HASH_DIGITS]);
         // Names are ASCII by construction (DNS labels and a checked prefix), so bytes are characters.
         let keep = MAX_LENGTH - suffix.len() - tail.len();

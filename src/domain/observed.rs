@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 
-use crate::api::queue::DeadLetterMode;
 use crate::api::status::{LastWrite, RetiredDeadLetter, Target, WrittenAttribute};
 use crate::api::{FINALIZER, Queue};
 
 use super::attributes::{Attribute, Attributes, QueueAttributes};
 use super::call::CallError;
+use super::digest::sha256;
 use super::encryption::KeyMeanings;
 use super::names::QueueName;
 use super::outputs::{ObservedOutput, Output, OutputKind};
@@ -64,6 +63,8 @@ pub struct Observed {
     pub outputs: Vec<ObservedOutput>,
     /// What KMS said that keys mean.
     pub key_meanings: KeyMeanings,
+    /// Queues of which AWS denied or refused a write in this pass, with its words.
+    pub refused: BTreeMap<String, String>,
 }
 
 impl Observed {
@@ -71,6 +72,17 @@ impl Observed {
     #[must_use]
     pub fn sight(&self, name: &QueueName) -> &Sight {
         self.queues.get(name.as_str()).unwrap_or(&Sight::Unseen)
+    }
+
+    /// The queues that answer.
+    pub fn present(&self) -> impl Iterator<Item = (QueueName, &Present)> {
+        self.queues.iter().filter_map(|(name, sight)| Some((QueueName::parse(name).ok()?, sight.present()?)))
+    }
+
+    /// Whether the Queue has this output.
+    #[must_use]
+    pub fn has_output(&self, kind: OutputKind, name: &str) -> bool {
+        self.outputs.iter().any(|seen| seen.output.kind == kind && seen.output.name == name)
     }
 
     /// An output was written.
@@ -94,7 +106,7 @@ pub struct Record {
     pub target: Option<Target>,
     /// Its queue's URL.
     pub queue_url: Option<String>,
-    /// The managed dead-letter queue last in use, with its URL.
+    /// The managed dead-letter queue, made or about to be made, with its URL when known.
     pub dead_letter: Option<(QueueName, Option<String>)>,
     /// Dead-letter queues no longer used.
     pub retired: Vec<RetiredDeadLetter>,
@@ -111,11 +123,10 @@ impl Record {
     #[must_use]
     pub fn of(queue: &Queue) -> Self {
         let status = queue.status.clone().unwrap_or_default();
-        let was_managed =
-            status.effective.as_ref().is_some_and(|effective| effective.dead_letter.mode == DeadLetterMode::Managed);
-        let dead_letter = status.dead_letter.filter(|_| was_managed).and_then(|dead_letter| {
-            let name = dead_letter.queue_arn.rsplit(':').next().and_then(|name| QueueName::parse(name).ok())?;
-            Some((name, dead_letter.queue_url))
+        let managed = status.target.as_ref().and_then(|target| target.dead_letter_queue_name.clone());
+        let dead_letter = managed.and_then(|name| QueueName::parse(&name).ok()).map(|name| {
+            let wired = status.dead_letter.filter(|wired| wired.queue_arn.ends_with(&format!(":{name}")));
+            (name, wired.and_then(|wired| wired.queue_url))
         });
         let is_ready =
             status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
@@ -147,14 +158,36 @@ impl Record {
         written.queues.retain(|_, entries| !entries.is_empty());
     }
 
-    /// Whether `value` was written to `attribute` of the queue `name` so recently that AWS may still read back an
-    /// older value.
+    /// A write of `attributes` to the queue `name` got no answer: it may take effect, or not.
+    pub fn wrote_perhaps(&mut self, name: &QueueName, attributes: &Attributes, now: Timestamp) {
+        let unknown = attributes.keys().map(|attribute| (*attribute, UNKNOWN.to_owned())).collect();
+        self.wrote(name, &unknown, now);
+    }
+
+    /// What was written to `attribute` of the queue `name` so recently that AWS may still read back an older value.
     #[must_use]
-    pub fn is_under_way(&self, name: &QueueName, attribute: Attribute, value: &str, now: Timestamp) -> bool {
-        let entry = self.written.as_ref().and_then(|w| w.queues.get(name.as_str())?.get(attribute.as_str()));
-        entry.is_some_and(|entry| entry.value == digest(value) && is_recent(attribute.as_str(), entry, now))
+    pub fn under_way(&self, name: &QueueName, attribute: Attribute, now: Timestamp) -> Option<&WrittenAttribute> {
+        let entry = self.written.as_ref()?.queues.get(name.as_str())?.get(attribute.as_str())?;
+        is_recent(attribute.as_str(), entry, now).then_some(entry)
     }
 }
+
+impl WrittenAttribute {
+    /// Whether this is what was written.
+    #[must_use]
+    pub fn is(&self, value: &str) -> bool {
+        self.value == digest(value)
+    }
+
+    /// Whether nobody knows what was written.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.value == UNKNOWN
+    }
+}
+
+/// Stands for a value of which nobody knows whether it was written.
+const UNKNOWN: &str = "unknown";
 
 /// How long SQS may read back an older value after a write was accepted. Source: `SetQueueAttributes` in the SQS
 /// API reference.
@@ -177,12 +210,11 @@ fn digest(value: &str) -> String {
     if value.len() <= SHORT {
         return value.to_owned();
     }
-    let digest = Sha256::digest(value.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    format!("sha256:{}", sha256(value))
 }
 
-/// What this process remembers of one Queue. Losing it is safe: waits begin anew.
+/// What this process remembers of one Queue. Losing it is safe: waits begin anew, and what must outlive the process is in
+/// [`Record`].
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// Passes in a row that ended with a failed call.
@@ -193,11 +225,35 @@ pub struct Memory {
     pub refused_policies: BTreeMap<String, RefusedPolicy>,
     /// Queues that read as empty.
     pub empty: BTreeMap<String, EmptyWatch>,
+    /// Queues that we created, and when.
+    pub created: BTreeMap<String, Timestamp>,
     /// Queues that we deleted, and when.
     pub deleted: BTreeMap<String, Timestamp>,
 }
 
+/// Denied calls and refused values may be right a little later (IAM and tags take time to be known): only after this
+/// long does a person have to mend them.
+pub const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+
 impl Memory {
+    /// A pass failed at `now`: waits grow.
+    pub fn failed(&mut self, now: Timestamp) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.failing_since.get_or_insert(now);
+    }
+
+    /// A pass went through.
+    pub fn recovered(&mut self) {
+        self.attempts = 0;
+        self.failing_since = None;
+    }
+
+    /// Whether passes have failed for longer than [`PATIENCE`].
+    #[must_use]
+    pub fn is_past_patience(&self, now: Timestamp) -> bool {
+        self.failing_since.is_some_and(|since| now.duration_since(since) >= PATIENCE)
+    }
+
     /// AWS refused `policy` for the queue `name`, in these words.
     pub fn policy_was_refused(&mut self, name: &QueueName, policy: &str, words: &str, now: Timestamp) {
         let before = self.refused_policies.get(name.as_str()).filter(|before| before.policy == policy);

@@ -1,6 +1,8 @@
 //! The plan for a Queue that lives: which steps bring AWS and the cluster nearer to what it asks for, and what keeps
 //! it from being ready. Planning reads nothing, writes nothing and cannot fail.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -8,14 +10,13 @@ use crate::api::conditions::{EventReason, Reason};
 use crate::api::status::{RetiredDeadLetter, Target};
 
 use super::attributes::{Attribute, Attributes};
-use super::call::ErrorClass;
 use super::class::Class;
 use super::desired::{Desired, DesiredDeadLetter, DesiredQueue};
 use super::diff::{Comparison, Diff, GONE_PRINCIPAL_RETRY, REFUSED_POLICY_RETRY};
-use super::finding::{Finding, PATIENCE, backoff};
+use super::finding::{Circumstances, Finding};
 use super::fleet::Fleet;
 use super::names::QueueName;
-use super::observed::{Memory, Observed, Present, Record, Sight};
+use super::observed::{Memory, Observed, PATIENCE, Present, Record, Sight};
 use super::outputs::{Coordinates, Output, OutputChange, OutputKind, output_changes};
 use super::redrive::RedrivePolicy;
 use super::retire::{Fate, Retirement};
@@ -28,8 +29,15 @@ pub enum Step {
     AddFinalizer,
     /// Let the Queue go.
     RemoveFinalizer,
-    /// Write `status.target`, before the first write to AWS.
-    RecordTarget(Target),
+    /// Write to status where the queues live, before AWS hears of them.
+    Record {
+        /// The queue and its managed dead-letter queue.
+        target: Target,
+        /// Dead-letter queues no longer used.
+        retired: Vec<RetiredDeadLetter>,
+        /// The keys of the tags that are or will be set.
+        tag_keys: BTreeSet<String>,
+    },
     /// Create a queue, then read back its tags and attributes.
     CreateQueue {
         /// Its name.
@@ -89,7 +97,7 @@ impl Step {
         match self {
             Self::AddFinalizer => "AddFinalizer",
             Self::RemoveFinalizer => "RemoveFinalizer",
-            Self::RecordTarget(_) => "RecordTarget",
+            Self::Record { .. } => "Record",
             Self::CreateQueue { .. } => "CreateQueue",
             Self::SetAttributes { .. } => "SetAttributes",
             Self::TagQueue { .. } => "TagQueue",
@@ -98,6 +106,14 @@ impl Step {
             Self::WriteOutput(_) => "WriteOutput",
             Self::DeleteOutput { .. } => "DeleteOutput",
         }
+    }
+}
+
+impl Plan {
+    /// Whether it says that AWS refuses a queue policy.
+    #[must_use]
+    pub fn tells_of_refused_policy(&self) -> bool {
+        self.findings.iter().any(|finding| matches!(finding.reason, Reason::Refused | Reason::PrincipalGone))
     }
 }
 
@@ -115,6 +131,8 @@ pub struct QueueHandle {
 pub struct Plan {
     /// Writes, in order. Without any, the Queue is as near to its declaration as it can be now.
     pub steps: Vec<Step>,
+    /// Writes of outputs, once no step is left or one has failed: workloads find the queue as it is.
+    pub outputs: Vec<Step>,
     /// What keeps the Queue from being ready.
     pub findings: Vec<Finding>,
     /// What was written and is not read back yet: `queue: attribute`.
@@ -125,8 +143,8 @@ pub struct Plan {
     pub retired: Vec<RetiredDeadLetter>,
     /// Queues in AWS that stay as they are when the Queue is let go, each with the reason why.
     pub left_behind: Vec<String>,
-    /// Whether the queue is there and proved to be this Queue's.
-    pub is_owned: bool,
+    /// Whether the queue is there and, unless it is only observed, proved to be this Queue's.
+    pub is_there: bool,
     /// When to look again although nothing stands in the way.
     pub look_again: Option<SignedDuration>,
 }
@@ -155,6 +173,9 @@ pub struct Input<'a> {
 /// How soon to look again while AWS has not read back what was written.
 const READ_BACK: SignedDuration = SignedDuration::from_secs(10);
 
+/// How soon to look again while AWS takes longer than it does for most attributes.
+const READ_BACK_LATER: SignedDuration = SignedDuration::from_mins(1);
+
 /// How soon to look again at a queue that was just made and does not answer.
 const APPEARING: SignedDuration = SignedDuration::from_secs(2);
 
@@ -174,7 +195,7 @@ enum Standing {
     Settled,
     /// It will be so after the plan's steps.
     InWork,
-    /// It is not there or not ours, and no step changes that now.
+    /// It is not there, or not proved to be ours.
     Blocked,
 }
 
@@ -183,11 +204,15 @@ fn manage(input: &Input<'_>) -> Plan {
     if !input.record.has_finalizer {
         plan.steps.push(Step::AddFinalizer);
     }
-    if input.record.target.is_none() {
-        plan.steps.push(Step::RecordTarget(input.desired.target.clone()));
+    let (target, retired) = to_record(input);
+    let tag_keys: BTreeSet<String> =
+        input.record.managed_tag_keys.iter().chain(input.desired.source.tags.keys()).cloned().collect();
+    let record = input.record;
+    if record.target.as_ref() != Some(&target) || record.retired != retired || record.managed_tag_keys != tag_keys {
+        plan.steps.push(Step::Record { target, retired, tag_keys });
     }
     if !plan.steps.is_empty() {
-        return plan; // Where the queue lives is on record before AWS hears of it.
+        return plan;
     }
     let source = &input.desired.source;
     let dead_letter =
@@ -196,24 +221,40 @@ fn manage(input: &Input<'_>) -> Plan {
         plan.findings.push(Finding::waiting(Reason::DeadLetterNotReady, why.clone(), SLOW));
     }
     let standing = match dead_letter {
-        // A source is not created to name a dead-letter queue that is not there, or is not ours.
+        // A source names no dead-letter queue that is not there, or not proved to be ours.
         Standing::Blocked if input.observed.sight(&source.name).present().is_none() => Standing::Blocked,
         Standing::Blocked => converge(input, &without_redrive(source), &mut plan),
         Standing::Settled | Standing::InWork => converge(input, source, &mut plan),
     };
-    plan.is_owned = is_owned(input, &source.name);
+    plan.is_there = is_owned(input, &source.name);
     let is_settled = standing == Standing::Settled && dead_letter == Standing::Settled;
     retire(input, is_settled, &mut plan);
-    if plan.is_owned
-        && plan.steps.is_empty()
+    if plan.is_there
         && let Some(present) = input.observed.sight(&source.name).present()
     {
-        write_outputs(input, present, input.desired.dead_letter_arn(), &mut plan);
+        write_outputs(input, present, &mut plan);
     }
     if !plan.awaiting.is_empty() {
-        plan.look_again = Some(plan.look_again.map_or(READ_BACK, |sooner| sooner.min(READ_BACK)));
+        let read_back = read_back(input);
+        plan.look_again = Some(plan.look_again.map_or(read_back, |sooner| sooner.min(read_back)));
     }
     plan
+}
+
+/// Where the queues live. A dead-letter queue that is no longer wanted is on record as retired before it is unwired,
+/// and one that is wanted again is taken back.
+fn to_record(input: &Input<'_>) -> (Target, Vec<RetiredDeadLetter>) {
+    let wanted = input.desired.target.dead_letter_queue_name.clone();
+    let mut target = input.record.target.clone().unwrap_or_else(|| input.desired.target.clone());
+    let before = std::mem::replace(&mut target.dead_letter_queue_name, wanted.clone());
+    let mut retired = input.record.retired.clone();
+    retired.retain(|retired| Some(&retired.queue_name) != wanted.as_ref());
+    if let Some(queue_name) = before.filter(|before| Some(before) != wanted.as_ref())
+        && !retired.iter().any(|retired| retired.queue_name == queue_name)
+    {
+        retired.push(RetiredDeadLetter { queue_name, retired_time: Time(input.now) });
+    }
+    (target, retired)
 }
 
 /// While its dead-letter queue cannot be used, a source keeps the redrive policy that it has.
@@ -240,7 +281,8 @@ fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standin
                 attributes: queue.creation_attributes(),
                 tags: full_tags(input, queue, Origin::Created),
             });
-            Standing::InWork
+            // Whose it is will be read back: creating answers with a queue that is there already, whosever it is.
+            Standing::Blocked
         }
         Sight::Appearing => {
             let message = format!("{} was created and does not answer yet", queue.name);
@@ -248,23 +290,16 @@ fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standin
             Standing::Blocked
         }
         Sight::Hidden(why) => {
-            plan.findings.push(hidden(input, &queue.name, why));
+            plan.findings.push(circumstances(input).denied(format!("{}: {why}", queue.name)));
             Standing::Blocked
         }
         Sight::Failed(error) => {
             let subject = queue.name.to_string();
-            plan.findings.push(Finding::of_call(&subject, error, input.memory, input.uid, input.now));
+            plan.findings.push(Finding::of_call(&subject, error, &circumstances(input)));
             Standing::Blocked
         }
         Sight::Present(present) => owned(input, queue, present, plan),
     }
-}
-
-/// What to say of a queue that may or may not exist.
-pub(super) fn hidden(input: &Input<'_>, name: &QueueName, why: &str) -> Finding {
-    let is_stalled = input.memory.failing_since.is_some_and(|since| input.now.duration_since(since) >= PATIENCE);
-    let retry = backoff(ErrorClass::Denied, input.memory.attempts, input.uid);
-    Finding { reason: Reason::Denied, message: format!("{name}: {why}"), is_stalled, retry }
 }
 
 fn owned(input: &Input<'_>, queue: &DesiredQueue, present: &Present, plan: &mut Plan) -> Standing {
@@ -376,14 +411,6 @@ fn not_ours(name: &QueueName, ownership: &Ownership) -> Finding {
 
 /// Dead-letter queues no longer used: unwired first, then followed to their end.
 fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
-    let current = input.desired.managed_dead_letter().map(|queue| queue.name.clone());
-    if let Some((name, _)) = &input.record.dead_letter
-        && current.as_ref() != Some(name)
-        && !plan.retired.iter().any(|retired| retired.queue_name == name.as_str())
-    {
-        plan.retired.push(RetiredDeadLetter { queue_name: name.to_string(), retired_time: Time(input.now) });
-    }
-    plan.retired.retain(|retired| current.as_ref().map(QueueName::as_str) != Some(&retired.queue_name));
     if !is_settled {
         return; // The source may still use it.
     }
@@ -399,14 +426,21 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
             owner: &input.desired.owner,
             policy: input.desired.effective.deletion_policy,
             place: &input.class.place,
+            record: input.record,
             memory: input.memory,
             empty_for: input.class.empty_for,
             now: input.now,
         };
-        // Until AWS reads back the new redrive policy, messages may still go to the old queue.
-        let is_wired =
-            is_rewiring || wired_to.as_deref() == Some(input.class.place.queue_arn(&name).to_string().as_str());
-        let fate = if is_wired { Fate::Wait(READ_BACK) } else { retirement.fate(&name, input.observed.sight(&name)) };
+        let arn = input.class.place.queue_arn(&name).to_string();
+        let fate = if is_rewiring {
+            // Until AWS reads back the new redrive policy, messages may still go to the old queue.
+            Fate::Wait(READ_BACK)
+        } else if wired_to.as_deref() == Some(arn.as_str()) {
+            // The new dead-letter queue is not ready: that it is will be seen at once.
+            Fate::Wait(SLOW)
+        } else {
+            retirement.fate(&name, input.observed.sight(&name))
+        };
         match fate {
             Fate::Gone => {}
             Fate::Do(step) => {
@@ -422,16 +456,24 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
     plan.retired = kept;
 }
 
-fn write_outputs(input: &Input<'_>, present: &Present, dead_letter_arn: Option<String>, plan: &mut Plan) {
-    let desired = input.desired.outputs.render(&coordinates(input, present, dead_letter_arn));
-    plan.steps.extend(output_changes(&desired, &input.observed.outputs).into_iter().map(|change| match change {
+fn write_outputs(input: &Input<'_>, present: &Present, plan: &mut Plan) {
+    let desired = input.desired.outputs.render(&coordinates(input, present));
+    plan.outputs.extend(output_changes(&desired, &input.observed.outputs).into_iter().map(|change| match change {
         OutputChange::Write(output) => Step::WriteOutput(output),
         OutputChange::Delete { kind, name } => Step::DeleteOutput { kind, name },
     }));
 }
 
+/// How soon to look again whether AWS reads back what was written: retention may take 15 minutes.
+fn read_back(input: &Input<'_>) -> SignedDuration {
+    let newest = input.record.written.as_ref().map(|written| written.time.0);
+    let is_fresh = newest.is_none_or(|time| input.now.duration_since(time) < READ_BACK_LATER);
+    if is_fresh { READ_BACK } else { READ_BACK_LATER }
+}
+
 /// The dead-letter queue that a queue names now.
-fn redrive_target(present: &Present) -> Option<String> {
+#[must_use]
+pub fn redrive_target(present: &Present) -> Option<String> {
     let text = present.attributes.settings.get(&Attribute::RedrivePolicy)?;
     RedrivePolicy::parse(text).map(|policy| policy.dead_letter_arn)
 }
@@ -441,10 +483,11 @@ fn awaited(name: &QueueName, attribute: Attribute) -> String {
     format!("{name}: {attribute}")
 }
 
-/// Where a workload finds the queue.
+/// Where a workload finds the queue, and the dead-letter queue that it has.
 #[must_use]
-pub fn coordinates(input: &Input<'_>, present: &Present, dead_letter_arn: Option<String>) -> Coordinates {
+pub fn coordinates(input: &Input<'_>, present: &Present) -> Coordinates {
     let desired = input.desired;
+    let dead_letter_arn = redrive_target(present);
     let dead_letter_url = dead_letter_arn.as_ref().and_then(|arn| {
         let name = arn.rsplit(':').next()?;
         let seen = input.observed.queues.get(name).and_then(Sight::present).map(|present| present.url.clone());
@@ -471,21 +514,25 @@ fn observe_only(input: &Input<'_>) -> Plan {
     let source = &input.desired.source;
     match input.observed.sight(&source.name) {
         Sight::Present(present) => {
-            plan.is_owned = true;
-            write_outputs(input, present, redrive_target(present), &mut plan);
+            plan.is_there = true;
+            write_outputs(input, present, &mut plan);
             plan.differences = comparison(input).differences(source, &present.attributes);
         }
         Sight::Absent | Sight::Unseen | Sight::Appearing => {
             let message = format!("there is no queue {} in {} to observe", source.name, input.class.place);
             plan.findings.push(Finding::stalled(Reason::NotFound, message, SLOW));
         }
-        Sight::Hidden(why) => plan.findings.push(hidden(input, &source.name, why)),
+        Sight::Hidden(why) => plan.findings.push(circumstances(input).denied(format!("{}: {why}", source.name))),
         Sight::Failed(error) => {
             let subject = source.name.to_string();
-            plan.findings.push(Finding::of_call(&subject, error, input.memory, input.uid, input.now));
+            plan.findings.push(Finding::of_call(&subject, error, &circumstances(input)));
         }
     }
     plan
+}
+
+fn circumstances<'a>(input: &Input<'a>) -> Circumstances<'a> {
+    Circumstances { memory: input.memory, uid: input.uid, caller_arn: &input.class.caller_arn, now: input.now }
 }
 
 fn comparison<'a>(input: &Input<'a>) -> Comparison<'a> {

@@ -7,11 +7,13 @@ use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{BindingStatus, DeadLetterStatus, Messages, QueueStatus};
 
 use super::attributes::Counts;
-use super::desired::{Desired, DesiredDeadLetter, DesiredQueue, Refusal};
+use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
 use super::observed::{Observed, Present, Record, Sight};
+use super::outputs::{Coordinates, OutputKind};
 use super::plan::{Input, Plan, coordinates, is_owned};
+use super::tags::Ownership;
 
 /// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
 const REFUSED_RETRY: SignedDuration = SignedDuration::from_mins(5);
@@ -45,9 +47,9 @@ pub enum Propagated {
 impl Verdict {
     /// After a plan was carried out as far as it went.
     #[must_use]
-    pub fn of_plan(desired: &Desired, plan: &Plan, failure: Option<Finding>) -> Self {
+    pub fn of_plan(desired: &Desired, plan: &Plan, failures: Vec<Finding>) -> Self {
         let name = &desired.source.name;
-        let propagated = match (desired.observe, plan.is_owned && failure.is_none()) {
+        let propagated = match (desired.observe, plan.is_there && failures.is_empty()) {
             (true, _) => Propagated::Unknown("managementPolicy is Observe: nothing is written".to_owned()),
             (false, false) => Propagated::Unknown("AWS was not read to the end".to_owned()),
             (false, true) if plan.awaiting.is_empty() => Propagated::Yes,
@@ -58,8 +60,9 @@ impl Verdict {
         } else {
             (Reason::Converged, format!("{name} is as declared"))
         };
-        let findings = plan.findings.iter().cloned().chain(failure).collect();
-        let is_unfinished = !plan.steps.is_empty();
+        // Steps that are left because one failed are tried again when the failure says.
+        let is_unfinished = !plan.steps.is_empty() && failures.is_empty();
+        let findings = plan.findings.iter().cloned().chain(failures).collect();
         Self { findings, is_unfinished, propagated, differences: plan.differences.clone(), ready }.sorted()
     }
 
@@ -89,10 +92,10 @@ impl Verdict {
 
     /// While the Queue is being deleted.
     #[must_use]
-    pub fn of_deletion(plan: &Plan, failure: Option<Finding>) -> Self {
+    pub fn of_deletion(plan: &Plan, failures: Vec<Finding>) -> Self {
         let progressing =
             Finding::waiting(Reason::Deleting, "the Queue is being deleted", SignedDuration::from_secs(5));
-        let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failure).collect();
+        let mut findings: Vec<Finding> = plan.findings.iter().cloned().chain(failures).collect();
         if findings.is_empty() {
             findings.push(progressing);
         }
@@ -120,19 +123,19 @@ impl Verdict {
     /// The conditions, each with `generation`; those that did not change keep their time.
     #[must_use]
     pub fn conditions(&self, previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-        let mut made = Conditions { previous, generation, now, conditions: Vec::new() };
+        let mut conditions = Conditions { previous, generation, now, made: Vec::new() };
         let first = self.findings.first();
         let words = self.words();
         match first {
-            Some(finding) => made.add(ConditionType::Ready, "False", finding.reason, words.clone()),
+            Some(finding) => conditions.add(ConditionType::Ready, "False", finding.reason, words.clone()),
             None if self.is_unfinished => {
-                made.add(ConditionType::Ready, "False", Reason::Progressing, "work is in progress".to_owned());
+                conditions.add(ConditionType::Ready, "False", Reason::Progressing, "work is in progress".to_owned());
             }
-            None => made.add(ConditionType::Ready, "True", self.ready.0, self.ready.1.clone()),
+            None => conditions.add(ConditionType::Ready, "True", self.ready.0, self.ready.1.clone()),
         }
         match &self.propagated {
             Propagated::Yes => {
-                made.add(
+                conditions.add(
                     ConditionType::Propagated,
                     "True",
                     Reason::ReadBack,
@@ -141,24 +144,31 @@ impl Verdict {
             }
             Propagated::NotYet(awaiting) => {
                 let message = format!("written, and not read back yet: {}", awaiting.join(", "));
-                made.add(ConditionType::Propagated, "False", Reason::Propagating, message);
+                conditions.add(ConditionType::Propagated, "False", Reason::Propagating, message);
             }
             Propagated::Unknown(why) => {
-                made.add(ConditionType::Propagated, "Unknown", Reason::NotRead, why.clone());
+                conditions.add(ConditionType::Propagated, "Unknown", Reason::NotRead, why.clone());
             }
         }
         match first {
-            Some(finding) if finding.is_stalled => made.add(ConditionType::Stalled, "True", finding.reason, words),
-            Some(finding) => made.add(ConditionType::Reconciling, "True", finding.reason, words),
+            Some(finding) if finding.is_stalled => {
+                conditions.add(ConditionType::Stalled, "True", finding.reason, words);
+            }
+            Some(finding) => conditions.add(ConditionType::Reconciling, "True", finding.reason, words),
             None if self.is_unfinished => {
-                made.add(ConditionType::Reconciling, "True", Reason::Progressing, "work is in progress".to_owned());
+                conditions.add(
+                    ConditionType::Reconciling,
+                    "True",
+                    Reason::Progressing,
+                    "work is in progress".to_owned(),
+                );
             }
             None => {}
         }
         if !self.differences.is_empty() {
-            made.add(ConditionType::Drifted, "True", Reason::Differs, self.differences.join("; "));
+            conditions.add(ConditionType::Drifted, "True", Reason::Differs, self.differences.join("; "));
         }
-        made.conditions
+        conditions.made
     }
 
     /// All findings in one text.
@@ -174,14 +184,14 @@ struct Conditions<'a> {
     previous: &'a [Condition],
     generation: Option<i64>,
     now: Timestamp,
-    conditions: Vec<Condition>,
+    made: Vec<Condition>,
 }
 
 impl Conditions<'_> {
     fn add(&mut self, type_: ConditionType, status: &str, reason: Reason, message: String) {
         let before = self.previous.iter().find(|condition| condition.type_ == type_.as_str());
         let since = before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
-        self.conditions.push(Condition {
+        self.made.push(Condition {
             type_: type_.as_str().to_owned(),
             status: status.to_owned(),
             reason: reason.as_str().to_owned(),
@@ -199,21 +209,29 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     let mut status = previous.clone();
     status.target.clone_from(&input.record.target);
     status.effective = Some(desired.effective.clone());
-    if plan.is_owned
+    if plan.is_there
         && let Some(present) = input.observed.sight(&desired.source.name).present()
     {
         status.queue_url = Some(present.url.clone());
         status.queue_arn = Some(desired.source.arn.to_string());
         status.queue_name = Some(desired.source.name.to_string());
-        status.dead_letter = dead_letter_status(input, present);
-        status.binding = desired.outputs.binding.clone().map(|name| BindingStatus { name });
+        status.dead_letter = dead_letter_status(input);
+        // The specification projects whatever Secret is named here: only one that was written.
+        let is_written = |name: &String| input.observed.has_output(OutputKind::Secret, name);
+        let binding = desired.outputs.binding.clone().filter(is_written);
+        status.binding = binding.map(|name| BindingStatus { name });
     }
-    if !plan.is_owned
+    // Of a source that cannot be read nobody knows that it let go of the dead-letter queue that it had.
+    let is_out_of_sight = matches!(input.observed.sight(&desired.source.name), Sight::Hidden(_) | Sight::Failed(_));
+    let is_known = plan.is_there || (is_out_of_sight && previous.dead_letter.is_some());
+    if !is_known
         && let Some(queue) = desired.managed_dead_letter()
         && is_owned(input, &queue.name)
+        && let Some(present) = input.observed.sight(&queue.name).present()
     {
-        // Made before its source: it is found again by this, not made again, while the source is waited for.
-        status.dead_letter = managed_dead_letter_status(input, queue);
+        // Made before its source: it is found again by this while the source is waited for.
+        let (queue_url, queue_arn) = (Some(present.url.clone()), queue.arn.to_string());
+        status.dead_letter = Some(DeadLetterStatus { queue_url, queue_arn });
     }
     status.retired_dead_letters.clone_from(&plan.retired);
     if !desired.observe {
@@ -224,32 +242,28 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     status
 }
 
-fn managed_dead_letter_status(input: &Input<'_>, queue: &DesiredQueue) -> Option<DeadLetterStatus> {
-    let present = input.observed.sight(&queue.name).present()?;
-    Some(DeadLetterStatus { queue_url: Some(present.url.clone()), queue_arn: queue.arn.to_string() })
+/// The dead-letter queue that the queue names in AWS, whatever it should name.
+fn dead_letter_status(input: &Input<'_>) -> Option<DeadLetterStatus> {
+    let present = input.observed.sight(&input.desired.source.name).present()?;
+    let Coordinates { dead_letter_url, dead_letter_arn, .. } = coordinates(input, present);
+    Some(DeadLetterStatus { queue_url: dead_letter_url, queue_arn: dead_letter_arn? })
 }
 
-fn dead_letter_status(input: &Input<'_>, present: &Present) -> Option<DeadLetterStatus> {
-    match &input.desired.dead_letter {
-        DesiredDeadLetter::Managed(queue) => managed_dead_letter_status(input, queue),
-        DesiredDeadLetter::Reference { arn } => {
-            let coordinates = coordinates(input, present, Some(arn.clone()));
-            Some(DeadLetterStatus { queue_url: coordinates.dead_letter_url, queue_arn: arn.clone() })
-        }
-        DesiredDeadLetter::None | DesiredDeadLetter::NotReady { .. } => None,
-    }
-}
-
-/// The keys that we set: those declared, and those set before that are still there to be removed.
+/// The keys that we set: those declared, and those set before that may still be there to be removed.
 fn managed_tag_keys(desired: &Desired, observed: &Observed, record: &Record) -> Vec<String> {
-    let is_left = |key: &&String| {
-        observed.queues.values().filter_map(Sight::present).any(|present| present.tags.contains_key(*key))
+    let all_seen = observed.queues.values().all(|sight| matches!(sight, Sight::Present(_) | Sight::Absent));
+    // Of a queue that is not ours, we set none.
+    let is_ours = |present: &Present| {
+        matches!(
+            desired.owner.ownership(&present.tags),
+            Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. }
+        )
     };
-    let mut keys: Vec<String> =
-        desired.source.tags.keys().chain(record.managed_tag_keys.iter().filter(is_left)).cloned().collect();
-    keys.sort();
-    keys.dedup();
-    keys
+    let is_on = |present: &Present, key: &String| is_ours(present) && present.tags.contains_key(key);
+    let is_left = |key: &&String| !all_seen || observed.present().any(|(_, present)| is_on(present, key));
+    let before = record.managed_tag_keys.iter();
+    let is_wanted = |key: &&String| desired.source.tags.contains_key(*key);
+    before.filter(|key| is_wanted(key) || is_left(key)).cloned().collect()
 }
 
 /// The counts as read, when a drift interval has passed since they were last written; else as they were.

@@ -8,7 +8,7 @@ use crate::api::queue::DeletionPolicy;
 use super::arn::Place;
 use super::attributes::{Attribute, Attributes};
 use super::names::QueueName;
-use super::observed::{EMPTY_READS, Memory, Present, Sight};
+use super::observed::{EMPTY_READS, Memory, Present, Record, Sight};
 use super::plan::{QueueHandle, Step};
 use super::policy::{FENCE_SID, PolicyDocument, fence};
 use super::tags::{OWNER_KEYS, Origin, Owner, Ownership};
@@ -31,6 +31,8 @@ pub struct Retirement<'a> {
     pub policy: DeletionPolicy,
     /// Where it lives.
     pub place: &'a Place,
+    /// What the object remembers.
+    pub record: &'a Record,
     /// What this process remembers.
     pub memory: &'a Memory,
     /// How long it must read as empty.
@@ -56,17 +58,17 @@ impl Retirement<'_> {
     #[must_use]
     pub fn fate(&self, name: &QueueName, sight: &Sight) -> Fate {
         let present = match sight {
+            Sight::Absent if self.was_just_created(name) => return Fate::Wait(CONFIRM),
             Sight::Absent => return Fate::Gone,
             Sight::Present(present) => present,
-            Sight::Unseen | Sight::Appearing | Sight::Hidden(_) | Sight::Failed(_) => {
-                return Fate::Wait(SignedDuration::from_secs(30));
-            }
+            // Nobody waits for its end; it is looked at again with the rest.
+            Sight::Unseen | Sight::Appearing | Sight::Hidden(_) | Sight::Failed(_) => return Fate::Wait(HOLDING),
         };
         let Some(origin) = self.origin(present) else {
             return Fate::Gone;
         };
         if self.is_let_go(origin) {
-            return Fate::Do(self.let_go(name, present));
+            return self.let_go(name, present);
         }
         match self.emptying(name, present) {
             Fate::Gone => self.delete(name, present),
@@ -96,34 +98,52 @@ impl Retirement<'_> {
 
     /// The next step of letting go: the fence first, then the owner tags, and nothing of it is ours any more.
     #[must_use]
-    pub fn let_go(&self, name: &QueueName, present: &Present) -> Step {
-        let queue = handle(name, present);
-        match policy_of(present) {
-            Some(policy) if is_fenced(present) => {
-                let open = policy.without_sid(FENCE_SID);
-                let text = if open.is_empty() { String::new() } else { open.to_json() };
-                let attributes = Attributes::from([(Attribute::Policy, text)]);
-                Step::SetAttributes { queue, attributes, event: EventReason::Updated }
-            }
-            _ => {
-                let keys = OWNER_KEYS.iter().filter(|key| present.tags.contains_key(**key));
-                let keys = keys.map(|key| (*key).to_owned()).collect();
-                Step::UntagQueue { queue, keys, event: EventReason::Released }
-            }
+    pub fn let_go(&self, name: &QueueName, present: &Present) -> Fate {
+        self.reopen(name, present).unwrap_or_else(|| {
+            let keys = OWNER_KEYS.iter().filter(|key| present.tags.contains_key(**key));
+            let keys = keys.map(|key| (*key).to_owned()).collect();
+            Fate::Do(Step::UntagQueue { queue: handle(name, present), keys, event: EventReason::Released })
+        })
+    }
+
+    /// Takes the fence away; `None` when there is none, and none is on its way: AWS may show it late.
+    #[must_use]
+    pub fn reopen(&self, name: &QueueName, present: &Present) -> Option<Fate> {
+        let read = policy_of(present);
+        let is_closed = read.statements().iter().any(|statement| statement.sid() == Some(FENCE_SID));
+        let open = policy_text(&read.without_sid(FENCE_SID));
+        let set_open = || {
+            let attributes = Attributes::from([(Attribute::Policy, open.clone())]);
+            Fate::Do(Step::SetAttributes { queue: handle(name, present), attributes, event: EventReason::Updated })
+        };
+        match self.record.under_way(name, Attribute::Policy, self.now) {
+            Some(written) if written.is(&open) => is_closed.then_some(Fate::Wait(CONFIRM)),
+            Some(written) if written.is_unknown() || written.is(&self.fenced(name, &read)) => Some(set_open()),
+            Some(_) => Some(Fate::Wait(CONFIRM)),
+            None => is_closed.then(set_open),
         }
     }
 
     /// Fences the queue and waits; [`Fate::Gone`] when it may be taken for empty.
     #[must_use]
     pub fn emptying(&self, name: &QueueName, present: &Present) -> Fate {
-        if !is_fenced(present) {
-            let policy = policy_of(present).unwrap_or_default().with(fence(&self.place.queue_arn(name).to_string()));
-            let attributes = Attributes::from([(Attribute::Policy, policy.to_json())]);
+        if !is_fenced(present, &self.place.queue_arn(name).to_string()) {
+            let text = self.fenced(name, &policy_of(present));
+            // A fence that shows late is not written again and again.
+            if self.record.under_way(name, Attribute::Policy, self.now).is_some_and(|written| written.is(&text)) {
+                return Fate::Wait(CONFIRM);
+            }
+            let attributes = Attributes::from([(Attribute::Policy, text)]);
             let queue = handle(name, present);
             return Fate::Do(Step::SetAttributes { queue, attributes, event: EventReason::Fenced });
         }
         let is_over = self.memory.empty.get(name.as_str()).is_some_and(|watch| watch.is_over(self.empty_for));
         if is_over && present.attributes.counts.total() == 0 { Fate::Gone } else { Fate::Wait(self.next_read()) }
+    }
+
+    /// A policy with the fence.
+    fn fenced(&self, name: &QueueName, policy: &PolicyDocument) -> String {
+        policy_text(&policy.without_sid(FENCE_SID).with(fence(&self.place.queue_arn(name).to_string())))
     }
 
     /// Deletes the queue, or waits for a deletion that was asked for.
@@ -143,6 +163,14 @@ impl Retirement<'_> {
         asked.is_some_and(|asked| self.now.duration_since(*asked) < DELETION * 2)
     }
 
+    /// Whether the queue `name` was created so recently that "does not exist" proves nothing.
+    #[must_use]
+    pub fn was_just_created(&self, name: &QueueName) -> bool {
+        let created = self.memory.created.get(name.as_str());
+        created.is_some_and(|created| self.now.duration_since(*created) < DELETION)
+            && !self.memory.deleted.contains_key(name.as_str())
+    }
+
     /// The reads are spread over the time for which the queue must be empty.
     fn next_read(&self) -> SignedDuration {
         let parts = i32::try_from(EMPTY_READS).unwrap_or(i32::MAX) - 1;
@@ -150,14 +178,23 @@ impl Retirement<'_> {
     }
 }
 
-/// Whether new messages are refused.
+/// Whether new messages to the queue of this ARN are refused.
 #[must_use]
-pub fn is_fenced(present: &Present) -> bool {
-    policy_of(present).is_some_and(|policy| policy.statements().iter().any(|s| s.sid() == Some(FENCE_SID)))
+pub fn is_fenced(present: &Present, arn: &str) -> bool {
+    policy_of(present).statements().contains(&fence(arn))
 }
 
-fn policy_of(present: &Present) -> Option<PolicyDocument> {
-    present.attributes.settings.get(&Attribute::Policy).and_then(|text| PolicyDocument::parse(text).ok())
+/// The queue's policy, in a form that SQS takes back; one that cannot be read, which SQS would not have taken, counts as
+/// none.
+fn policy_of(present: &Present) -> PolicyDocument {
+    let text = present.attributes.settings.get(&Attribute::Policy);
+    let policy = text.and_then(|text| PolicyDocument::parse(text).ok()).unwrap_or_default();
+    policy.without_gone_principals()
+}
+
+/// SQS's text form: empty for no policy.
+fn policy_text(policy: &PolicyDocument) -> String {
+    if policy.is_empty() { String::new() } else { policy.to_json() }
 }
 
 fn handle(name: &QueueName, present: &Present) -> QueueHandle {

@@ -68,9 +68,12 @@ impl Names {
             Some(text) => custom("spec.queueName", text, &mut errors),
         };
         let managed = spec.dead_letter.as_ref().and_then(|dead_letter| dead_letter.managed.as_ref());
+        let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
+        let recorded = target.and_then(|target| QueueName::parse(target.dead_letter_queue_name.as_ref()?).ok());
         let dead_letter = (dead_letter_mode(spec) == DeadLetterMode::Managed)
             .then(|| match managed.and_then(|managed| managed.queue_name.as_ref()) {
-                None => Some(class.naming.dead_letter(namespace, name, queue_type)),
+                // The name that it has is kept, though the default be another by now.
+                None => recorded.or_else(|| Some(class.naming.dead_letter(namespace, name, queue_type))),
                 Some(text) => custom("spec.deadLetter.managed.queueName", text, &mut errors),
             })
             .flatten();

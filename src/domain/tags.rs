@@ -122,12 +122,12 @@ impl Owner {
             return Ownership::AnotherClusters { owner: format!("cluster {cluster:?}, Queue {namespace}/{name}") };
         }
         let ours = namespace == self.namespace && name == self.name;
-        let origin = if tag(ORIGIN) == Some(Origin::Adopted.as_str()) { Origin::Adopted } else { Origin::Created };
+        // Without the tag it may have been adopted, and what was adopted is deleted only on demand.
+        let origin = if tag(ORIGIN) == Some(Origin::Created.as_str()) { Origin::Created } else { Origin::Adopted };
         match (uid == self.cluster.uid, self.cluster.previous_uid.as_deref() == Some(uid)) {
             (true, _) if ours => Ownership::Ours { origin },
-            (true, _) => Ownership::AnotherQueues { owner: format!("{namespace}/{name}") },
             (false, true) if ours => Ownership::OursFromPreviousCluster { origin },
-            (false, true) => Ownership::AnotherQueues { owner: format!("{namespace}/{name}") },
+            (true, _) | (false, true) => Ownership::AnotherQueues { owner: format!("{namespace}/{name}") },
             (false, false) => Ownership::AnotherClusterOfThisName { uid: uid.to_owned() },
         }
     }

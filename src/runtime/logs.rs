@@ -1,7 +1,7 @@
 //! Logs: text or JSON, on standard error, one line an event.
 //!
 //! No log line may hold a secret or a message body. Our own lines hold none; the libraries below us need
-//! watching, because some print what they send or receive: see [`may_be_shown`].
+//! watching, because some print what they send or receive: see `may_be_shown`.
 
 use std::io;
 

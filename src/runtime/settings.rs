@@ -1,6 +1,8 @@
 //! The command line of `prism-queue`. Every flag is an environment variable as well: `PRISM_QUEUE_` and the flag in capitals.
 //!
 //! A value that cannot be right is refused here, at the start, with its flag and the rule that it breaks.
+// The descriptions are what `--help` shows: plain text, no Markdown.
+#![allow(rustdoc::invalid_html_tags)]
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -30,7 +30,6 @@ pub struct PassRecord {
     pub calls: Vec<Call>,
     /// The messages of the ledger that it lost.
     pub lost: Vec<u64>,
-    pub crashed: bool,
 }
 
 /// Judges a pass right after it; what is wrong is kept for [`Operator::complaints`].
@@ -139,13 +138,14 @@ impl Operator {
     fn start(&mut self) {
         let view = Arc::new(View::new(&self.kube, &self.class));
         let client = Arc::new(self.world.client(&self.caller));
-        let claim = self.claim.clone();
+        let (claim, world) = (self.claim.clone(), self.world.clone());
         let reconciler = Reconciler {
             sqs: client.clone(),
             sts: client.clone(),
             kms: client,
             cluster: view.clone(),
             class: self.class.clone(),
+            clock: Arc::new(move || world.now()),
             may_write: Arc::new(move || {
                 let less = |left: usize| left.checked_sub(usize::from(left != usize::MAX));
                 claim.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
@@ -167,7 +167,7 @@ impl Operator {
         };
         let mark = self.world.mark();
         let lost_before = lost(&self.world, &self.caller);
-        let ended = self.world.run(process.reconciler.pass(&queue, &mut memory, now)).await;
+        let ended = self.world.run(process.reconciler.pass(&queue, &mut memory)).await;
         if let Some(outcome) = &ended {
             process.schedule.leave(&queue, *memory, outcome, now);
             process.wake(key, now + outcome.requeue);
@@ -175,7 +175,7 @@ impl Operator {
         let mut lost = lost(&self.world, &self.caller);
         lost.retain(|id| !lost_before.contains(id));
         let crashed = ended.is_none();
-        let record = PassRecord { at: now, queue, calls: self.world.calls_since(mark), lost, crashed };
+        let record = PassRecord { at: now, queue, calls: self.world.calls_since(mark), lost };
         if let Some(judge) = &self.judge {
             self.complaints.extend(judge(&record));
         }
@@ -199,26 +199,26 @@ impl Process {
         while self.view.behind().0 > behind_queues {
             match self.view.next_queue() {
                 Change::Queue { key, neighbours } => {
-                    self.set_to_work(&neighbours, now);
+                    self.set_to_work(neighbours, now);
                     self.wake(&key, now);
                 }
                 Change::Gone { neighbours } => {
                     self.schedule.keep(&self.view.living());
-                    self.set_to_work(&neighbours, now);
+                    self.set_to_work(neighbours, now);
                 }
                 Change::Output { .. } | Change::Nothing => {}
             }
         }
         while self.view.behind().1 > behind_objects {
             if let Change::Output { owner } = self.view.next_object() {
-                self.set_to_work(&[owner], now);
+                self.set_to_work([owner], now);
             }
         }
     }
 
-    fn set_to_work(&mut self, keys: &[Key], now: Timestamp) {
+    fn set_to_work(&mut self, keys: impl IntoIterator<Item = Key>, now: Timestamp) {
         for key in keys {
-            self.call_for(key, now);
+            self.call_for(&key, now);
         }
     }
 

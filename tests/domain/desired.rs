@@ -91,19 +91,33 @@ fn an_empty_spec_is_a_complete_queue() {
             account_id: ACCOUNT.to_owned(),
             region: REGION.to_owned(),
             queue_name: "media_orders".to_owned(),
+            dead_letter_queue_name: Some("media_orders_dlq".to_owned()),
             ..Target::default()
         }
     );
 }
 
 #[test]
-fn a_managed_dead_letter_queue_lives_as_its_source_but_keeps_messages_longer_and_delays_none() {
-    let desired = of(json!({"delaySeconds": 7, "visibilityTimeoutSeconds": 9, "tags": {"team": "media"}}));
+fn a_managed_dead_letter_queue_is_as_safe_as_its_source_and_keeps_messages_longer() {
+    let desired = of(json!({
+        "delaySeconds": 7, "visibilityTimeoutSeconds": 9, "tags": {"team": "media"},
+        "encryption": {"mode": "KMS", "kms": {"key": "alias/media"}},
+    }));
     let dead_letter = desired.managed_dead_letter().unwrap();
     assert_eq!(dead_letter.name.as_str(), "media_orders_dlq");
-    let mut expected = plain(&desired.source);
-    expected.extend([("MessageRetentionPeriod", "1209600"), ("DelaySeconds", "0")]);
-    assert_eq!(plain(dead_letter), expected);
+    assert_eq!(
+        plain(dead_letter),
+        BTreeMap::from([
+            ("VisibilityTimeout", "300"),
+            ("MessageRetentionPeriod", "1209600"),
+            ("ReceiveMessageWaitTimeSeconds", "20"),
+            ("DelaySeconds", "0"),
+            ("MaximumMessageSize", "1048576"),
+            ("SqsManagedSseEnabled", "false"),
+            ("KmsMasterKeyId", "alias/media"),
+            ("KmsDataKeyReusePeriodSeconds", "300"),
+        ])
+    );
     assert_eq!(dead_letter.attributes[&Attribute::RedrivePolicy], "", "it has none of its own");
     assert_eq!(
         json_of(dead_letter, Attribute::RedriveAllowPolicy),
@@ -190,7 +204,6 @@ fn no_dead_letter_queue_removes_the_redrive_policy() {
     let desired = of(json!({"deadLetter": {"mode": "None"}}));
     assert_eq!(desired.dead_letter, DesiredDeadLetter::None);
     assert_eq!(desired.source.attributes[&Attribute::RedrivePolicy], "");
-    assert_eq!(desired.dead_letter_arn(), None);
 }
 
 #[test]
@@ -304,7 +317,7 @@ fn a_stranger_that_claims_the_dead_letter_queues_name_stands_in_nobodys_way() {
 #[test]
 fn a_reference_that_sqs_would_refuse_is_refused_with_its_field() {
     let fifo = queue("dead", json!({"type": "FIFO"}));
-    let managed = queue("other", empty());
+    let managed = queue("other", empty()).existing();
     let reference = "spec.deadLetter.reference";
     for (spec, path, rule) in [
         (to("dead"), format!("{reference}.queueRef"), "Queue media/dead is of type FIFO"),

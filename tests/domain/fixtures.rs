@@ -18,6 +18,7 @@ use prism_queue::domain::fleet::Fleet;
 use prism_queue::domain::names::{NamePrefix, Naming};
 use prism_queue::domain::observed::{Memory, Observed, Present, Record, Sight};
 use prism_queue::domain::plan::{Input, Plan, Step, plan};
+use prism_queue::domain::report::status_of_plan;
 use prism_queue::domain::tags::{ClusterIdentity, Origin, Owner, Tags};
 
 pub const ACCOUNT: &str = "123456789012";
@@ -100,7 +101,6 @@ pub trait QueueExt: Sized {
     fn with_status(self, change: impl FnOnce(&mut QueueStatus)) -> Self;
     /// With the status that a pass leaves when all is well, as far as others look at it.
     fn existing(self) -> Self;
-    fn arn(&self) -> String;
 }
 
 impl QueueExt for Queue {
@@ -152,11 +152,6 @@ impl QueueExt for Queue {
             status.effective = Some(desired.effective);
         })
     }
-
-    fn arn(&self) -> String {
-        let target = Desired::of(self, &class(), &Fleet::default()).map(|desired| desired.source.arn.to_string());
-        target.unwrap()
-    }
 }
 
 /// The URL of the queue `name`.
@@ -202,12 +197,11 @@ pub struct World {
 }
 
 impl World {
-    /// Nothing is there but `queue`, with finalizer and target.
+    /// Nothing is there but `queue`, with the finalizer, and on record is what AWS will hear of.
     pub fn of(queue: Queue) -> Self {
         let mut world = Self::untouched(queue);
         world.record.has_finalizer = true;
-        world.record.target = desired(&world.queue).ok().map(|desired| desired.target);
-        world
+        world.recorded()
     }
 
     /// Nothing is there but `queue`, which the operator has not seen before.
@@ -293,10 +287,10 @@ impl World {
         })
     }
 
-    /// Carries out a plan in a world where every write shows at once.
+    /// Carries out a plan in a world where every write shows at once; outputs, once no step is left.
     pub fn carry_out(&mut self, plan: &Plan) {
-        self.record.retired.clone_from(&plan.retired);
-        for step in &plan.steps {
+        let is_last = plan.steps.is_empty();
+        for step in if is_last { &plan.outputs } else { &plan.steps } {
             self.take(step);
         }
     }
@@ -305,7 +299,13 @@ impl World {
         match step {
             Step::AddFinalizer => self.record.has_finalizer = true,
             Step::RemoveFinalizer => self.record.has_finalizer = false,
-            Step::RecordTarget(target) => self.record.target = Some(target.clone()),
+            Step::Record { target, retired, tag_keys } => {
+                let status = self.queue.status.get_or_insert_default();
+                status.target = Some(target.clone());
+                status.retired_dead_letters.clone_from(retired);
+                status.managed_tag_keys = tag_keys.iter().cloned().collect();
+                self.remember();
+            }
             Step::CreateQueue { name, attributes, tags } => {
                 let sight = present(name.as_str(), attributes.clone(), tags.clone());
                 self.observed.queues.insert(name.to_string(), sight);
@@ -330,14 +330,23 @@ impl World {
         }
     }
 
-    /// Plans and carries out until no step is left, as a pass does.
+    /// What the object remembers by now.
+    fn remember(&mut self) {
+        let Record { has_finalizer, was_converged, written, .. } = self.record.clone();
+        self.record = Record { has_finalizer, was_converged, written, ..Record::of(&self.queue) };
+    }
+
+    /// Plans and carries out until no step is left, then writes outputs and status, as a pass does.
     pub fn settle(&mut self) -> Plan {
         for _ in 0..8 {
             let plan = self.plan();
+            self.carry_out(&plan);
             if plan.steps.is_empty() {
+                let previous = self.queue.status.clone().unwrap_or_default();
+                self.queue.status = Some(self.input(|input| status_of_plan(input, &plan, &previous)));
+                self.remember();
                 return plan;
             }
-            self.carry_out(&plan);
         }
         panic!("no rest after 8 rounds: {:#?}", self.plan().steps);
     }
@@ -348,12 +357,17 @@ impl World {
         self
     }
 
-    /// Gives the object a new spec, and remembers what a pass would have written to status.
-    pub fn edited(mut self, spec: Value) -> Self {
-        if let Some(dead_letter) = self.desired().managed_dead_letter() {
-            let url = self.observed.sight(&dead_letter.name).present().map(|present| present.url.clone());
-            self.record.dead_letter = Some((dead_letter.name.clone(), url));
+    /// Puts on record what a pass does before AWS hears of it.
+    pub fn recorded(mut self) -> Self {
+        let plan = self.plan();
+        if step_names(&plan) == ["Record"] {
+            self.carry_out(&plan);
         }
+        self
+    }
+
+    /// Gives the object a new spec.
+    pub fn edited(mut self, spec: Value) -> Self {
         self.queue.spec = serde_json::from_value(spec).unwrap();
         self
     }

@@ -167,6 +167,39 @@ fn by_queue_allows_what_it_lists_and_nobody_else() {
     assert!(!fleet.is_crowded_out(&key("dead"), &arn("media_source")), "not full, but closed");
 }
 
+/// `queue`, whose queue in AWS names `arn` as its dead-letter queue, whatever it should name.
+fn wired(queue: Queue, arn: &str) -> Queue {
+    queue.with_status(|status| arn.clone_into(&mut status.dead_letter.get_or_insert_default().queue_arn))
+}
+
+#[test]
+fn a_source_counts_as_long_as_it_is_wired_in_aws() {
+    let dead = queue("dead", empty());
+    for spec in [json!({"deadLetter": {"mode": "None"}}), empty(), to("other"), to_arn(&arn("other"))] {
+        let source = queue("source", spec.clone());
+        let before = fleet([&dead, &source]);
+        assert_eq!(before.allowed_sources(&key("dead")), BTreeSet::new(), "{spec}");
+        let source = wired(source, &arn("media_dead"));
+        let fleet = fleet([&dead, &source]);
+        assert_eq!(fleet.allowed_sources(&key("dead")), BTreeSet::from([arn("media_source")]), "{spec}");
+        assert_eq!(fleet.live_sources(&key("dead")), [&key("source")], "{spec}");
+        assert!(fleet.neighbours(&key("dead")).contains(&key("source")), "{spec}");
+        assert!(fleet.neighbours(&key("source")).contains(&key("dead")), "{spec}");
+        let elsewhere = wired(source, &arn("other"));
+        assert_eq!(self::fleet([&dead, &elsewhere]).live_sources(&key("dead")), Vec::<&Key>::new(), "{spec}");
+    }
+    // By both it is one source.
+    let source = wired(queue("source", to("dead")), &arn("media_dead"));
+    assert_eq!(fleet([&dead, &source]).live_sources(&key("dead")), [&key("source")]);
+}
+
+#[test]
+fn a_source_that_lets_go_is_news_to_the_dead_letter_queue_that_it_had() {
+    let (dead, source) = (queue("dead", empty()), queue("source", json!({"deadLetter": {"mode": "None"}})));
+    let mut fleet = fleet([&dead, &wired(source.clone(), &arn("media_dead"))]);
+    assert_eq!(fleet.put(&source, &class()), Some(BTreeSet::from([key("dead")])));
+}
+
 #[test]
 fn only_living_sources_hold_up_a_deletion() {
     let all = [queue("dead", empty()), queue("a", to("dead")), queue("b", to("dead")).deleting()];
@@ -218,11 +251,26 @@ fn a_cycle_by_arn_counts_across_namespaces() {
 
 #[test]
 fn the_manager_of_a_dead_letter_queue_is_known_by_its_arn() {
-    let all = [queue("a", empty()), queue("b", json!({"deadLetter": {"mode": "None"}}))];
+    let all = [queue("a", empty()).existing(), queue("b", json!({"deadLetter": {"mode": "None"}})).existing()];
     let fleet = fleet(&all);
     assert_eq!(fleet.manager_of(&arn("media_a_dlq")).map(|member| &member.key), Some(&key("a")));
     assert_eq!(fleet.manager_of(&arn("media_b_dlq")), None);
     assert_eq!(fleet.manager_of(&arn("media_a")), None);
+}
+
+#[test]
+fn a_claim_alone_makes_no_manager() {
+    let squatter = json!({"deadLetter": {"managed": {"queueName": "legacy"}}});
+    let claiming = queue("a", squatter.clone());
+    let about_to_make = queue("b", squatter.clone()).existing().with_status(|status| status.dead_letter = None);
+    let wired_elsewhere = queue("c", squatter.clone()).existing().with_status(|status| {
+        status.dead_letter.get_or_insert_default().queue_arn = arn("other");
+    });
+    let mut observing = squatter;
+    observing["managementPolicy"] = json!("Observe");
+    let observing = queue("d", observing).existing();
+    let fleet = fleet([&claiming, &about_to_make, &wired_elsewhere, &observing]);
+    assert_eq!(fleet.manager_of(&arn("legacy")), None);
 }
 
 #[test]
@@ -245,12 +293,12 @@ fn neighbours_are_its_dead_letter_queue_its_sources_and_who_claims_its_names() {
 fn only_what_others_decide_on_is_news() {
     let mut fleet = Fleet::default();
     let seen = queue("orders", empty());
-    assert!(fleet.put(&seen, &class()), "unknown");
-    assert!(!fleet.put(&seen, &class()), "the same");
+    assert!(fleet.put(&seen, &class()).is_some(), "unknown");
+    assert!(fleet.put(&seen, &class()).is_none(), "the same");
     let louder = queue("orders", json!({"visibilityTimeoutSeconds": 5, "tags": {"team": "media"}}));
-    assert!(!fleet.put(&louder, &class()), "nobody else's business");
+    assert!(fleet.put(&louder, &class()).is_none(), "nobody else's business");
     let counted = louder.clone().with_status(|status| status.managed_tag_keys = vec!["team".to_owned()]);
-    assert!(!fleet.put(&counted, &class()), "a status that nobody else reads");
+    assert!(fleet.put(&counted, &class()).is_none(), "a status that nobody else reads");
     for (newer, what) in [
         (queue("orders", empty()).existing(), "its queue is there"),
         (now_allowing(queue("orders", empty()), &source_arns(0..1)), "it allows a source"),
@@ -260,15 +308,15 @@ fn only_what_others_decide_on_is_news() {
         (queue("orders", json!({"managementPolicy": "Observe"})), "it claims no name any more"),
     ] {
         fleet.put(&seen, &class());
-        assert!(fleet.put(&newer, &class()), "{what}");
+        assert!(fleet.put(&newer, &class()).is_some(), "{what}");
     }
 }
 
 #[test]
 fn what_is_gone_is_news_once() {
     let mut fleet = fleet([&queue("orders", empty())]);
-    assert!(fleet.remove(&key("orders")));
-    assert!(!fleet.remove(&key("orders")));
+    assert!(fleet.remove(&key("orders")).is_some());
+    assert!(fleet.remove(&key("orders")).is_none());
     assert_eq!(fleet.get(&key("orders")), None);
 }
 
@@ -276,7 +324,7 @@ fn what_is_gone_is_news_once() {
 fn a_queue_whose_names_are_refused_is_nobody() {
     let mut fleet = fleet([&queue("orders", empty())]);
     let broken = queue("orders", named("shop_orders"));
-    assert!(fleet.put(&broken, &class()), "it was somebody before");
+    assert!(fleet.put(&broken, &class()).is_some(), "it was somebody before");
     assert_eq!(fleet.get(&key("orders")), None);
-    assert!(!fleet.put(&broken, &class()));
+    assert!(fleet.put(&broken, &class()).is_none());
 }

@@ -1,22 +1,25 @@
 //! Carrying out a plan. Writes only, in order; the first failure ends it.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::Queue;
 use crate::api::conditions::Reason;
-use crate::api::status::QueueStatus;
-use crate::domain::attributes::Attribute;
-use crate::domain::call::{CallError, ErrorKind};
-use crate::domain::finding::Finding;
+use crate::api::status::{QueueStatus, RetiredDeadLetter, Target};
+use crate::api::{FINALIZER, Queue};
+use crate::domain::attributes::{Attribute, Attributes};
+use crate::domain::call::{CallError, ErrorClass, ErrorKind};
+use crate::domain::finding::{Circumstances, Finding, backoff};
 use crate::domain::fleet::Key;
 use crate::domain::names::QueueName;
-use crate::domain::observed::{Memory, Observed, Record};
+use crate::domain::observed::{Memory, Observed, Record, Sight};
 use crate::domain::plan::{QueueHandle, Step};
 use crate::domain::report::Verdict;
+use crate::domain::tags::{OWNER_KEYS, Tags};
 
 use super::super::cluster::{Cluster, ClusterError};
 use super::events;
-use super::observe::{Observer, finalizers};
+use super::observe::Observer;
 
 /// The state of a pass that steps change.
 pub(super) struct Pass {
@@ -43,11 +46,10 @@ pub(super) struct Applier<'a> {
     pub(super) observer: Observer<'a>,
     pub(super) cluster: &'a dyn Cluster,
     pub(super) may_write: &'a (dyn Fn() -> bool + Send + Sync),
+    pub(super) clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
+    /// When the pass began.
     pub(super) now: Timestamp,
 }
-
-/// How soon to try again after the API server refused a write.
-const KUBERNETES_RETRY: SignedDuration = SignedDuration::from_secs(10);
 
 impl Applier<'_> {
     /// Carries out `steps` in order.
@@ -67,51 +69,19 @@ impl Applier<'_> {
 
     async fn step(&self, step: &Step, pass: &mut Pass, memory: &mut Memory) -> Result<(), Failure> {
         match step {
-            Step::AddFinalizer => self.set_finalizer(pass, true).await,
-            Step::RemoveFinalizer => self.set_finalizer(pass, false).await,
-            Step::RecordTarget(target) => {
-                let mut status = pass.queue.status.clone().unwrap_or_default();
-                status.target = Some(target.clone());
-                let conditions =
-                    Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
-                status.conditions = conditions;
-                status.observed_generation = pass.queue.metadata.generation;
-                self.write_status(pass, status).await?;
-                pass.record.target = Some(target.clone());
-                Ok(())
-            }
-            Step::CreateQueue { name, attributes, tags } => {
-                let sight = match self.observer.sqs.create_queue(name, attributes, tags).await {
-                    Ok(url) => self.observer.look_at_new(&url).await,
-                    // It is there, with other attributes: whose it is, its tags say.
-                    Err(error) if error.kind == ErrorKind::QueueNameExists => {
-                        self.observer.look(name, None, true).await
-                    }
-                    Err(error) => return Err(self.failed(name, &error, pass, memory)),
-                };
-                memory.deleted.remove(name.as_str());
-                pass.observed.queues.insert(name.to_string(), sight);
-                Ok(())
-            }
-            Step::SetAttributes { queue, attributes, .. } => {
-                if let Err(error) = self.observer.sqs.set_queue_attributes(&queue.url, attributes).await {
-                    if error.kind == ErrorKind::Invalid
-                        && let Some(policy) = attributes.get(&Attribute::Policy)
-                    {
-                        memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
-                    }
-                    return Err(self.failed(&queue.name, &error, pass, memory));
-                }
-                if attributes.contains_key(&Attribute::Policy) {
-                    memory.refused_policies.remove(queue.name.as_str());
-                }
-                pass.record.wrote(&queue.name, attributes, self.now);
-                self.look_again(queue, pass).await;
-                Ok(())
-            }
+            Step::AddFinalizer => self.set_finalizer(pass, memory, true).await,
+            Step::RemoveFinalizer => self.set_finalizer(pass, memory, false).await,
+            Step::Record { target, retired, tag_keys } => self.record(target, retired, tag_keys, pass, memory).await,
+            Step::CreateQueue { name, attributes, tags } => self.create(name, attributes, tags, pass, memory).await,
+            Step::SetAttributes { queue, attributes, .. } => self.set(queue, attributes, pass, memory).await,
             Step::TagQueue { queue, tags, .. } => {
                 let result = self.observer.sqs.tag_queue(&queue.url, tags).await;
                 result.map_err(|error| self.failed(&queue.name, &error, pass, memory))?;
+                let before = pass.observed.sight(&queue.name).present().map(|present| &present.tags);
+                if before.is_some_and(|before| OWNER_KEYS.iter().all(|key| !before.contains_key(*key))) {
+                    // What it carried when it was adopted, we did not set.
+                    pass.record.managed_tag_keys.retain(|key| tags.contains_key(key));
+                }
                 self.look_again(queue, pass).await;
                 Ok(())
             }
@@ -126,37 +96,133 @@ impl Applier<'_> {
                     Err(error) if error.kind != ErrorKind::QueueDoesNotExist => {
                         return Err(self.failed(&queue.name, &error, pass, memory));
                     }
-                    _ => _ = memory.deleted.insert(queue.name.to_string(), self.now),
+                    _ => _ = memory.deleted.insert(queue.name.to_string(), (self.clock)()),
                 }
                 self.look_at_all_again(pass).await;
                 Ok(())
             }
             Step::WriteOutput(output) => {
-                self.in_cluster(self.cluster.write_output(&pass.queue, output).await)?;
+                self.in_cluster(self.cluster.write_output(&pass.queue, output).await, pass, memory)?;
                 pass.observed.put_output(output);
                 Ok(())
             }
             Step::DeleteOutput { kind, name } => {
-                self.in_cluster(self.cluster.delete_output(&pass.queue, *kind, name).await)?;
+                self.in_cluster(self.cluster.delete_output(&pass.queue, *kind, name).await, pass, memory)?;
                 pass.observed.remove_output(*kind, name);
                 Ok(())
             }
         }
     }
 
+    /// Writes to status where the queues live, before AWS hears of them.
+    async fn record(
+        &self,
+        target: &Target,
+        retired: &[RetiredDeadLetter],
+        tag_keys: &BTreeSet<String>,
+        pass: &mut Pass,
+        memory: &Memory,
+    ) -> Result<(), Failure> {
+        let mut status = pass.queue.status.clone().unwrap_or_default();
+        status.target = Some(target.clone());
+        status.retired_dead_letters = retired.to_vec();
+        status.managed_tag_keys = tag_keys.iter().cloned().collect();
+        let conditions =
+            Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
+        status.conditions = conditions;
+        status.observed_generation = pass.queue.metadata.generation;
+        let is_new = |dead_letter: &&RetiredDeadLetter| !pass.record.retired.contains(dead_letter);
+        let newly_retired: Vec<_> = retired.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();
+        self.write_status(pass, memory, status).await?;
+        pass.record = Record::of(&pass.queue);
+        if pass.record.target.as_ref() != Some(target) {
+            return Err(Failure::Finding(pruned()));
+        }
+        for name in newly_retired {
+            self.cluster.publish(&pass.queue, events::of_retirement(&name)).await;
+        }
+        Ok(())
+    }
+
+    /// Creates a queue and reads back whose it is.
+    async fn create(
+        &self,
+        name: &QueueName,
+        attributes: &Attributes,
+        tags: &Tags,
+        pass: &mut Pass,
+        memory: &mut Memory,
+    ) -> Result<(), Failure> {
+        let answer = self.observer.sqs.create_queue(name, attributes, tags).await;
+        // Without an answer it may have been made all the same.
+        if answer.as_ref().err().is_none_or(|error| error.kind == ErrorKind::Transient) {
+            memory.created.insert(name.to_string(), (self.clock)());
+        }
+        let sight = match answer {
+            Ok(url) => self.observer.look_at_new(&url).await,
+            // It is there, with other attributes: whose it is, its tags say.
+            Err(error) if error.kind == ErrorKind::QueueNameExists => {
+                match self.observer.look(name, None, true).await {
+                    // It was just made, and its creation is all that AWS shows of it.
+                    Sight::Absent => Sight::Appearing,
+                    sight => sight,
+                }
+            }
+            Err(error) => return Err(self.failed(name, &error, pass, memory)),
+        };
+        memory.deleted.remove(name.as_str());
+        pass.observed.queues.insert(name.to_string(), sight);
+        Ok(())
+    }
+
+    /// Writes attributes, remembers that it did, and reads them back.
+    async fn set(
+        &self,
+        queue: &QueueHandle,
+        attributes: &Attributes,
+        pass: &mut Pass,
+        memory: &mut Memory,
+    ) -> Result<(), Failure> {
+        if let Err(error) = self.observer.sqs.set_queue_attributes(&queue.url, attributes).await {
+            if error.kind == ErrorKind::Invalid
+                && let Some(policy) = attributes.get(&Attribute::Policy)
+            {
+                memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
+            }
+            if error.kind == ErrorKind::Transient {
+                pass.record.wrote_perhaps(&queue.name, attributes, (self.clock)());
+            }
+            return Err(self.failed(&queue.name, &error, pass, memory));
+        }
+        if attributes.contains_key(&Attribute::Policy) {
+            memory.refused_policies.remove(queue.name.as_str());
+        }
+        pass.record.wrote(&queue.name, attributes, (self.clock)());
+        self.look_again(queue, pass).await;
+        Ok(())
+    }
+
     /// Writes the status and goes on with the newer object.
-    pub(super) async fn write_status(&self, pass: &mut Pass, status: QueueStatus) -> Result<(), Failure> {
-        let newer = self.in_cluster(self.cluster.write_status(&pass.queue, status).await)?;
+    pub(super) async fn write_status(
+        &self,
+        pass: &mut Pass,
+        memory: &Memory,
+        status: QueueStatus,
+    ) -> Result<(), Failure> {
+        let newer = self.in_cluster(self.cluster.write_status(&pass.queue, status).await, pass, memory)?;
         pass.replace(newer);
         Ok(())
     }
 
-    async fn set_finalizer(&self, pass: &mut Pass, with_ours: bool) -> Result<(), Failure> {
+    async fn set_finalizer(&self, pass: &mut Pass, memory: &Memory, with_ours: bool) -> Result<(), Failure> {
         let all = finalizers(&pass.queue, with_ours);
         match self.cluster.set_finalizers(&pass.queue, all).await {
             // Without any finalizer left, an object being deleted is gone at once.
             Err(ClusterError::Gone) if !with_ours => {}
-            result => pass.replace(self.in_cluster(result)?),
+            result => {
+                let newer = self.in_cluster(result, pass, memory)?;
+                pass.replace(newer);
+            }
         }
         pass.record.has_finalizer = with_ours;
         Ok(())
@@ -179,24 +245,41 @@ impl Applier<'_> {
         }
     }
 
-    fn failed(&self, name: &QueueName, error: &CallError, pass: &Pass, memory: &Memory) -> Failure {
+    fn failed(&self, name: &QueueName, error: &CallError, pass: &mut Pass, memory: &Memory) -> Failure {
+        if matches!(error.class(), ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::NotFound) {
+            pass.observed.refused.insert(name.to_string(), error.to_string());
+        }
         let uid = pass.queue.metadata.uid.as_deref().unwrap_or_default();
-        Failure::Finding(Finding::of_call(name.as_str(), error, memory, uid, self.now))
+        let caller_arn = &self.observer.class.caller_arn;
+        let circumstances = Circumstances { memory, uid, caller_arn, now: self.now };
+        Failure::Finding(Finding::of_call(name.as_str(), error, &circumstances))
     }
 
-    fn in_cluster<T>(&self, result: Result<T, ClusterError>) -> Result<T, Failure> {
-        result.map_err(|error| match error {
+    fn in_cluster<T>(&self, result: Result<T, ClusterError>, pass: &Pass, memory: &Memory) -> Result<T, Failure> {
+        let uid = pass.queue.metadata.uid.as_deref().unwrap_or_default();
+        let finding = |reason, message: String, class, is_stalled| {
+            Failure::Finding(Finding { reason, message, is_stalled, retry: backoff(class, memory.attempts, uid) })
+        };
+        result.map_err(|error| match &error {
             ClusterError::Stale | ClusterError::Gone => Failure::Outdated,
-            ClusterError::Foreign { .. } => {
-                let message = format!(
-                    "{error}; it is left untouched. Choose another name in spec.outputs, or remove that object"
-                );
-                Failure::Finding(Finding::stalled(Reason::OutputConflict, message, SignedDuration::from_mins(1)))
-            }
-            ClusterError::Failed(words) => {
-                let message = format!("the API server refuses a write: {words}");
-                Failure::Finding(Finding::waiting(Reason::KubernetesUnavailable, message, KUBERNETES_RETRY))
-            }
+            ClusterError::Foreign { .. } => finding(
+                Reason::OutputConflict,
+                format!("{error}; it is left untouched. Choose another name in spec.outputs, or remove that object"),
+                ErrorClass::Invalid,
+                true,
+            ),
+            ClusterError::Refused(words) => finding(
+                Reason::KubernetesRefused,
+                format!("the API server refuses a write: {words}"),
+                ErrorClass::Invalid,
+                memory.is_past_patience(self.now),
+            ),
+            ClusterError::Failed(words) => finding(
+                Reason::KubernetesUnavailable,
+                format!("the API server did not take a write: {words}"),
+                ErrorClass::Transient,
+                false,
+            ),
         })
     }
 }
@@ -206,4 +289,16 @@ impl Pass {
         self.superseded.extend(self.queue.metadata.resource_version.take());
         self.queue = newer;
     }
+}
+
+/// The finalizers of `queue`, with or without ours.
+fn finalizers(queue: &Queue, with_ours: bool) -> Vec<String> {
+    let others = queue.metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER);
+    others.cloned().chain(with_ours.then(|| FINALIZER.to_owned())).collect()
+}
+
+/// What was written to status is not there: without it nothing may be written to AWS.
+fn pruned() -> Finding {
+    let message = "the API server drops fields of status that the operator writes: the CustomResourceDefinition is of another release; apply crds/ of this one";
+    Finding::stalled(Reason::KubernetesRefused, message, SignedDuration::from_mins(1))
 }

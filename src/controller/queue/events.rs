@@ -26,19 +26,28 @@ pub(super) fn of_step(step: &Step) -> Option<Announcement> {
         Step::DeleteQueue { queue } => (EventReason::Deleted, format!("deleted queue {}", queue.name)),
         Step::AddFinalizer
         | Step::RemoveFinalizer
-        | Step::RecordTarget(_)
+        | Step::Record { .. }
         | Step::WriteOutput(_)
         | Step::DeleteOutput { .. } => return None,
     };
     Some(Announcement { is_warning: false, reason: reason.as_str(), note })
 }
 
-/// The event of a trouble that is new: its reason is not the one that Ready had before.
+/// The event of a dead-letter queue that is no longer wanted.
+pub(super) fn of_retirement(name: &str) -> Announcement {
+    let note = format!("{name} is no longer the dead-letter queue; it is followed until it is empty");
+    Announcement { is_warning: false, reason: EventReason::DeadLetterRetired.as_str(), note }
+}
+
+/// The event of a trouble that is new: `finding` is what Ready tells of first, and it did not before.
 pub(super) fn of_finding(finding: &Finding, previous: &[Condition]) -> Option<Announcement> {
     let is_ordinary = matches!(finding.reason, Reason::Progressing | Reason::Deleting);
     let was_told = previous.iter().any(|c| c.type_ == "Ready" && c.reason == finding.reason.as_str());
+    // What comes by itself, as a rule, alarms nobody.
+    let is_quiet =
+        matches!(finding.reason, Reason::WaitingForEmpty | Reason::NameCoolDown | Reason::DeadLetterNotReady);
     (!is_ordinary && !was_told).then(|| Announcement {
-        is_warning: true,
+        is_warning: !is_quiet,
         reason: finding.reason.as_str(),
         note: finding.message.clone(),
     })

@@ -1,7 +1,6 @@
 //! What is there. Reads only.
 
-use crate::api::Queue;
-use crate::aws::{Kms, Sqs, Sts};
+use crate::aws::{Kms, LIST_PAGE, Sqs, Sts};
 use crate::domain::attributes::Attribute;
 use crate::domain::call::{CallError, ErrorKind};
 use crate::domain::class::Class;
@@ -117,6 +116,9 @@ impl Observer<'_> {
             Ok(urls) if urls.iter().any(|url| url.rsplit('/').next() == Some(name.as_str())) => Sight::Hidden(
                 "SQS says that it does not exist and lists it all the same: it is being created or deleted, or the operator lacks permission (sqs:GetQueueAttributes, sqs:GetQueueUrl, sqs:ListQueueTags)".to_owned(),
             ),
+            Ok(urls) if urls.len() >= LIST_PAGE => Sight::Hidden(format!(
+                "SQS says that it does not exist, and {LIST_PAGE} or more queues have names that begin with its name, so that a list of them proves nothing"
+            )),
             Ok(_) => Sight::Absent,
             Err(error) if error.kind == ErrorKind::Denied => Sight::Hidden(
                 "SQS says that it does not exist, which is also its answer to callers without access, and sqs:ListQueues, which could tell, is denied to the operator".to_owned(),
@@ -147,10 +149,4 @@ impl Observer<'_> {
 /// Whether anything could not be seen, so that waits grow.
 pub(super) fn is_troubled(observed: &Observed) -> bool {
     observed.queues.values().any(|sight| matches!(sight, Sight::Failed(_) | Sight::Hidden(_)))
-}
-
-/// The finalizers of `queue`, with or without ours.
-pub(super) fn finalizers(queue: &Queue, with_ours: bool) -> Vec<String> {
-    let others = queue.metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != crate::api::FINALIZER);
-    others.cloned().chain(with_ours.then(|| crate::api::FINALIZER.to_owned())).collect()
 }

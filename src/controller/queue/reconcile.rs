@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Queue;
-use crate::api::conditions::EventReason;
+use crate::api::conditions::{EventReason, Reason};
 use crate::api::status::QueueStatus;
 use crate::aws::{Kms, Sqs, Sts};
 use crate::domain::class::Class;
@@ -13,7 +13,7 @@ use crate::domain::deletion::{self, Doomed, plan_deletion};
 use crate::domain::desired::Desired;
 use crate::domain::finding::{Finding, resync_after};
 use crate::domain::fleet::{Fleet, Key};
-use crate::domain::observed::{EmptyWatch, Memory, Observed, Record, Sight};
+use crate::domain::observed::{EmptyWatch, Memory, Observed, Record};
 use crate::domain::plan::{Input, Plan, Step, plan};
 use crate::domain::report::{Verdict, status_of_plan};
 use crate::domain::retire::is_fenced;
@@ -27,6 +27,9 @@ use super::observe::{Observer, is_troubled};
 
 /// A plan is made again after its steps, until none is left; a pass that needs more rounds than this goes on later.
 const MAX_ROUNDS: usize = 8;
+
+/// How soon a pass goes on that needs more rounds.
+const UNFINISHED_RETRY: SignedDuration = SignedDuration::from_secs(2);
 
 /// How soon to begin again when the object changed during a pass; its watch event usually comes first.
 const OUTDATED_RETRY: SignedDuration = SignedDuration::from_secs(1);
@@ -43,6 +46,8 @@ pub struct Reconciler {
     pub cluster: Arc<dyn Cluster>,
     /// The rules of the house.
     pub class: Class,
+    /// The time, for what is written down; a pass decides by the time at which it began.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Whether this process may still write: it holds the leader lease by its own clock.
     pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -63,7 +68,8 @@ pub struct Outcome {
 impl Reconciler {
     /// One pass over `queue`. It never fails: what goes wrong is in the object's status, and decides when to look
     /// again.
-    pub async fn pass(&self, queue: &Queue, memory: &mut Memory, now: Timestamp) -> Outcome {
+    pub async fn pass(&self, queue: &Queue, memory: &mut Memory) -> Outcome {
+        let now = (self.clock)();
         let is_deleting = queue.metadata.deletion_timestamp.is_some();
         let uid = queue.metadata.uid.clone().unwrap_or_default();
         let at_rest = resync_after(self.class.resync, &uid);
@@ -89,7 +95,8 @@ impl Reconciler {
         let Pass { superseded, queue: newest, .. } = pass;
         match ended {
             Ok(Ended { verdict, look_again }) => {
-                let waits = verdict.retry().into_iter().chain(look_again).chain([at_rest]);
+                let unfinished = verdict.is_unfinished.then_some(UNFINISHED_RETRY);
+                let waits = verdict.retry().into_iter().chain(look_again).chain(unfinished).chain([at_rest]);
                 let requeue = waits.min().unwrap_or(at_rest);
                 let kind = match (memory.attempts > 0, verdict.findings.first()) {
                     (true, _) => metrics::Outcome::Failed,
@@ -103,6 +110,7 @@ impl Reconciler {
                 Outcome { requeue: OUTDATED_RETRY, kind: metrics::Outcome::Waiting, superseded, newest }
             }
             Err(Failure::Finding(finding)) => {
+                memory.failed(now);
                 tracing::warn!(queue = %Key::of(queue), reason = finding.reason.as_str(), "{}", finding.message);
                 Outcome { requeue: finding.retry, kind: metrics::Outcome::Failed, superseded, newest }
             }
@@ -118,63 +126,63 @@ impl Reconciler {
             Err(refusal) => {
                 let verdict = Verdict::of_refusal(&refusal);
                 let status = pass.queue.status.clone().unwrap_or_default();
-                self.report(&applier, pass, &verdict, status, now).await?;
+                memory.recovered();
+                self.report(&applier, pass, memory, &verdict, status).await?;
                 return Ok(Ended { verdict, look_again: None });
             }
         };
         pass.observed = self.observer().live(&desired, &pass.record, &fleet).await;
         pass.observed.outputs = self.cluster.outputs_of(&pass.queue);
-        note_counts(&pass.observed, memory, now);
-
-        let mut failure = None;
-        let mut made = Plan::default();
-        for round in 0..=MAX_ROUNDS {
+        self.note_counts(&pass.observed, memory);
+        let plan_for = |pass: &Pass, memory: &Memory| {
             let (observed, record) = (&pass.observed, &pass.record);
-            made = plan(&Input {
-                desired: &desired,
-                observed,
-                record,
-                memory,
-                fleet: &fleet,
-                class: &self.class,
-                uid: &uid,
-                now,
-            });
-            if made.steps.is_empty() || failure.is_some() || round == MAX_ROUNDS {
+            let (fleet, class) = (&fleet, &self.class);
+            plan(&Input { desired: &desired, observed, record, memory, fleet, class, uid: &uid, now })
+        };
+
+        let mut failures = Vec::new();
+        let mut made = plan_for(pass, memory);
+        for _ in 0..MAX_ROUNDS {
+            if made.steps.is_empty() || !failures.is_empty() {
                 break;
             }
-            match applier.apply(&made.steps, pass, memory).await {
-                Ok(()) => {}
-                // The plan is made once more, for a status that tells how far it went.
-                Err(Failure::Finding(finding)) => failure = Some(finding),
-                Err(other) => return Err(other),
-            }
+            self.try_to(&applier, &made.steps, pass, memory, &mut failures).await?;
+            // After a failure too, for a status that tells how far it went.
+            made = plan_for(pass, memory);
         }
-        note_failure(&failure, &pass.observed, memory, now);
-        let verdict = Verdict::of_plan(&desired, &made, failure);
-        let input = Input {
-            desired: &desired,
-            observed: &pass.observed,
-            record: &pass.record,
-            memory,
-            fleet: &fleet,
-            class: &self.class,
-            uid: &uid,
-            now,
-        };
-        let was_retired = |name: &String| pass.record.retired.iter().any(|retired| retired.queue_name == *name);
-        let retired: Vec<String> = made
-            .retired
-            .iter()
-            .map(|retired| &retired.queue_name)
-            .filter(|name| !was_retired(name))
-            .map(|name| format!("{name} is no longer the dead-letter queue; it is followed until it is empty"))
-            .collect();
-        self.announce(&pass.queue, EventReason::DeadLetterRetired, false, &retired).await;
+        // Workloads need each of them, whatever else fails.
+        for output in &made.outputs {
+            self.try_to(&applier, std::slice::from_ref(output), pass, memory, &mut failures).await?;
+        }
+        // The plan tells of a policy that AWS refuses, and when to try again.
+        let is_told = |failure: &Finding| failure.reason == Reason::Refused && made.tells_of_refused_policy();
+        failures.retain(|failure| !is_told(failure));
+        note_failures(&failures, &pass.observed, memory, now);
+
+        let verdict = Verdict::of_plan(&desired, &made, failures);
         let previous = pass.queue.status.clone().unwrap_or_default();
+        let (observed, record) = (&pass.observed, &pass.record);
+        let (fleet, class) = (&fleet, &self.class);
+        let input = Input { desired: &desired, observed, record, memory, fleet, class, uid: &uid, now };
         let status = status_of_plan(&input, &made, &previous);
-        self.report(&applier, pass, &verdict, status, now).await?;
+        self.report(&applier, pass, memory, &verdict, status).await?;
         Ok(Ended { verdict, look_again: made.look_again })
+    }
+
+    /// Carries out steps; what keeps them from being carried out is added to `failures`.
+    async fn try_to(
+        &self,
+        applier: &Applier<'_>,
+        steps: &[Step],
+        pass: &mut Pass,
+        memory: &mut Memory,
+        failures: &mut Vec<Finding>,
+    ) -> Result<(), Failure> {
+        match applier.apply(steps, pass, memory).await {
+            Err(Failure::Finding(finding)) => failures.push(finding),
+            other => other?,
+        }
+        Ok(())
     }
 
     async fn deletion(&self, pass: &mut Pass, memory: &mut Memory, now: Timestamp) -> Result<Ended, Failure> {
@@ -184,8 +192,8 @@ impl Reconciler {
         if pass.record.has_finalizer {
             pass.observed = self.observer().doomed(&doomed, &pass.record).await;
         }
-        note_counts(&pass.observed, memory, now);
-        let mut failure = None;
+        self.note_counts(&pass.observed, memory);
+        let mut failures = Vec::new();
         let mut made = Plan::default();
         for _ in 0..MAX_ROUNDS {
             let queue = pass.queue.clone();
@@ -199,30 +207,25 @@ impl Reconciler {
                 class: &self.class,
                 now,
             });
-            if made.steps.is_empty() {
+            if made.steps.is_empty() || !failures.is_empty() {
                 break;
             }
-            let is_last = made.steps.contains(&Step::RemoveFinalizer);
-            match applier.apply(&made.steps, pass, memory).await {
-                Ok(()) if is_last => {
-                    self.announce(&pass.queue, EventReason::LeftBehind, true, &made.left_behind).await;
-                    return Ok(Ended { verdict: Verdict::of_deletion(&Plan::default(), None), look_again: None });
-                }
-                Ok(()) => note_counts(&pass.observed, memory, now),
-                Err(Failure::Finding(finding)) => {
-                    failure = Some(finding);
-                    break;
-                }
-                Err(other) => return Err(other),
+            let refused = pass.observed.refused.len();
+            self.try_to(&applier, &made.steps, pass, memory, &mut failures).await?;
+            if deletion::lets_go(&pass.queue) && pass.observed.refused.len() > refused {
+                failures.clear(); // What AWS refuses to let go is left as it is by the next plan.
             }
+            forget_filled(&pass.observed, memory);
         }
-        note_failure(&failure, &pass.observed, memory, now);
-        if !pass.record.has_finalizer {
-            return Ok(Ended { verdict: Verdict::of_deletion(&made, failure), look_again: None });
+        note_failures(&failures, &pass.observed, memory, now);
+        let verdict = Verdict::of_deletion(&made, failures);
+        if pass.record.has_finalizer {
+            let mut status = pass.queue.status.clone().unwrap_or_default();
+            status.last_write.clone_from(&pass.record.written);
+            self.report(&applier, pass, memory, &verdict, status).await?;
+        } else {
+            self.announce(&pass.queue, EventReason::LeftBehind, true, &made.left_behind).await;
         }
-        let verdict = Verdict::of_deletion(&made, failure);
-        let status = pass.queue.status.clone().unwrap_or_default();
-        self.report(&applier, pass, &verdict, status, now).await?;
         Ok(Ended { verdict, look_again: None })
     }
 
@@ -231,18 +234,17 @@ impl Reconciler {
         &self,
         applier: &Applier<'_>,
         pass: &mut Pass,
+        memory: &Memory,
         verdict: &Verdict,
         mut status: QueueStatus,
-        now: Timestamp,
     ) -> Result<(), Failure> {
         let previous = pass.queue.status.clone().unwrap_or_default();
         let generation = pass.queue.metadata.generation;
-        status.conditions = verdict.conditions(&previous.conditions, generation, now);
+        status.conditions = verdict.conditions(&previous.conditions, generation, applier.now);
         status.observed_generation = generation;
-        for finding in &verdict.findings {
-            if let Some(event) = events::of_finding(finding, &previous.conditions) {
-                self.cluster.publish(&pass.queue, event).await;
-            }
+        let news = verdict.findings.first().and_then(|finding| events::of_finding(finding, &previous.conditions));
+        if let Some(event) = news {
+            self.cluster.publish(&pass.queue, event).await;
         }
         if status == previous {
             return Ok(());
@@ -250,7 +252,7 @@ impl Reconciler {
         if !(self.may_write)() {
             return Err(Failure::NotLeading);
         }
-        applier.write_status(pass, status).await
+        applier.write_status(pass, memory, status).await
     }
 
     /// One event for each note.
@@ -273,7 +275,26 @@ impl Reconciler {
     }
 
     fn applier(&self, now: Timestamp) -> Applier<'_> {
-        Applier { observer: self.observer(), cluster: self.cluster.as_ref(), may_write: self.may_write.as_ref(), now }
+        Applier {
+            observer: self.observer(),
+            cluster: self.cluster.as_ref(),
+            may_write: self.may_write.as_ref(),
+            clock: self.clock.as_ref(),
+            now,
+        }
+    }
+
+    /// Counts reads of fenced queues as empty, once a pass.
+    fn note_counts(&self, observed: &Observed, memory: &mut Memory) {
+        let now = (self.clock)();
+        for (name, present) in observed.present() {
+            let arn = self.class.place.queue_arn(&name).to_string();
+            let messages = present.attributes.counts.total();
+            let before = memory.empty.remove(name.as_str());
+            if let Some(watch) = EmptyWatch::after(before, is_fenced(present, &arn), messages, now) {
+                memory.empty.insert(name.to_string(), watch);
+            }
+        }
     }
 }
 
@@ -283,26 +304,16 @@ struct Ended {
     look_again: Option<SignedDuration>,
 }
 
-/// Counts reads of fenced queues as empty, once a pass.
-fn note_counts(observed: &Observed, memory: &mut Memory, now: Timestamp) {
-    for (name, sight) in &observed.queues {
-        if let Sight::Present(present) = sight {
-            let messages = present.attributes.counts.total();
-            match EmptyWatch::after(memory.empty.remove(name), is_fenced(present), messages, now) {
-                Some(watch) => _ = memory.empty.insert(name.clone(), watch),
-                None => {}
-            }
+/// A queue that was read as empty and is not any more begins anew.
+fn forget_filled(observed: &Observed, memory: &mut Memory) {
+    for (name, present) in observed.present() {
+        if present.attributes.counts.total() > 0 {
+            memory.empty.remove(name.as_str());
         }
     }
 }
 
 /// Waits grow while passes fail.
-fn note_failure(failure: &Option<Finding>, observed: &Observed, memory: &mut Memory, now: Timestamp) {
-    if failure.is_some() || is_troubled(observed) {
-        memory.attempts = memory.attempts.saturating_add(1);
-        memory.failing_since.get_or_insert(now);
-    } else {
-        memory.attempts = 0;
-        memory.failing_since = None;
-    }
+fn note_failures(failures: &[Finding], observed: &Observed, memory: &mut Memory, now: Timestamp) {
+    if failures.is_empty() && !is_troubled(observed) { memory.recovered() } else { memory.failed(now) }
 }

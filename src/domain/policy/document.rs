@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::principal::Principal;
 use super::read;
-use super::statement::Statement;
+use super::statement::{Scope, Statement};
 
 const CURRENT_VERSION: &str = "2012-10-17";
 const OLD_VERSION: &str = "2008-10-17";
@@ -115,6 +115,20 @@ impl PolicyDocument {
     pub fn without_sid(&self, sid: &str) -> Self {
         let mut document = self.clone();
         document.statements.retain(|statement| statement.sid() != Some(sid));
+        document
+    }
+
+    /// This policy without the principals that were deleted, which SQS shows as ids and does not take back, and without
+    /// statements about nobody else. Nobody gains or loses anything by it.
+    #[must_use]
+    pub fn without_gone_principals(&self) -> Self {
+        let mut document = self.clone();
+        document.statements.retain_mut(|statement| {
+            let Scope::Only(principals) = &mut statement.principals else { return true };
+            principals.retain(|principal| !principal.is_unique_id());
+            !principals.is_empty()
+        });
+        document.statements.sort();
         document
     }
 

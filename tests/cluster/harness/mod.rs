@@ -18,6 +18,7 @@ use kube::Client;
 use kube::config::Kubeconfig;
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, OnceCell, RwLock};
+use tokio::time::timeout;
 
 use crate::proxy::FaultProxy;
 
@@ -113,7 +114,8 @@ impl World {
 }
 
 async fn world() -> &'static World {
-    WORLD.get_or_init(World::start).await
+    let start = timeout(wait::SOON, WORLD.get_or_init(World::start)).await;
+    start.expect("the API server and the emulator answer")
 }
 
 /// Runs a test in a namespace of its own, beside others, under the operator that they share.

@@ -1,7 +1,7 @@
 //! One operator process' view of the cluster: caches that follow watches, and writes. It does what
 //! `controller::kubernetes` does with a real API server.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -39,9 +39,9 @@ struct Caches {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A Queue is new or different; its neighbours may have to decide anew.
-    Queue { key: Key, neighbours: Vec<Key> },
+    Queue { key: Key, neighbours: BTreeSet<Key> },
     /// A Queue is gone.
-    Gone { neighbours: Vec<Key> },
+    Gone { neighbours: BTreeSet<Key> },
     /// An output of this Queue was changed from outside.
     Output { owner: Key },
     /// Nothing that matters.
@@ -92,21 +92,16 @@ impl View {
             return Change::Nothing;
         };
         caches.queue_changes += 1;
-        let before = caches.fleet.neighbours(&key);
-        match queue {
+        let neighbours = match queue {
             Some(queue) => {
-                let is_news = caches.fleet.put(&queue, &self.class);
+                let neighbours = caches.fleet.put(&queue, &self.class);
                 caches.queues.insert(key.clone(), queue);
-                let after = caches.fleet.neighbours(&key);
-                let neighbours = if is_news { before.union(&after).cloned().collect() } else { Vec::new() };
-                Change::Queue { key, neighbours }
+                return Change::Queue { key, neighbours: neighbours.unwrap_or_default() };
             }
-            None => {
-                caches.fleet.remove(&key);
-                caches.queues.remove(&key);
-                Change::Gone { neighbours: before.into_iter().collect() }
-            }
-        }
+            None => caches.fleet.remove(&key),
+        };
+        caches.queues.remove(&key);
+        Change::Gone { neighbours: neighbours.unwrap_or_default() }
     }
 
     /// The watches of Secrets and `ConfigMap`s bring their next change.
@@ -120,17 +115,14 @@ impl View {
             let (_, name) = object.owner.clone()?;
             Some(Key { namespace: id.namespace.clone(), name })
         };
-        let owner = match object.filter(|object| object.labelled) {
-            Some(object) => {
-                let owner = owner(&object).filter(|_| caches.written.get(&id) != Some(&object.content));
-                caches.objects.insert(id, object);
-                owner
-            }
-            None => {
-                let removed = caches.objects.remove(&id);
-                let is_news = removed.is_some() && caches.written.remove(&id).is_some();
-                removed.filter(|_| is_news).as_ref().and_then(owner)
-            }
+        let owner = if let Some(object) = object.filter(|object| object.labelled) {
+            let owner = owner(&object).filter(|_| caches.written.get(&id) != Some(&object.content));
+            caches.objects.insert(id, object);
+            owner
+        } else {
+            let removed = caches.objects.remove(&id);
+            let is_news = removed.is_some() && caches.written.remove(&id).is_some();
+            removed.filter(|_| is_news).as_ref().and_then(owner)
         };
         owner.map_or(Change::Nothing, |owner| Change::Output { owner })
     }

@@ -186,3 +186,20 @@ async fn deletion_survives_restarts_at_every_moment() {
     assert!(stage.is_gone("media/images"));
     assert!(stage.world.queues().is_empty());
 }
+
+#[tokio::test]
+async fn a_queue_deleted_before_it_answered_leaves_nothing() {
+    use crate::model::{Fault, Trap};
+    for fault in [None, Some(Fault::LoseAnswer)] {
+        let mut stage = Stage::new(1, Timing { usable_after: 2..=2, ..Timing::prompt() });
+        stage
+            .world
+            .inject(Trap::new(fault.unwrap_or(Fault::LoseAnswer)).on("CreateQueue").times(u32::from(fault.is_some())));
+        stage.apply("media/images", json!({}));
+        stage.run(0).await;
+        stage.delete("media/images");
+        stage.run(300).await;
+        assert!(stage.is_gone("media/images"));
+        assert!(stage.world.queues().is_empty(), "{fault:?}");
+    }
+}

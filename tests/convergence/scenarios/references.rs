@@ -166,3 +166,20 @@ async fn references_converge_under_the_delays_of_aws() {
         assert!(is_wired(&stage, "media_images", "media_shared"));
     }
 }
+
+#[tokio::test]
+async fn waiting_for_another_dead_letter_queue_the_old_one_stays_in_use_and_is_looked_at_seldom() {
+    let mut stage = Stage::prompt();
+    stage.applied("media/images", json!({})).await;
+    stage.applied("media/images", to("shared")).await;
+    assert_eq!(stage.ready("media/images"), "False/DeadLetterNotReady");
+    assert!(is_wired(&stage, "media_images", "media_images_dlq"), "better the old one than none");
+    stage.run(1200).await;
+    let passes = stage.operator.passes.len();
+    stage.run(3600).await;
+    assert!(stage.operator.passes.len() - passes <= 20, "{} passes in an hour", stage.operator.passes.len() - passes);
+    stage.applied("media/shared", shared()).await;
+    stage.run(300).await;
+    assert_eq!(stage.ready("media/images"), "True/Converged");
+    assert!(is_wired(&stage, "media_images", "media_shared") && !stage.has("media_images_dlq"));
+}

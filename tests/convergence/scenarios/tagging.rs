@@ -86,3 +86,15 @@ async fn a_tag_set_just_before_a_crash_is_removed_when_the_spec_drops_it() {
         assert!(!stage.aws(name).tags.contains_key("team"), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_tag_dropped_before_the_queue_answered_is_removed() {
+    use crate::model::Timing;
+    let mut stage = Stage::new(1, Timing { usable_after: 2..=2, ..Timing::prompt() });
+    stage.apply("media/images", json!({"deadLetter": {"mode": "None"}, "tags": {"team": "media"}}));
+    stage.run(1).await;
+    stage.apply("media/images", json!({"deadLetter": {"mode": "None"}, "delaySeconds": 1}));
+    stage.run(60).await;
+    assert_eq!(stage.ready("media/images"), "True/Converged");
+    assert!(!stage.aws("media_images").tags.contains_key("team"));
+}

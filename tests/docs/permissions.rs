@@ -1,0 +1,44 @@
+//! What docs/security.md says of the operator's permissions is what the chart gives.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::pages::{self, root};
+
+/// Resource and verbs of each rule in the chart.
+fn granted() -> BTreeSet<(String, String)> {
+    let text = fs::read_to_string(root().join("charts/prism-queue/files/cluster-role.yaml")).unwrap();
+    let rules: Vec<Value> = serde_yaml::from_str(&text).unwrap();
+    let words = |rule: &Value, key: &str| -> Vec<String> {
+        rule[key].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    let of_rule = |rule: &Value| -> Vec<(String, String)> {
+        let verbs = words(rule, "verbs").join(", ");
+        // One object is named as itself, a whole resource by its plural.
+        let key = if rule["resourceNames"].is_array() { "resourceNames" } else { "resources" };
+        words(rule, key).into_iter().map(|name| (name, verbs.clone())).collect()
+    };
+    rules.iter().flat_map(of_rule).collect()
+}
+
+/// The rows of the table: what stands in backticks in the first cell, and the second cell.
+fn told() -> BTreeSet<(String, String)> {
+    let page = pages::all().into_iter().find(|page| page.path.ends_with("docs/security.md")).unwrap();
+    let mut told = BTreeSet::new();
+    for row in page.prose.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let names = cells[0].split('`').skip(1).step_by(2);
+        told.extend(names.map(|name| (name.to_owned(), cells[1].to_owned())));
+    }
+    told
+}
+
+#[test]
+fn the_security_page_tells_every_permission_and_no_other() {
+    let (granted, mut told) = (granted(), told());
+    // The Lease is in the Role of one namespace.
+    told.retain(|(name, _)| name != "prism-queue");
+    assert_eq!(told, granted);
+}

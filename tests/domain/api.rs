@@ -1,0 +1,216 @@
+//! The CRD and the words of the API.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use prism_queue::api::conditions::{ConditionType, EventReason, Reason};
+use prism_queue::api::{Queue, QueueSpec, crd};
+
+fn schema() -> Value {
+    let crd = serde_json::to_value(crd::queue().unwrap()).unwrap();
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+}
+
+/// Calls `visit` with the path and the schema of every field below `schema`.
+fn fields<'a>(schema: &'a Value, path: &str, visit: &mut impl FnMut(&str, &'a Value)) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        visit(&path, field);
+        fields(field, &path, visit);
+    }
+    for inner in ["items", "additionalProperties"] {
+        if schema[inner].is_object() {
+            fields(&schema[inner], &format!("{path}[]"), visit);
+        }
+    }
+}
+
+#[test]
+fn only_type_has_a_default_and_an_unseen_object_is_not_taken_for_current() {
+    let schema = schema();
+    let mut defaults = Vec::new();
+    fields(&schema, "", &mut |path, field| {
+        if let Some(default) = field.get("default") {
+            defaults.push((path.to_owned(), default.clone()));
+        }
+    });
+    let expected =
+        [(".spec.type".to_owned(), json!("Standard")), (".status".to_owned(), json!({"observedGeneration": -1}))];
+    assert_eq!(defaults, expected);
+}
+
+#[test]
+fn kubectl_explain_has_a_text_for_every_field() {
+    let schema = schema();
+    let mut silent = Vec::new();
+    fields(&schema, "", &mut |path, field| {
+        let text = field["description"].as_str().unwrap_or_default();
+        let is_of_kubernetes = [".apiVersion", ".kind", ".metadata"].contains(&path);
+        if text.len() < 5 && !is_of_kubernetes {
+            silent.push(path.to_owned());
+        }
+    });
+    assert_eq!(silent, [""; 0]);
+}
+
+#[test]
+fn a_field_is_explained_by_itself_and_not_by_its_type() {
+    let schema = schema();
+    let spec = &schema["properties"]["spec"]["properties"];
+    assert!(spec["deletionPolicy"]["description"].as_str().unwrap().ends_with("Omitted: DeleteIfEmpty."));
+    assert!(spec["type"]["description"].as_str().unwrap().starts_with("Standard or FIFO. Immutable"));
+}
+
+#[test]
+fn no_null_and_no_unknown_format_is_in_the_schema() {
+    let schema = schema();
+    fields(&schema, "", &mut |path, field| {
+        assert!(field.get("nullable").is_none(), "{path} is nullable");
+        assert!(!field["enum"].as_array().into_iter().flatten().any(Value::is_null), "{path} may be null");
+        if let Some(format) = field["format"].as_str() {
+            assert!(["int32", "int64", "date-time"].contains(&format), "{path}: {format}");
+        }
+    });
+}
+
+#[test]
+fn what_comes_in_later_issues_is_not_in_the_crd() {
+    let schema = schema();
+    let spec = &schema["properties"]["spec"]["properties"];
+    assert!(spec.get("queueClassName").is_none() && spec.get("alarms").is_none());
+    let access: BTreeSet<&String> = spec["access"]["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(access.into_iter().collect::<Vec<_>>(), ["requireTLS", "statements"]);
+}
+
+#[test]
+fn a_queue_is_served_as_decided() {
+    let crd = serde_json::to_value(crd::queue().unwrap()).unwrap();
+    assert_eq!(crd["metadata"]["name"], crd::QUEUES);
+    assert_eq!(crd["spec"]["names"]["shortNames"], json!(["pq"]));
+    assert_eq!(crd["spec"]["scope"], "Namespaced");
+    assert_eq!(crd["spec"]["versions"][0]["name"], "v1alpha1");
+    let columns = crd["spec"]["versions"][0]["additionalPrinterColumns"].as_array().unwrap();
+    let names: Vec<&str> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Type", "Ready", "Reason", "Messages", "Dead Letters", "Age", "Suspended", "URL"]);
+    let wide = |name: &str| columns.iter().any(|column| column["name"] == name && column["priority"] == 1);
+    assert!(wide("URL") && !wide("Age"));
+}
+
+#[test]
+fn conditions_merge_by_type() {
+    let conditions = &schema()["properties"]["status"]["properties"]["conditions"];
+    assert_eq!(conditions["x-kubernetes-list-type"], "map");
+    assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]));
+}
+
+fn are_words(words: &[&str]) {
+    let distinct: BTreeSet<&&str> = words.iter().collect();
+    assert_eq!(distinct.len(), words.len(), "a word twice: {words:?}");
+    for word in words {
+        let is_camel_case =
+            word.starts_with(|c: char| c.is_ascii_uppercase()) && word.chars().all(|c| c.is_ascii_alphanumeric());
+        assert!(is_camel_case, "{word}: the API server wants CamelCase reasons");
+    }
+}
+
+#[test]
+fn each_reason_is_one_word_with_a_meaning() {
+    are_words(&Reason::ALL.iter().map(|(reason, _)| reason.as_str()).collect::<Vec<_>>());
+    are_words(&EventReason::ALL.iter().map(|(reason, _)| reason.as_str()).collect::<Vec<_>>());
+    assert!(Reason::ALL.iter().all(|(_, meaning)| meaning.trim().len() > 10));
+    assert!(EventReason::ALL.iter().all(|(_, meaning)| meaning.trim().len() > 10));
+}
+
+#[test]
+fn condition_types_are_those_of_the_design() {
+    let all = [
+        ConditionType::Ready,
+        ConditionType::Propagated,
+        ConditionType::Reconciling,
+        ConditionType::Stalled,
+        ConditionType::Drifted,
+    ];
+    let words = all.map(ConditionType::as_str);
+    assert_eq!(words, ["Ready", "Propagated", "Reconciling", "Stalled", "Drifted"]);
+}
+
+/// The example of api.md, without what comes in later issues.
+const EXAMPLE: &str = r#"
+apiVersion: queue.prism.io/v1alpha1
+kind: Queue
+metadata: {name: image-processing, namespace: media}
+spec:
+  type: FIFO
+  queueName: media-images.fifo
+  visibilityTimeoutSeconds: 300
+  messageRetentionSeconds: 345600
+  receiveWaitTimeSeconds: 20
+  delaySeconds: 0
+  maximumMessageSizeBytes: 262144
+  fifo:
+    contentBasedDeduplication: true
+    deduplicationScope: MessageGroup
+    throughputLimit: PerMessageGroupId
+  deadLetter:
+    mode: Managed
+    maxReceiveCount: 5
+    managed: {queueName: media-dead.fifo, messageRetentionSeconds: 1209600}
+  redriveAllow:
+    mode: Auto
+    sourceQueueArns: []
+  encryption:
+    mode: KMS
+    kms: {key: alias/media, dataKeyReuseSeconds: 300}
+  access:
+    requireTLS: true
+    statements: []
+  outputs:
+    secret: {mode: Enabled, name: image-processing-queue, keyPrefix: ""}
+    configMap: {mode: Disabled, name: image-processing-queue, keyPrefix: ""}
+    binding: {mode: Disabled}
+  tags: {team: media}
+  adoptionPolicy: Never
+  managementPolicy: Manage
+  deletionPolicy: DeleteIfEmpty
+"#;
+
+#[test]
+fn the_example_of_the_design_goes_round_unchanged() {
+    let written: Value = serde_yaml::from_str(EXAMPLE).unwrap();
+    let queue: Queue = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&queue).unwrap()["spec"], written["spec"]);
+    assert!(crate::fixtures::desired(&queue).is_ok());
+}
+
+#[test]
+fn every_word_of_the_design_is_understood() {
+    for (field, words) in [
+        ("/type", &["Standard", "FIFO"][..]),
+        ("/fifo/deduplicationScope", &["Queue", "MessageGroup"]),
+        ("/fifo/throughputLimit", &["PerQueue", "PerMessageGroupId"]),
+        ("/deadLetter/mode", &["Managed", "Reference", "None"]),
+        ("/redriveAllow/mode", &["Auto", "AllowAll", "DenyAll", "ByQueue"]),
+        ("/encryption/mode", &["SQSManaged", "KMS", "None"]),
+        ("/outputs/secret/mode", &["Enabled", "Disabled"]),
+        ("/adoptionPolicy", &["Never", "Adopt"]),
+        ("/managementPolicy", &["Manage", "Observe"]),
+        ("/deletionPolicy", &["DeleteIfEmpty", "Delete", "Retain"]),
+    ] {
+        let in_schema = field.replace('/', "/properties/");
+        let offered = schema().pointer(&format!("/properties/spec{in_schema}/enum")).cloned().unwrap_or_default();
+        assert_eq!(offered, json!(words), "{field}");
+        for word in words {
+            let mut spec = json!({});
+            field[1..].split('/').fold(&mut spec, |at, part| &mut at[part]).clone_from(&json!(word));
+            let read: QueueSpec = serde_json::from_value(spec).unwrap();
+            assert_eq!(serde_json::to_value(read).unwrap().pointer(field), Some(&json!(word)));
+        }
+    }
+}
+
+#[test]
+fn an_omitted_field_stays_omitted() {
+    let read: QueueSpec = serde_json::from_value(json!({})).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), json!({"type": "Standard"}));
+}
