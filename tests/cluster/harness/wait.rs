@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long anything may take that should happen soon.
-pub const SOON: Duration = Duration::from_secs(90);
+/// How long anything may take that should happen soon. The longest waits of the operator itself are 60 s.
+pub const SOON: Duration = Duration::from_mins(3);
 /// How often a condition is looked at that cannot be watched.
 const INTERVAL: Duration = Duration::from_millis(50);
 
