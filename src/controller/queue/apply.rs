@@ -117,7 +117,13 @@ impl Applier<'_> {
                     if error.kind == ErrorKind::Invalid
                         && let Some(policy) = attributes.get(&Attribute::Policy)
                     {
+                        let before = memory.refused_policies.get(queue.name.as_str());
+                        let is_first = before.is_none_or(|before| before.policy != *policy || before.last != self.now);
                         memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
+                        if is_first && pass.queue.metadata.deletion_timestamp.is_none() {
+                            // The next plan goes on without it, and says so: it keeps nothing else back.
+                            return Ok(());
+                        }
                     }
                     if error.kind == ErrorKind::Transient {
                         pass.record.wrote_perhaps(&queue.name, attributes, (self.clock)());

@@ -110,3 +110,18 @@ async fn retain_is_the_way_out_also_when_a_principal_goes_after_the_fence_was_pu
     assert!(stage.kube.queue(&key("media/images")).is_none());
     assert!(!stage.attribute("media_images", Attribute::Policy).contains("Fence"));
 }
+
+#[tokio::test]
+async fn a_policy_that_is_refused_keeps_no_retired_dead_letter_queue_alive() {
+    let mut stage = Stage::prompt();
+    stage.applied("media/images", json!({})).await;
+    let mut spec = for_worker();
+    spec["deadLetter"] = json!({"mode": "None"});
+    spec["delaySeconds"] = json!(7);
+    stage.apply("media/images", spec);
+    stage.run(0).await;
+    assert_eq!(stage.attribute("media_images", Attribute::DelaySeconds), "7", "in the same pass");
+    stage.run(600).await;
+    assert_eq!(stage.ready("media/images"), "False/Refused");
+    assert!(!stage.has("media_images_dlq"));
+}
