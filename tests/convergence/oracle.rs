@@ -288,7 +288,7 @@ impl Oracle<'_> {
             return None;
         }
         let is_there = self.aws(&to.name()).is_some_and(|found| owner(&found) == Owner::Queue(to.key.clone()));
-        let allowed = match self.allow(to, all) {
+        let allowed = match Self::allow(to, all) {
             Allow::All => true,
             Allow::Only(sources) => sources.contains(&arn(&queue.name())),
         };
@@ -345,7 +345,7 @@ impl Oracle<'_> {
             &queue.name(),
             &source,
             redrive.as_ref(),
-            &self.allow(queue, all),
+            &Self::allow(queue, all),
             &statements,
         ));
         if let Some(name) = queue.managed_name() {
@@ -489,7 +489,7 @@ impl Oracle<'_> {
     }
 
     /// Who may use the queue of `queue` as their dead-letter queue.
-    fn allow(&self, queue: &Declared, all: &[Declared]) -> Allow {
+    fn allow(queue: &Declared, all: &[Declared]) -> Allow {
         let listed = queue.spec.pointer("/redriveAllow/sourceQueueArns").and_then(Value::as_array).cloned();
         let mut sources: BTreeSet<String> =
             listed.unwrap_or_default().iter().filter_map(|arn| arn.as_str().map(str::to_owned)).collect();

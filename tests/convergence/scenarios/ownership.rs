@@ -13,7 +13,8 @@ fn legacy(stage: &Stage, owner: &[(&str, &str)]) {
 
 #[tokio::test]
 async fn a_queue_without_owner_tags_or_with_anothers_is_left_untouched() {
-    let table: [(&[(&str, &str)], &str, &str); 4] = [
+    type Owner<'a> = &'a [(&'a str, &'a str)];
+    let table: [(Owner<'_>, &str, &str); 4] = [
         (&[], "Never", "False/NotOwned"),
         (&[("team", "media")], "Never", "False/NotOwned"),
         (
