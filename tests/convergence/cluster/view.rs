@@ -180,7 +180,12 @@ impl View {
             }
             let uid = state.next();
             let content = output.clone();
+            let is_orphan = !state.queues.values().any(|queue| queue.metadata.uid.as_deref() == Some(owner.0.as_str()));
             state.put_object(id, Some(Object { uid, version: uid, owner: Some(owner), labelled: true, content }));
+            if is_orphan {
+                // The garbage collector also takes what names an owner that is gone.
+                state.put_object(id, None);
+            }
             Ok(())
         })
         .await
