@@ -10,7 +10,7 @@ use super::arn::Place;
 use super::attributes::Counts;
 use super::call::ErrorClass;
 use super::class::Class;
-use super::finding::{Circumstances, Finding};
+use super::finding::{Circumstances, Finding, PATIENCE};
 use super::fleet::{Fleet, Key};
 use super::names::QueueName;
 use super::observed::{Memory, Observed, Present, Record, Sight};
@@ -263,7 +263,10 @@ impl Deletion<'_> {
         let uid = input.queue.metadata.uid.as_deref().unwrap_or_default();
         let circumstances =
             Circumstances { memory: input.memory, uid, caller_arn: &input.class.caller_arn, now: input.now };
-        let is_old = input.memory.is_past_patience(input.now);
+        // What failed before the deletion says nothing about it.
+        let since = input.queue.metadata.deletion_timestamp.as_ref();
+        let is_waiting_long = since.is_some_and(|since| input.now.duration_since(since.0) >= PATIENCE);
+        let is_old = is_waiting_long && input.memory.is_past_patience(input.now);
         let finding = match input.observed.sight(name) {
             // A queue just made may not be known everywhere.
             Sight::Absent if self.retirement().was_just_created(name) || self.may_appear(name) => {
