@@ -542,7 +542,10 @@ impl Oracle<'_> {
                     || queue.is_deleting()
                     || !is_ready
             });
-            if !is_known && !self.observed.contains(&key) {
+            // Whoever lets go need not wait for ever for what AWS does not answer; people are told.
+            let told = self.kube.announcements(&key);
+            let is_told = told.iter().any(|event| event.reason == "LeftBehind" && event.note.contains(name));
+            if !is_known && !is_told && !self.observed.contains(&key) {
                 wrong.push(format!("{name} is left behind, with the tags of {key}"));
             }
         }
