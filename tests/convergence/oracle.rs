@@ -167,9 +167,7 @@ impl Oracle<'_> {
         if queue.is_deleting() {
             return match reason.as_str() {
                 "WaitingForEmpty" if self.holds_messages(queue) => Vec::new(),
-                "InUseAsDeadLetter"
-                    if all.iter().any(|o| !o.is_deleting() && o.uses(all).as_ref() == Some(&queue.key)) =>
-                {
+                "InUseAsDeadLetter" if all.iter().any(|o| !o.is_deleting() && self.is_source(o, queue, all)) => {
                     Vec::new()
                 }
                 _ => vec![format!("is still there: {reason}: {}", words(queue))],
@@ -504,6 +502,11 @@ impl Oracle<'_> {
                 Allow::Only(sources)
             }
         }
+    }
+
+    /// Whether `source` uses the queue of `to` as its dead-letter queue, or still does in AWS.
+    fn is_source(&self, source: &Declared, to: &Declared, all: &[Declared]) -> bool {
+        source.uses(all).as_ref() == Some(&to.key) || self.is_wired(&arn(&source.name()), &to.name())
     }
 
     /// Whether the Queue of the queue `source` is not ready, or suspended.
