@@ -215,6 +215,9 @@ impl Reconciler {
             if deletion::lets_go(&pass.queue) && pass.observed.refused.len() > refused {
                 failures.clear(); // What AWS refuses to let go is left as it is by the next plan.
             }
+            if !pass.record.has_finalizer {
+                break; // Gone; the plan that let it go says what stays behind.
+            }
             forget_filled(&pass.observed, memory);
         }
         note_failures(&failures, &pass.observed, memory, now);
