@@ -446,7 +446,8 @@ impl Oracle<'_> {
         let mut wrong = Vec::new();
         let uid = queue.queue.metadata.uid.as_deref();
         let wanted = wanted_outputs(queue);
-        for (id, _) in self.kube.objects().iter().filter(|(_, object)| object.is_owned_by(uid)) {
+        // An object whose label somebody took is out of the operator's sight until it is wanted, or goes with the Queue.
+        for (id, _) in self.kube.objects().iter().filter(|(_, object)| object.is_owned_by(uid) && object.labelled) {
             if !wanted.contains(&(id.kind, id.name.clone())) {
                 wrong.push(format!("{} {} is left", id.kind.as_str(), id.name));
             }
