@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::status::{LastWrite, RetiredDeadLetter, Target, WrittenAttribute};
 use crate::api::{FINALIZER, Queue};
@@ -144,7 +145,8 @@ impl Record {
 
     /// Remembers that `attributes` of the queue `name` were written, and forgets what must show by now.
     pub fn wrote(&mut self, name: &QueueName, attributes: &Attributes, now: Timestamp) {
-        let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now);
+        // Kubernetes keeps whole seconds: what is read back must equal what was written.
+        let time = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
         let written = self.written.get_or_insert_with(|| LastWrite { time: time.clone(), queues: BTreeMap::new() });
         written.time = time.clone();
         let entries = written.queues.entry(name.to_string()).or_default();

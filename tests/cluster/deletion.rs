@@ -128,6 +128,24 @@ fn a_namespace_goes_and_leaves_no_queue() {
 }
 
 #[test]
+fn a_namespace_hangs_on_messages_alone_says_so_and_has_a_way_out() {
+    shared(async |scope| {
+        scope.apply_ready("empty", json!({})).await;
+        scope.apply_ready("full", json!({})).await;
+        let url = scope.secret("full-queue").await["QUEUE_URL"].clone();
+        aws::send(&scope.world.sqs, &url, "kept").await;
+        let namespaces: Api<Namespace> = Api::all(scope.world.kube.clone());
+        namespaces.delete(&scope.name, &DeleteParams::default()).await.unwrap();
+        scope.gone("empty").await;
+        scope.says("full", "WaitingForEmpty").await;
+        scope.patch("full", json!({"spec": {"deletionPolicy": "Retain"}})).await;
+        let look = async || namespaces.get_opt(&scope.name).await.unwrap();
+        eventually("the namespace is gone", look, Option::is_none).await;
+        assert_eq!(aws::consume(&scope.world.sqs, &url).await.as_deref(), Some("kept"));
+    });
+}
+
+#[test]
 fn a_dead_letter_queue_in_use_waits_for_its_sources() {
     shared(async |scope| {
         let reference = json!({"mode": "Reference", "reference": {"queueRef": {"name": "shared"}}});

@@ -277,3 +277,23 @@ fn an_alias_and_the_key_that_it_means_are_the_same() {
         assert_eq!(writes(), 1);
     });
 }
+
+#[test]
+fn kubectl_get_shows_a_queue_in_a_row() {
+    shared(async |scope| {
+        scope.apply_ready("images", json!({})).await;
+        let queue = scope.get("images").await;
+        let path = format!("/apis/queue.prism.io/v1alpha1/namespaces/{}/queues/images", scope.name);
+        let request = http::Request::get(path).header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
+        let table: serde_json::Value = scope.world.kube.request(request.body(Vec::new()).unwrap()).await.unwrap();
+        let names =
+            table["columnDefinitions"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap());
+        let cells = table["rows"][0]["cells"].as_array().unwrap().iter();
+        let row: std::collections::BTreeMap<_, _> = names.zip(cells).collect();
+        assert_eq!((row["Name"], row["Type"]), (&json!("images"), &json!("Standard")));
+        assert_eq!((row["Ready"], row["Reason"]), (&json!("True"), &json!("Converged")));
+        assert_eq!((row["Messages"], row["Dead Letters"]), (&json!(0), &json!(0)));
+        assert_eq!(row["URL"], &json!(queue.status.unwrap().queue_url.unwrap()));
+        assert!(row["Age"].as_str().is_some_and(|age| age.ends_with('s')), "{row:?}");
+    });
+}

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use prism_queue::api::Queue;
+use prism_queue::api::status::LastWrite;
 use prism_queue::domain::attributes::{Attribute, Attributes};
 use prism_queue::domain::names::QueueName;
 use prism_queue::domain::observed::{EMPTY_READS, EmptyWatch, Memory, Observed, Record, Sight, propagation};
@@ -227,4 +228,12 @@ proptest! {
         let lasted = good.last().zip(good.first()).map_or(0, |(last, first)| last - first);
         prop_assert_eq!(over, good.len() >= EMPTY_READS as usize && lasted >= empty_for);
     }
+}
+
+#[test]
+fn what_was_written_is_remembered_as_kubernetes_stores_it() {
+    let mut record = Record::default();
+    record.wrote(&name("orders"), &delay("5"), now() + SignedDuration::from_millis(700));
+    let stored: LastWrite = serde_json::from_value(serde_json::to_value(&record.written).unwrap()).unwrap();
+    assert_eq!(record.written, Some(stored), "or every pass would find its status changed");
 }

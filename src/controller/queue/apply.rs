@@ -306,7 +306,9 @@ impl Applier<'_> {
 
 impl Pass {
     fn replace(&mut self, newer: Queue) {
-        self.superseded.extend(self.queue.metadata.resource_version.take());
+        // A write that changes nothing leaves the version as it is.
+        let before = self.queue.metadata.resource_version.take();
+        self.superseded.extend(before.filter(|before| newer.metadata.resource_version.as_ref() != Some(before)));
         self.queue = newer;
     }
 }
