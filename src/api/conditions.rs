@@ -84,7 +84,7 @@ reasons! {
     DeadLetterNotReady,
     /// A change that could destroy messages waits for the queue to be empty or for the annotation that allows it.
     HeldBack,
-    /// The spec breaks a rule; nothing of it was applied.
+    /// The spec breaks a rule; nothing of it was written to AWS.
     InvalidSpec,
     /// AWS refuses what was sent.
     Refused,

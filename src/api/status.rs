@@ -179,6 +179,25 @@ pub struct RetiredDeadLetter {
     pub queue_name: String,
     /// When it was retired.
     pub retired_time: Time,
+    /// What its end waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RetiredState>,
+}
+
+/// What the end of a dead-letter queue that is no longer used waits for.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetiredState {
+    /// The queue may still move messages to it: AWS has not read back the change, or another dead-letter queue is not ready.
+    InUse,
+    /// It holds messages: consume or redrive them, and it is deleted.
+    HoldsMessages,
+    /// It is empty or about to be seen to be: new messages are refused, its counts are read for a while, and it is deleted
+    /// or let go.
+    Closing,
+    /// AWS does not say what is in it: the operator lacks permission, or AWS cannot be reached.
+    OutOfSight,
+    /// AWS refuses what its end needs.
+    Refused,
 }
 
 /// A Provisioned Service's binding.

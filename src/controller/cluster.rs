@@ -4,14 +4,15 @@ use async_trait::async_trait;
 
 use crate::api::Queue;
 use crate::api::status::QueueStatus;
+use crate::domain::class::Class;
 use crate::domain::fleet::Fleet;
 use crate::domain::outputs::{ObservedOutput, Output, OutputKind};
 
 /// The reads and writes in Kubernetes that a reconcile makes, and no others. Reads are from caches.
 #[async_trait]
 pub trait Cluster: Send + Sync {
-    /// All Queues, as last seen.
-    fn fleet(&self) -> Fleet;
+    /// The Queues, as last seen, that decisions about `queue` depend on, and `queue` itself in this version.
+    fn fleet_around(&self, queue: &Queue, class: &Class) -> Fleet;
 
     /// The outputs that `queue` owns, as last seen.
     fn outputs_of(&self, queue: &Queue) -> Vec<ObservedOutput>;

@@ -235,8 +235,8 @@ impl Kubernetes {
 
 #[async_trait]
 impl Cluster for Kubernetes {
-    fn fleet(&self) -> Fleet {
-        self.fleet.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn fleet_around(&self, queue: &Queue, class: &Class) -> Fleet {
+        self.fleet.read().unwrap_or_else(PoisonError::into_inner).around(queue, class)
     }
 
     fn outputs_of(&self, queue: &Queue) -> Vec<ObservedOutput> {

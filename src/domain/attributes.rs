@@ -80,6 +80,13 @@ impl Attribute {
         }
     }
 
+    /// Whether AWS takes the value depends on what else there is: on principals in IAM, or on other queues. A value that
+    /// is refused today may be taken tomorrow.
+    #[must_use]
+    pub fn depends_on_others(self) -> bool {
+        matches!(self, Self::Policy | Self::RedrivePolicy | Self::RedriveAllowPolicy)
+    }
+
     /// The attribute that SQS calls `name`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

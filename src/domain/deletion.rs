@@ -257,6 +257,9 @@ impl Deletion<'_> {
                 Some(format!("{name} does not carry this Queue's owner tags and was left as it is"))
             }
             Sight::Hidden(why) => Some(format!("{name} was left as it is, with its owner tags if it is there: {why}")),
+            Sight::OtherAccount(account) => Some(format!(
+                "{name} was left as it is, with its owner tags: the operator's credentials are of account {account}"
+            )),
             Sight::Failed(error) => Some(format!("{name} was left as it is, with its owner tags: {error}")),
             _ => None,
         }
@@ -293,7 +296,7 @@ impl Deletion<'_> {
             }
             Sight::Absent | Sight::Present(_) => return None,
             // `Retain` changes nothing but tags, so it need not wait for what it cannot reach: the way out.
-            Sight::Hidden(_) if self.policy == DeletionPolicy::Retain => return None,
+            Sight::Hidden(_) | Sight::OtherAccount(_) if self.policy == DeletionPolicy::Retain => return None,
             Sight::Failed(error)
                 if self.policy == DeletionPolicy::Retain && (is_old || error.class() == ErrorClass::Denied) =>
             {
@@ -302,7 +305,7 @@ impl Deletion<'_> {
             Sight::Hidden(_) if self.retirement().is_being_deleted(name) => being_deleted(name, CONFIRM),
             Sight::Hidden(why) => circumstances
                 .denied(format!("{name}: {why}. To let the queue go as it is, set spec.deletionPolicy: Retain")),
-            Sight::Failed(error) => Finding::of_call(name.as_str(), error, &circumstances),
+            sight @ (Sight::OtherAccount(_) | Sight::Failed(_)) => circumstances.out_of_sight(name, sight)?,
             Sight::Unseen | Sight::Appearing => {
                 Finding::waiting(Reason::Progressing, format!("{name} is looked for"), CONFIRM)
             }

@@ -6,7 +6,7 @@ use crate::api::conditions::Reason;
 use crate::api::queue::{
     AdoptionPolicy, DeduplicationScope, EncryptionMode, ManagementPolicy, RedriveAllowMode, ThroughputLimit,
 };
-use crate::api::status::{Effective, EffectiveRedriveAllow, Target};
+use crate::api::status::{Effective, Target};
 use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 
 use super::arn::QueueArn;
@@ -152,7 +152,7 @@ impl Desired {
             None => reference,
         };
         let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy.to_attribute());
-        settings.redrive_allow = effective_allow(&allow);
+        settings.redrive_allow = allow.effective();
 
         let target = Target {
             queue_class_name: class.name.clone(),
@@ -364,15 +364,6 @@ fn redrive_allow(queue: &Queue, key: &Key, fleet: &Fleet) -> RedriveAllow {
         RedriveAllowMode::DenyAll => RedriveAllow::DenyAll,
         RedriveAllowMode::Auto | RedriveAllowMode::ByQueue => RedriveAllow::only(fleet.allowed_sources(key)),
     }
-}
-
-fn effective_allow(allow: &RedriveAllow) -> EffectiveRedriveAllow {
-    let (mode, sources) = match allow {
-        RedriveAllow::AllowAll => (RedriveAllowMode::AllowAll, Vec::new()),
-        RedriveAllow::DenyAll => (RedriveAllowMode::DenyAll, Vec::new()),
-        RedriveAllow::ByQueue(sources) => (RedriveAllowMode::ByQueue, sources.iter().cloned().collect()),
-    };
-    EffectiveRedriveAllow { mode, source_queue_arns: sources }
 }
 
 /// The changes that the annotation allows to destroy messages.

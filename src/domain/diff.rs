@@ -7,7 +7,7 @@ use super::arn::Place;
 use super::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use super::desired::DesiredQueue;
 use super::encryption::{KeyMeanings, same_key};
-use super::observed::{Memory, Record, RefusedPolicy};
+use super::observed::{Memory, Record, Refused};
 use super::policy::PolicyDocument;
 use super::redrive::{RedriveAllow, RedrivePolicy};
 
@@ -16,24 +16,24 @@ use std::collections::BTreeSet;
 /// How often a policy with a principal that is gone is tried again.
 pub const GONE_PRINCIPAL_RETRY: SignedDuration = SignedDuration::from_mins(15);
 
-/// How often a policy that AWS refused is tried again: a principal just made is known within this time.
-pub const REFUSED_POLICY_RETRY: SignedDuration = SignedDuration::from_secs(30);
+/// How often a value that AWS refused is tried again: a principal just made is known within this time.
+pub const REFUSED_RETRY: SignedDuration = SignedDuration::from_secs(30);
 
 /// What differs, and what is to be done about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diff {
     /// To write, in one call.
     pub write: Attributes,
-    /// To write in a call of its own, because AWS refused it before.
-    pub retry_policy: Option<String>,
+    /// To write each in a call of its own, because AWS refused it before, or may have.
+    pub alone: Attributes,
     /// Written, and not read back yet.
     pub awaiting: Vec<Attribute>,
     /// Not written, because messages could be lost.
     pub held: Option<HeldRetention>,
     /// ARNs in the policy of principals that were deleted.
     pub gone_principals: Vec<String>,
-    /// A policy that AWS refused and that is not tried again yet.
-    pub refused_policy: Option<RefusedPolicy>,
+    /// What AWS refused and is not tried again yet.
+    pub refused: Vec<(Attribute, Refused)>,
 }
 
 /// A shorter retention that waits.
@@ -88,8 +88,11 @@ impl Comparison<'_> {
                     Some(held) => diff.held = Some(held),
                     None => _ = diff.write.insert(*attribute, want.clone()),
                 },
-                Attribute::Policy => self.policy(desired, want, have, &mut diff),
-                _ => _ = diff.write.insert(*attribute, want.clone()),
+                Attribute::Policy => {
+                    diff.gone_principals = gone_principals(want, have);
+                    self.write(desired, *attribute, want, &mut diff);
+                }
+                _ => self.write(desired, *attribute, want, &mut diff),
             }
         }
         diff
@@ -142,28 +145,28 @@ impl Comparison<'_> {
         is_held.then(|| HeldRetention { change, observed: have, messages: counts.total() })
     }
 
-    /// A policy that AWS refused is tried again in a call of its own, slowly, so that it keeps nothing else back.
-    fn policy(&self, desired: &DesiredQueue, want: &str, have: &str, diff: &mut Diff) {
-        let (wanted, seen) = (PolicyDocument::parse(want), PolicyDocument::parse(have));
-        if let (Ok(wanted), Ok(seen)) = (wanted, seen) {
-            diff.gone_principals = wanted.gone_principals(&seen).unwrap_or_default();
-        }
-        if self.memory.suspected_policies.get(desired.name.as_str()).is_some_and(|suspected| suspected == want)
-            && !self.memory.refused_policies.contains_key(desired.name.as_str())
-        {
-            diff.retry_policy = Some(want.to_owned());
-            return;
-        }
-        let Some(refused) = self.memory.refused_policies.get(desired.name.as_str()).filter(|r| r.policy == want) else {
-            _ = diff.write.insert(Attribute::Policy, want.to_owned());
+    /// A value that AWS refused is tried again in a call of its own, slowly, so that it keeps nothing else back.
+    fn write(&self, desired: &DesiredQueue, attribute: Attribute, want: &str, diff: &mut Diff) {
+        let Some(doubt) = self.memory.doubt(&desired.name, attribute, want) else {
+            diff.write.insert(attribute, want.to_owned());
             return;
         };
-        let retry = if diff.gone_principals.is_empty() { REFUSED_POLICY_RETRY } else { GONE_PRINCIPAL_RETRY };
-        if self.now.duration_since(refused.last) >= retry {
-            diff.retry_policy = Some(want.to_owned());
-        } else {
-            diff.refused_policy = Some(refused.clone());
+        let is_hopeless = attribute == Attribute::Policy && !diff.gone_principals.is_empty();
+        let retry = if is_hopeless { GONE_PRINCIPAL_RETRY } else { REFUSED_RETRY };
+        match &doubt.refused {
+            Some(refused) if self.now.duration_since(refused.last) < retry => {
+                diff.refused.push((attribute, refused.clone()));
+            }
+            _ => _ = diff.alone.insert(attribute, want.to_owned()),
         }
+    }
+}
+
+/// The ARNs in the wanted policy of principals that were deleted: AWS reads them back as ids.
+fn gone_principals(want: &str, have: &str) -> Vec<String> {
+    match (PolicyDocument::parse(want), PolicyDocument::parse(have)) {
+        (Ok(want), Ok(have)) => want.gone_principals(&have).unwrap_or_default(),
+        _ => Vec::new(),
     }
 }
 

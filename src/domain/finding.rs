@@ -6,7 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::conditions::Reason;
 
 use super::call::{CallError, ErrorClass, ErrorKind};
-use super::observed::Memory;
+use super::names::QueueName;
+use super::observed::{Memory, Sight};
+
+/// How soon to look again whether the credentials are of the right account.
+const OTHER_ACCOUNT_RETRY: SignedDuration = SignedDuration::from_mins(1);
 
 /// Something that keeps a Queue from being ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +44,24 @@ impl Circumstances<'_> {
     pub fn denied(&self, message: String) -> Finding {
         let retry = backoff(ErrorClass::Denied, self.memory.attempts, self.uid);
         Finding { reason: Reason::Denied, message, is_stalled: self.memory.is_past_patience(self.now), retry }
+    }
+}
+
+impl Circumstances<'_> {
+    /// What to say of the queue `name` when it cannot be told whether it is there; nothing when it can.
+    #[must_use]
+    pub fn out_of_sight(&self, name: &QueueName, sight: &Sight) -> Option<Finding> {
+        match sight {
+            Sight::Hidden(why) => Some(self.denied(format!("{name}: {why}"))),
+            Sight::OtherAccount(account) => {
+                let message = format!(
+                    "{name}: the operator's credentials are now of account {account}, in which it does not act; give it those that it was started with, or start it anew"
+                );
+                Some(Finding::stalled(Reason::TargetChanged, message, OTHER_ACCOUNT_RETRY))
+            }
+            Sight::Failed(error) => Some(Finding::of_call(name.as_str(), error, self)),
+            Sight::Unseen | Sight::Absent | Sight::Appearing | Sight::Present(_) => None,
+        }
     }
 }
 

@@ -71,16 +71,32 @@ pub struct Member {
 }
 
 /// The dead-letter queue that a Queue names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Use {
     Queue(Key),
     Arn(String),
 }
 
-/// All Queues that the operator sees.
+/// By what Queues find each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Link {
+    /// Claims this name in AWS.
+    Claims(QueueName),
+    /// Has, or is to have, the queue of this ARN.
+    Has(String),
+    /// Has the managed dead-letter queue of this ARN.
+    Manages(String),
+    /// Is to use this dead-letter queue.
+    Uses(Use),
+    /// Has a queue that uses the dead-letter queue of this ARN.
+    WiredTo(String),
+}
+
+/// All Queues that the operator sees, or those that matter to one of them.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
     members: BTreeMap<Key, Arc<Member>>,
+    links: BTreeMap<Link, BTreeSet<Key>>,
 }
 
 impl Fleet {
@@ -104,7 +120,7 @@ impl Fleet {
         }
         let key = member.key.clone();
         let mut affected = self.neighbours(&key);
-        self.members.insert(key.clone(), Arc::new(member));
+        self.insert(Arc::new(member));
         affected.append(&mut self.neighbours(&key));
         Some(affected)
     }
@@ -112,7 +128,62 @@ impl Fleet {
     /// Forgets a Queue. Answers which others may have to decide anew; nothing when it was not known.
     pub fn remove(&mut self, key: &Key) -> Option<BTreeSet<Key>> {
         let affected = self.neighbours(key);
-        self.members.remove(key).map(|_| affected)
+        self.take_out(key).map(|_| affected)
+    }
+
+    /// What decisions about `queue`, in this version, depend on: the Queue itself, those that claim a name of its, those
+    /// that use its queue, the way along its dead-letter queues, and who else uses the first of them.
+    #[must_use]
+    pub fn around(&self, queue: &Queue, class: &Class) -> Self {
+        let mut near = Self::default();
+        let Some(me) = Member::of(queue, class).map(Arc::new) else {
+            return near;
+        };
+        let named = match &me.uses {
+            Some(Use::Arn(arn)) => vec![Link::Has(arn.clone()), Link::Manages(arn.clone())],
+            _ => Vec::new(),
+        };
+        let claims = me.claims.iter().cloned().map(Link::Claims);
+        let links: Vec<Link> = claims.chain(named).collect();
+        let mut found: Vec<&Member> = links.iter().flat_map(|link| self.linked(link)).chain(self.users(&me)).collect();
+        let mut at = self.used_by(&me);
+        found.extend(at.into_iter().flat_map(|dead_letter| self.users(dead_letter)));
+        let mut way: BTreeSet<&Key> = BTreeSet::new();
+        while let Some(dead_letter) = at.filter(|dead_letter| way.insert(&dead_letter.key)) {
+            found.push(dead_letter);
+            at = self.used_by(dead_letter);
+        }
+        let keys: BTreeSet<&Key> = found.into_iter().map(|member| &member.key).collect();
+        for member in keys.into_iter().filter_map(|key| self.members.get(key)) {
+            near.insert(member.clone());
+        }
+        near.insert(me);
+        near
+    }
+
+    fn insert(&mut self, member: Arc<Member>) {
+        self.take_out(&member.key);
+        for link in member.links() {
+            self.links.entry(link).or_default().insert(member.key.clone());
+        }
+        self.members.insert(member.key.clone(), member);
+    }
+
+    fn take_out(&mut self, key: &Key) -> Option<Arc<Member>> {
+        let member = self.members.remove(key)?;
+        for link in member.links() {
+            if let Some(keys) = self.links.get_mut(&link) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.links.remove(&link);
+                }
+            }
+        }
+        Some(member)
+    }
+
+    fn linked(&self, link: &Link) -> impl Iterator<Item = &Member> {
+        self.links.get(link).into_iter().flatten().filter_map(|key| self.get(key))
     }
 
     /// The Queues known.
@@ -131,15 +202,15 @@ impl Fleet {
     #[must_use]
     pub fn rival(&self, key: &Key, name: &QueueName) -> Option<&Member> {
         let me = self.members.get(key)?;
-        self.all()
-            .filter(|other| other.key != *key && other.claims.contains(name) && other.seniority < me.seniority)
+        self.linked(&Link::Claims(name.clone()))
+            .filter(|other| other.key != *key && other.seniority < me.seniority)
             .min_by(|a, b| a.seniority.cmp(&b.seniority))
     }
 
     /// The Queue whose managed dead-letter queue has this ARN: proved to be, not merely claimed.
     #[must_use]
     pub fn manager_of(&self, arn: &str) -> Option<&Member> {
-        self.all().find(|member| member.managed_dead_letter_arn.as_deref() == Some(arn))
+        self.linked(&Link::Manages(arn.to_owned())).next()
     }
 
     /// The sources that the queue of `key` is to allow: those it lists, then those found among the Queues of its
@@ -211,43 +282,40 @@ impl Fleet {
         let Some(me) = self.members.get(key) else {
             return BTreeSet::new();
         };
-        let claimants = self.all().filter(|other| other.claims.iter().any(|name| me.claims.contains(name)));
-        let wired = self.all().filter(|other| me.wired_to.as_ref() == Some(&other.arn));
-        let others = self.users(me).chain(self.used_by(me)).chain(wired).chain(claimants);
+        let claims = me.claims.iter().cloned().map(Link::Claims);
+        let links: Vec<Link> = claims.chain(me.wired_to.clone().map(Link::Has)).collect();
+        let others = links.iter().flat_map(|link| self.linked(link));
+        let others = others.chain(self.users(me)).chain(self.used_by(me));
         let mut keys: BTreeSet<Key> = others.map(|member| member.key.clone()).collect();
         keys.remove(key);
         keys
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Member> {
-        self.members.values().map(AsRef::as_ref)
     }
 
     fn used_by(&self, member: &Member) -> Option<&Member> {
         match member.uses.as_ref()? {
             Use::Queue(key) => self.get(key),
             // Of several that claim it, the one that has it.
-            Use::Arn(arn) => {
-                self.all().filter(|other| other.arn == *arn && other.is_claimant()).max_by_key(|other| other.exists)
-            }
+            Use::Arn(arn) => self
+                .linked(&Link::Has(arn.clone()))
+                .filter(|other| other.is_claimant())
+                .max_by_key(|other| other.exists),
         }
     }
 
     /// Who uses the queue of `me`, by spec or still in AWS: a source that is to use another one keeps this one until it
     /// has let go of it.
-    fn users<'a>(&'a self, me: &'a Member) -> impl Iterator<Item = &'a Member> {
-        self.all().filter(|other| {
-            other.wired_to.as_ref() == Some(&me.arn)
-                || match &other.uses {
-                    Some(Use::Queue(key)) => *key == me.key,
-                    Some(Use::Arn(arn)) => *arn == me.arn,
-                    None => false,
-                }
-        })
+    fn users(&self, me: &Member) -> impl Iterator<Item = &Member> {
+        let links = [
+            Link::Uses(Use::Queue(me.key.clone())),
+            Link::Uses(Use::Arn(me.arn.clone())),
+            Link::WiredTo(me.arn.clone()),
+        ];
+        let keys: BTreeSet<&Key> = links.iter().filter_map(|link| self.links.get(link)).flatten().collect();
+        keys.into_iter().filter_map(|key| self.get(key))
     }
 
     /// Who uses the queue of `me` and is let in without being listed: Queues of its namespace and type.
-    fn sources<'a>(&'a self, me: &'a Member) -> Vec<&'a Member> {
+    fn sources(&self, me: &Member) -> Vec<&Member> {
         let is_one_of_us =
             |other: &&Member| other.key.namespace == me.key.namespace && other.queue_type == me.queue_type;
         let mut sources: Vec<&Member> = self.users(me).filter(is_one_of_us).collect();
@@ -262,6 +330,17 @@ impl Member {
     /// Whether it claims the names of its queues; who only observes does not.
     fn is_claimant(&self) -> bool {
         !self.claims.is_empty()
+    }
+
+    fn links(&self) -> impl Iterator<Item = Link> {
+        let claims = self.claims.iter().cloned().map(Link::Claims);
+        let others = [
+            Some(Link::Has(self.arn.clone())),
+            self.managed_dead_letter_arn.clone().map(Link::Manages),
+            self.uses.clone().map(Link::Uses),
+            self.wired_to.clone().map(Link::WiredTo),
+        ];
+        claims.chain(others.into_iter().flatten())
     }
 
     /// `None` for a Queue without a valid name; it is refused where it is reconciled.

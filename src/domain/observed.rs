@@ -25,6 +25,8 @@ pub enum Sight {
     Absent,
     /// SQS says that it does not exist, and that is not to be believed; or the caller is denied.
     Hidden(String),
+    /// The operator's credentials are of this account, not of the one in which it acts: what is there says nothing.
+    OtherAccount(String),
     /// It was created and does not answer yet.
     Appearing,
     /// It answers.
@@ -45,6 +47,12 @@ pub struct Present {
 }
 
 impl Sight {
+    /// Whether it could not be told what is there.
+    #[must_use]
+    pub fn is_out_of_sight(&self) -> bool {
+        matches!(self, Self::Hidden(_) | Self::OtherAccount(_) | Self::Failed(_))
+    }
+
     /// The queue, when it answers.
     #[must_use]
     pub fn present(&self) -> Option<&Present> {
@@ -239,12 +247,10 @@ pub struct Memory {
     pub attempts: u32,
     /// When the first of them was.
     pub failing_since: Option<Timestamp>,
-    /// Queues whose policy AWS refused.
-    pub refused_policies: BTreeMap<String, RefusedPolicy>,
+    /// Values that AWS refused, or may have refused, by queue and attribute.
+    pub doubts: BTreeMap<(String, Attribute), Doubt>,
     /// Queues that read as empty.
     pub empty: BTreeMap<String, EmptyWatch>,
-    /// Policies that AWS may have refused together with other attributes: tried by themselves.
-    pub suspected_policies: BTreeMap<String, String>,
     /// What was written to AWS, also by passes that ended before their status was written.
     pub written: Option<LastWrite>,
     /// Outputs that the Queue had: one that lost its label is seen no more.
@@ -278,20 +284,54 @@ impl Memory {
         self.failing_since.is_some_and(|since| now.duration_since(since) >= PATIENCE)
     }
 
-    /// AWS refused `policy` for the queue `name`, in these words.
-    pub fn policy_was_refused(&mut self, name: &QueueName, policy: &str, words: &str, now: Timestamp) {
-        let before = self.refused_policies.get(name.as_str()).filter(|before| before.policy == policy);
+    /// What is known against writing `value` to `attribute` of the queue `name` together with others.
+    #[must_use]
+    pub fn doubt(&self, name: &QueueName, attribute: Attribute, value: &str) -> Option<&Doubt> {
+        self.doubts.get(&(name.to_string(), attribute)).filter(|doubt| doubt.value == value)
+    }
+
+    /// AWS refused a call with several attributes for the queue `name`, and does not say which it means. Those whose
+    /// value may be right another day are tried by themselves. Answers whether any of them was not in doubt before.
+    pub fn suspect(&mut self, name: &QueueName, attributes: &Attributes) -> bool {
+        let mut is_news = false;
+        for (attribute, value) in attributes.iter().filter(|(attribute, _)| attribute.depends_on_others()) {
+            if self.doubt(name, *attribute, value).is_none() {
+                let doubt = Doubt { value: value.clone(), refused: None };
+                self.doubts.insert((name.to_string(), *attribute), doubt);
+                is_news = true;
+            }
+        }
+        is_news
+    }
+
+    /// AWS refused `value` by itself, in these words.
+    pub fn was_refused(&mut self, name: &QueueName, attribute: Attribute, value: &str, words: &str, now: Timestamp) {
+        let before = self.doubt(name, attribute, value).and_then(|doubt| doubt.refused.as_ref());
         let since = before.map_or(now, |before| before.since);
-        let refused = RefusedPolicy { policy: policy.to_owned(), since, last: now, words: words.to_owned() };
-        self.refused_policies.insert(name.to_string(), refused);
+        let refused = Some(Refused { since, last: now, words: words.to_owned() });
+        self.doubts.insert((name.to_string(), attribute), Doubt { value: value.to_owned(), refused });
+    }
+
+    /// AWS took these.
+    pub fn were_accepted(&mut self, name: &QueueName, attributes: &Attributes) {
+        for attribute in attributes.keys() {
+            self.doubts.remove(&(name.to_string(), *attribute));
+        }
     }
 }
 
-/// A queue policy that AWS refuses.
+/// A value that AWS refused by itself, or perhaps together with others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedPolicy {
-    /// The policy; another one is tried at once.
-    pub policy: String,
+pub struct Doubt {
+    /// The value; another one is tried at once.
+    pub value: String,
+    /// How it was refused when it was sent alone; `None` before that.
+    pub refused: Option<Refused>,
+}
+
+/// A value that AWS refused by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
     /// When it was refused first.
     pub since: Timestamp,
     /// When it was refused last.

@@ -142,6 +142,22 @@ impl OutputSettings {
 }
 
 impl Coordinates {
+    /// Where the queue of `queue` was when it was last seen; `None` when it never was.
+    #[must_use]
+    pub fn on_record(queue: &Queue) -> Option<Self> {
+        let status = queue.status.as_ref()?;
+        let target = status.target.as_ref()?;
+        Some(Self {
+            url: status.queue_url.clone()?,
+            arn: status.queue_arn.clone()?,
+            name: status.queue_name.clone()?,
+            queue_type: target.queue_type,
+            region: target.region.clone(),
+            dead_letter_url: status.dead_letter.as_ref().and_then(|dead_letter| dead_letter.queue_url.clone()),
+            dead_letter_arn: status.dead_letter.as_ref().map(|dead_letter| dead_letter.queue_arn.clone()),
+        })
+    }
+
     /// Environment variables. None begins with `AWS_`: such a key would redirect every AWS client of the Pod.
     fn variables(&self) -> impl Iterator<Item = (&'static str, String)> {
         [

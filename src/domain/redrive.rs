@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::api::queue::RedriveAllowMode;
+use crate::api::status::EffectiveRedriveAllow;
+
 /// A source's `RedrivePolicy`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedrivePolicy {
@@ -51,6 +54,17 @@ impl RedriveAllow {
     #[must_use]
     pub fn only(sources: BTreeSet<String>) -> Self {
         if sources.is_empty() { Self::DenyAll } else { Self::ByQueue(sources) }
+    }
+
+    /// In the API's words.
+    #[must_use]
+    pub fn effective(&self) -> EffectiveRedriveAllow {
+        let (mode, sources) = match self {
+            Self::AllowAll => (RedriveAllowMode::AllowAll, Vec::new()),
+            Self::DenyAll => (RedriveAllowMode::DenyAll, Vec::new()),
+            Self::ByQueue(sources) => (RedriveAllowMode::ByQueue, sources.iter().cloned().collect()),
+        };
+        EffectiveRedriveAllow { mode, source_queue_arns: sources }
     }
 
     /// SQS's text form.

@@ -56,18 +56,18 @@ fn queue_reference(
             format!("Queue {to} is of type {is}; a dead-letter queue must be of its source's type, {want}"),
         ));
     }
-    Ok(as_dead_letter(member, source_arn))
+    Ok(as_dead_letter(member, key, source_arn))
 }
 
 /// The queue of another Queue, as soon as it can be used.
-fn as_dead_letter(member: &Member, source_arn: &QueueArn) -> DesiredDeadLetter {
+fn as_dead_letter(member: &Member, key: &Key, source_arn: &QueueArn) -> DesiredDeadLetter {
     let is_allowed = member.allows.as_ref().is_none_or(|sources| sources.contains(&source_arn.to_string()));
-    let to = &member.key;
+    let to = told_to(key, &member.key);
     let why = match (member.exists, member.deleting, is_allowed) {
         (true, false, true) => return DesiredDeadLetter::Reference { arn: member.arn.clone() },
-        (_, true, _) => format!("Queue {to} is being deleted"),
-        (false, ..) => format!("Queue {to} has no queue in AWS yet"),
-        (true, false, false) => format!("Queue {to} does not allow this queue as a source yet (spec.redriveAllow)"),
+        (_, true, _) => format!("{to} is being deleted"),
+        (false, ..) => format!("{to} has no queue in AWS yet"),
+        (true, false, false) => format!("{to} does not allow this queue as a source yet (spec.redriveAllow)"),
     };
     DesiredDeadLetter::NotReady { why }
 }
@@ -92,13 +92,18 @@ fn arn_reference(
         return Err(if manager.key == *key {
             format!("{arn} is this Queue's own managed dead-letter queue; use mode Managed")
         } else {
-            format!("{arn} is the managed dead-letter queue of Queue {}, which alone may use it", manager.key)
+            format!("{arn} is the managed dead-letter queue of {}, which alone may use it", told_to(key, &manager.key))
         });
     }
     Ok(match fleet.dead_letter_of(key) {
-        Some(member) => as_dead_letter(member, source_arn),
+        Some(member) => as_dead_letter(member, key, source_arn),
         None => DesiredDeadLetter::Reference { arn: arn.to_string() },
     })
+}
+
+/// How the Queue `other` is called in front of `key`: an ARN must not tell a tenant what another calls its objects.
+fn told_to(key: &Key, other: &Key) -> String {
+    if key.namespace == other.namespace { format!("Queue {other}") } else { "a Queue of another namespace".to_owned() }
 }
 
 pub(super) fn check_cycle(key: &Key, fleet: &Fleet) -> Result<(), Refusal> {
@@ -115,8 +120,8 @@ pub(super) fn check_source_count(key: &Key, arn: &str, fleet: &Fleet) -> Result<
     match fleet.dead_letter_of(key) {
         Some(to) if fleet.is_crowded_out(&to.key, arn) => {
             let rule = format!(
-                "Queue {} has ten sources already, as many as SQS allows; use another dead-letter queue",
-                to.key
+                "{} has ten sources already, as many as SQS allows; use another dead-letter queue",
+                told_to(key, &to.key)
             );
             let errors = vec![FieldError::new("spec.deadLetter.reference", rule)];
             Err(Refusal { reason: Reason::TooManySources, errors })

@@ -4,18 +4,19 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::conditions::{ConditionType, Reason};
-use crate::api::status::{BindingStatus, DeadLetterStatus, Messages, QueueStatus};
+use crate::api::status::{BindingStatus, DeadLetterStatus, Effective, EffectiveRedriveAllow, Messages, QueueStatus};
 
-use super::attributes::Counts;
+use super::attributes::{Attribute, Counts};
 use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
 use super::observed::{Observed, Present, Record, Sight};
 use super::outputs::{Coordinates, OutputKind};
 use super::plan::{Input, Plan, coordinates, is_owned};
+use super::redrive::RedriveAllow;
 use super::tags::Ownership;
 
-/// A finding's retry when nothing of the spec is applied: a change of the object is seen at once.
+/// A finding's retry when nothing of the spec is written to AWS: a change of the object is seen at once.
 const REFUSED_RETRY: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a pass found, for status.
@@ -80,11 +81,12 @@ impl Verdict {
         }
     }
 
-    /// When nothing of the spec is applied.
+    /// When nothing of the spec is written to AWS.
     #[must_use]
-    pub fn of_refusal(refusal: &Refusal) -> Self {
+    pub fn of_refusal(refusal: &Refusal, failures: Vec<Finding>) -> Self {
+        let refused = Finding::stalled(refusal.reason, refusal.message(), REFUSED_RETRY);
         Self {
-            findings: vec![Finding::stalled(refusal.reason, refusal.message(), REFUSED_RETRY)],
+            findings: std::iter::once(refused).chain(failures).collect(),
             is_unfinished: false,
             propagated: Propagated::Unknown("nothing of this generation was written".to_owned()),
             differences: Vec::new(),
@@ -210,7 +212,7 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     let desired = input.desired;
     let mut status = previous.clone();
     status.target.clone_from(&input.record.target);
-    status.effective = Some(desired.effective.clone());
+    status.effective = Some(Effective { redrive_allow: redrive_allow(input), ..desired.effective.clone() });
     if plan.is_there
         && let Some(present) = input.observed.sight(&desired.source.name).present()
     {
@@ -224,7 +226,7 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         status.binding = binding.map(|name| BindingStatus { name });
     }
     // Of a source that cannot be read nobody knows that it let go of the dead-letter queue that it had.
-    let is_out_of_sight = matches!(input.observed.sight(&desired.source.name), Sight::Hidden(_) | Sight::Failed(_));
+    let is_out_of_sight = input.observed.sight(&desired.source.name).is_out_of_sight();
     let is_known = plan.is_there || (is_out_of_sight && previous.dead_letter.is_some());
     if !is_known
         && let Some(queue) = desired.managed_dead_letter()
@@ -242,6 +244,24 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     status.last_write.clone_from(&input.record.written);
     status.messages = messages(input, previous.messages.as_ref());
     status
+}
+
+/// Who may use the queue as their dead-letter queue: what AWS took, for sources rely on it; before there is a queue, what
+/// is meant.
+fn redrive_allow(input: &Input<'_>) -> EffectiveRedriveAllow {
+    const ALLOW: Attribute = Attribute::RedriveAllowPolicy;
+    let source = &input.desired.source;
+    let want = source.attributes.get(&ALLOW);
+    let is_under_way =
+        || want.is_some_and(|want| input.record.under_way(&source.name, ALLOW, input.now).is_some_and(|w| w.is(want)));
+    let meant = &input.desired.effective.redrive_allow;
+    match input.observed.sight(&source.name).present() {
+        Some(present) if !input.desired.observe && !is_under_way() => {
+            let have = present.attributes.settings.get(&ALLOW).map_or("", String::as_str);
+            RedriveAllow::parse(have).map_or_else(|| meant.clone(), |allow| allow.effective())
+        }
+        _ => meant.clone(),
+    }
 }
 
 /// The dead-letter queue that the queue names in AWS, whatever it should name.

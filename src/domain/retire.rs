@@ -4,9 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::conditions::EventReason;
 use crate::api::queue::DeletionPolicy;
+use crate::api::status::RetiredState;
 
 use super::arn::Place;
 use super::attributes::{Attribute, Attributes};
+use super::call::ErrorClass;
+use super::diff::REFUSED_RETRY;
 use super::names::QueueName;
 use super::observed::{EMPTY_READS, Memory, Present, Record, Sight};
 use super::plan::{QueueHandle, Step};
@@ -16,8 +19,11 @@ use super::tags::{OWNER_KEYS, Origin, Owner, Ownership};
 /// How long `DeleteQueue` may take. Source: `DeleteQueue` in the SQS API reference.
 const DELETION: SignedDuration = SignedDuration::from_secs(60);
 
-/// How soon to look again at a dead-letter queue no longer used that holds messages.
-const HOLDING: SignedDuration = SignedDuration::from_mins(1);
+/// How soon to look again at a dead-letter queue that holds messages, or cannot be read, and has not been used for `age`:
+/// the longer it lasts, the longer it will.
+fn holding(age: SignedDuration) -> SignedDuration {
+    (age / 10).max(SignedDuration::from_mins(1))
+}
 
 /// How soon to look again whether a deleted queue is gone.
 pub(super) const CONFIRM: SignedDuration = SignedDuration::from_secs(5);
@@ -53,16 +59,18 @@ pub enum Fate {
 }
 
 impl Retirement<'_> {
-    /// What to do next with the queue `name` of a Queue that lives. Whatever the policy, it is deleted only when
-    /// it is empty: nobody asked for its messages to be destroyed.
+    /// What to do next with the queue `name` of a Queue that lives, which has not used it for `age`. Whatever the policy,
+    /// it is deleted only when it is empty: nobody asked for its messages to be destroyed.
     #[must_use]
-    pub fn fate(&self, name: &QueueName, sight: &Sight) -> Fate {
+    pub fn fate(&self, name: &QueueName, sight: &Sight, age: SignedDuration) -> Fate {
         let present = match sight {
             Sight::Absent if self.was_just_created(name) => return Fate::Wait(CONFIRM),
             Sight::Absent => return Fate::Gone,
             Sight::Present(present) => present,
-            // Nobody waits for its end; it is looked at again with the rest.
-            Sight::Unseen | Sight::Appearing | Sight::Hidden(_) | Sight::Failed(_) => return Fate::Wait(HOLDING),
+            // Nobody waits for its end.
+            Sight::Unseen | Sight::Appearing | Sight::Hidden(_) | Sight::OtherAccount(_) | Sight::Failed(_) => {
+                return Fate::Wait(holding(age));
+            }
         };
         let Some(origin) = self.origin(present) else {
             return Fate::Gone;
@@ -73,8 +81,25 @@ impl Retirement<'_> {
         match self.emptying(name, present) {
             Fate::Gone => self.delete(name, present),
             // It may hold messages for days; nobody waits for its end.
-            Fate::Wait(_) if present.attributes.counts.total() > 0 => Fate::Wait(HOLDING),
+            Fate::Wait(_) if present.attributes.counts.total() > 0 => Fate::Wait(holding(age)),
             other => other,
+        }
+    }
+
+    /// What its end waits for, for people; it was `before` when last told.
+    #[must_use]
+    pub fn state(&self, name: &QueueName, sight: &Sight, before: Option<RetiredState>) -> RetiredState {
+        match sight {
+            // Over by the next try, as a rule.
+            Sight::Failed(error) if matches!(error.class(), ErrorClass::Throttled | ErrorClass::Transient) => {
+                before.unwrap_or(RetiredState::OutOfSight)
+            }
+            Sight::Hidden(_) if self.is_being_deleted(name) => RetiredState::Closing,
+            Sight::Present(present) if present.attributes.counts.total() > 0 => RetiredState::HoldsMessages,
+            Sight::Present(_) | Sight::Absent => RetiredState::Closing,
+            Sight::Unseen | Sight::Appearing | Sight::Hidden(_) | Sight::OtherAccount(_) | Sight::Failed(_) => {
+                RetiredState::OutOfSight
+            }
         }
     }
 
@@ -112,10 +137,7 @@ impl Retirement<'_> {
         let read = policy_of(present);
         let is_closed = read.statements().iter().any(|statement| statement.sid() == Some(FENCE_SID));
         let open = read.without_sid(FENCE_SID).to_attribute();
-        let set_open = || {
-            let attributes = Attributes::from([(Attribute::Policy, open.clone())]);
-            Fate::Do(Step::SetAttributes { queue: handle(name, present), attributes, event: EventReason::Updated })
-        };
+        let set_open = || self.set_policy(name, present, open.clone(), EventReason::Updated);
         match self.record.under_way(name, Attribute::Policy, self.now) {
             Some(written) if written.is(&open) => is_closed.then_some(Fate::Wait(CONFIRM)),
             Some(written) if written.is_unknown() || written.is(&self.fenced(name, &read)) => Some(set_open()),
@@ -135,14 +157,21 @@ impl Retirement<'_> {
             Some(written) if written.is(&text) => {}
             None if is_closed => {}
             // None is there, or the one that shows was taken away since.
-            Some(_) | None => {
-                let attributes = Attributes::from([(Attribute::Policy, text)]);
-                let queue = handle(name, present);
-                return Fate::Do(Step::SetAttributes { queue, attributes, event: EventReason::Fenced });
-            }
+            Some(_) | None => return self.set_policy(name, present, text, EventReason::Fenced),
         }
         let is_over = self.memory.empty.get(name.as_str()).is_some_and(|watch| watch.is_over(self.empty_for));
         if is_over && present.attributes.counts.total() == 0 { Fate::Gone } else { Fate::Wait(self.next_read()) }
+    }
+
+    /// Writes a policy, but not again and again when AWS refuses it.
+    fn set_policy(&self, name: &QueueName, present: &Present, text: String, event: EventReason) -> Fate {
+        let doubt = self.memory.doubt(name, Attribute::Policy, &text);
+        let refused = doubt.and_then(|doubt| doubt.refused.as_ref());
+        if refused.is_some_and(|refused| self.now.duration_since(refused.last) < REFUSED_RETRY) {
+            return Fate::Wait(REFUSED_RETRY);
+        }
+        let attributes = Attributes::from([(Attribute::Policy, text)]);
+        Fate::Do(Step::SetAttributes { queue: handle(name, present), attributes, event })
     }
 
     /// A policy with the fence.

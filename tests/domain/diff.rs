@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use prism_queue::domain::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use prism_queue::domain::desired::DesiredQueue;
-use prism_queue::domain::diff::{Comparison, Diff, GONE_PRINCIPAL_RETRY, HeldRetention, REFUSED_POLICY_RETRY};
+use prism_queue::domain::diff::{Comparison, Diff, GONE_PRINCIPAL_RETRY, HeldRetention, REFUSED_RETRY};
 use prism_queue::domain::encryption::KeyMeanings;
 use prism_queue::domain::names::QueueName;
 use prism_queue::domain::observed::{Memory, Record};
@@ -340,7 +340,7 @@ fn with_worker() -> Value {
 
 fn refused(mut case: Case) -> Case {
     let (name, policy) = (case.desired.name.clone(), case.desired.attributes[&Attribute::Policy].clone());
-    case.memory.policy_was_refused(&name, &policy, "Invalid value for the parameter Policy.", case.now);
+    case.memory.was_refused(&name, Attribute::Policy, &policy, "Invalid value for the parameter Policy.", case.now);
     case
 }
 
@@ -349,12 +349,12 @@ fn a_refused_policy_keeps_nothing_else_back_and_is_tried_alone_and_slowly() {
     let case = refused(Case::of(with_worker()).reading(Attribute::Policy, "").reading(Attribute::DelaySeconds, "9"));
     let diff = case.diff();
     assert_eq!(case.written(), ["DelaySeconds"]);
-    assert_eq!(
-        (diff.retry_policy, diff.refused_policy.map(|refused| refused.words)),
-        (None, Some("Invalid value for the parameter Policy.".to_owned()))
-    );
-    let diff = case.later(REFUSED_POLICY_RETRY).diff();
-    assert!(diff.retry_policy.is_some() && diff.refused_policy.is_none());
+    assert!(diff.alone.is_empty());
+    let refused: Vec<_> =
+        diff.refused.iter().map(|(attribute, refused)| (*attribute, refused.words.as_str())).collect();
+    assert_eq!(refused, [(Attribute::Policy, "Invalid value for the parameter Policy.")]);
+    let diff = case.later(REFUSED_RETRY).diff();
+    assert!(diff.alone.contains_key(&Attribute::Policy) && diff.refused.is_empty());
     assert!(!diff.write.contains_key(&Attribute::Policy));
 }
 
@@ -372,9 +372,9 @@ fn a_principal_that_is_gone_is_named_and_tried_slowly() {
     let gone = policy.replace(&worker, "AROAEXAMPLEEXAMPLEEXA");
     let case = refused(Case::of(with_worker()).reading(Attribute::Policy, gone));
     assert_eq!(case.diff().gone_principals, [worker]);
-    let early = Case { now: now() + REFUSED_POLICY_RETRY, ..case.clone() };
-    assert!(early.diff().refused_policy.is_some(), "no write loop");
-    assert!(case.later(GONE_PRINCIPAL_RETRY).diff().retry_policy.is_some());
+    let early = Case { now: now() + REFUSED_RETRY, ..case.clone() };
+    assert!(early.diff().alone.is_empty() && !early.diff().refused.is_empty(), "no write loop");
+    assert!(case.later(GONE_PRINCIPAL_RETRY).diff().alone.contains_key(&Attribute::Policy));
 }
 
 // Observe.

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use prism_queue::api::Queue;
 use prism_queue::api::queue::RedriveAllowMode;
+use prism_queue::api::status::DeadLetterStatus;
+use prism_queue::domain::desired::Desired;
 use prism_queue::domain::fleet::{Fleet, Key};
 use prism_queue::domain::names::QueueName;
+use prism_queue::domain::settings::Names;
 
 use crate::fixtures::*;
 
@@ -327,4 +331,72 @@ fn a_queue_whose_names_are_refused_is_nobody() {
     assert!(fleet.put(&broken, &class()).is_some(), "it was somebody before");
     assert_eq!(fleet.get(&key("orders")), None);
     assert!(fleet.put(&broken, &class()).is_none());
+}
+
+/// Queues that claim each other's names and use each other's queues, in every state.
+fn crossed() -> impl Strategy<Value = Vec<Queue>> {
+    let dead_letter = prop_oneof![
+        Just(empty()),
+        (0..6).prop_map(|n| to(&format!("q{n}"))),
+        (0..6).prop_map(|n| to_arn(&arn(&format!("media_q{n}")))),
+        (0..6).prop_map(|n| to_arn(&arn(&format!("media_q{n}_dlq")))),
+    ];
+    let name = prop::option::weighted(0.3, prop_oneof![Just("shared"), Just("common")]);
+    let one = (dead_letter, name, prop::bool::ANY, prop::bool::weighted(0.2), prop::option::of(0..6), 0..3_i64);
+    prop::collection::vec(one, 6).prop_map(|all| {
+        let each = all.into_iter().enumerate();
+        each.map(|(n, (mut spec, name, exists, deleting, wired_to, younger))| {
+            let mut named = empty();
+            if let Some(name) = name {
+                (spec["queueName"], named["queueName"]) = (json!(name), json!(name));
+            }
+            let edited = queue(&format!("q{n}"), spec);
+            let mut queue = queue(&format!("q{n}"), named).uid(&format!("{n}")).younger_by(younger);
+            if exists {
+                queue = queue.existing();
+            }
+            queue.spec = edited.spec;
+            if let Some(to) = wired_to.filter(|_| exists) {
+                let queue_arn = arn(&format!("media_q{to}"));
+                queue = queue.with_status(|status| {
+                    status.dead_letter = Some(DeadLetterStatus { queue_url: None, queue_arn });
+                });
+            }
+            if deleting { queue.deleting() } else { queue }
+        })
+        .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_around_a_queue_decides_as_all_do(queues in crossed()) {
+        let all = fleet(&queues);
+        for queue in &queues {
+            let near = all.around(queue, &class());
+            let key = Key::of(queue);
+            let decided = |fleet: &Fleet| format!("{:?}", Desired::of(queue, &class(), fleet));
+            prop_assert_eq!(decided(&near), decided(&all));
+            prop_assert_eq!(near.live_sources(&key), all.live_sources(&key));
+            prop_assert_eq!(near.allowed_sources(&key), all.allowed_sources(&key));
+            let names = Names::of(queue, &class()).unwrap();
+            for name in std::iter::once(&names.queue).chain(&names.dead_letter) {
+                prop_assert_eq!(near.rival(&key, name), all.rival(&key, name));
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_came_before_only_what_is_now_counts(before in crossed(), now in crossed()) {
+        let mut edited = fleet(&before);
+        for queue in &now {
+            edited.put(queue, &class());
+        }
+        let fresh = fleet(&now);
+        for queue in &now {
+            let key = Key::of(queue);
+            prop_assert_eq!(edited.neighbours(&key), fresh.neighbours(&key));
+            prop_assert_eq!(edited.live_sources(&key), fresh.live_sources(&key));
+        }
+    }
 }

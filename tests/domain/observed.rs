@@ -174,12 +174,15 @@ fn what_nobody_looked_at_is_unseen() {
 #[test]
 fn a_policy_refused_again_counts_from_the_first_refusal() {
     let mut memory = Memory::default();
-    memory.policy_was_refused(&name("orders"), "p", "no", now());
-    memory.policy_was_refused(&name("orders"), "p", "still no", now() + seconds(30));
-    let refused = &memory.refused_policies["orders"];
+    let policy = Attribute::Policy;
+    memory.was_refused(&name("orders"), policy, "p", "no", now());
+    memory.was_refused(&name("orders"), policy, "p", "still no", now() + seconds(30));
+    let refused = memory.doubt(&name("orders"), policy, "p").unwrap().refused.clone().unwrap();
     assert_eq!((refused.since, refused.last, refused.words.as_str()), (now(), now() + seconds(30), "still no"));
-    memory.policy_was_refused(&name("orders"), "q", "no", now() + seconds(40));
-    assert_eq!(memory.refused_policies["orders"].since, now() + seconds(40), "another policy begins anew");
+    memory.was_refused(&name("orders"), policy, "q", "no", now() + seconds(40));
+    let refused = memory.doubt(&name("orders"), policy, "q").unwrap().refused.clone().unwrap();
+    assert_eq!(refused.since, now() + seconds(40), "another policy begins anew");
+    assert_eq!(memory.doubt(&name("orders"), policy, "p"), None);
 }
 
 // Emptiness.

@@ -625,7 +625,7 @@ fn a_policy_refused_is_told_with_what_to_do() {
     let policy = world.present(SOURCE).attributes.settings[&Attribute::Policy].clone();
     let source = QueueName::parse(SOURCE).unwrap();
     let time = world.now;
-    world.memory.policy_was_refused(&source, &policy, "Invalid value", time);
+    world.memory.was_refused(&source, Attribute::Policy, &policy, "Invalid value", time);
     let gone = policy.replace(&format!("arn:aws:iam::{ACCOUNT}:role/worker"), "AROAEXAMPLEEXAMPLEEXA");
 
     world.present(SOURCE).attributes.settings.remove(&Attribute::Policy);
@@ -636,7 +636,7 @@ fn a_policy_refused_is_told_with_what_to_do() {
     for (after, is_stalled) in [(PATIENCE - seconds(1), false), (PATIENCE, true)] {
         let mut world = world.clone().later(after);
         let time = world.now;
-        world.memory.policy_was_refused(&source, &policy, "Invalid value", time);
+        world.memory.was_refused(&source, Attribute::Policy, &policy, "Invalid value", time);
         let plan = world.plan();
         assert_eq!((reasons(&plan), plan.findings[0].is_stalled), (vec!["Refused"], is_stalled), "after {after}");
     }
@@ -660,20 +660,22 @@ fn a_queue_that_was_created_and_never_answers_is_denied_in_the_end() {
 }
 
 #[test]
-fn a_policy_that_aws_may_have_refused_is_tried_by_itself_and_first() {
+fn what_aws_may_have_refused_is_tried_by_itself_and_first() {
     let mut world = settled(json!({"delaySeconds": 7}));
     let settings = &mut world.present(SOURCE).attributes.settings;
     settings.insert(Attribute::DelaySeconds, "0".to_owned());
     settings.remove(&Attribute::Policy);
+    settings.remove(&Attribute::RedrivePolicy);
     world.record.written = None;
     let together = world.plan().steps;
     let [Step::SetAttributes { attributes, .. }] = &together[..] else { panic!("{together:?}") };
-    let policy = attributes[&Attribute::Policy].clone();
-    let world = world.remembering(|memory| _ = memory.suspected_policies.insert(SOURCE.to_owned(), policy));
+    let source = QueueName::parse(SOURCE).unwrap();
+    let world = world.remembering(|memory| assert!(memory.suspect(&source, attributes)));
     let attributes = |step: &Step| match step {
         Step::SetAttributes { attributes, .. } => attributes.keys().copied().collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
     let steps = world.plan().steps;
-    assert_eq!(steps.iter().map(attributes).collect::<Vec<_>>(), [[Attribute::Policy], [Attribute::DelaySeconds]]);
+    let alone = [[Attribute::RedrivePolicy], [Attribute::Policy], [Attribute::DelaySeconds]];
+    assert_eq!(steps.iter().map(attributes).collect::<Vec<_>>(), alone);
 }

@@ -160,7 +160,7 @@ fn observing_reports_differences_as_drifted_and_is_ready() {
 #[test]
 fn a_refusal_stalls_with_all_its_errors() {
     let refusal = desired(&queue("orders", json!({"delaySeconds": 901, "receiveWaitTimeSeconds": 21}))).unwrap_err();
-    let all = conditions(&Verdict::of_refusal(&refusal));
+    let all = conditions(&Verdict::of_refusal(&refusal, Vec::new()));
     assert_eq!(
         summary(&all),
         ["Ready=False (InvalidSpec)", "Propagated=Unknown (NotRead)", "Stalled=True (InvalidSpec)"]

@@ -175,6 +175,8 @@ impl Applier<'_> {
                     sight => sight,
                 }
             }
+            // Which of its attributes AWS means, it does not say: the plan goes on with those that it always takes.
+            Err(error) if error.kind == ErrorKind::Invalid && memory.suspect(name, attributes) => return Ok(false),
             Err(error) => return Err(self.failed(name, &error, pass, memory)),
         };
         memory.deleted.remove(name.as_str());
@@ -194,26 +196,25 @@ impl Applier<'_> {
         memory: &mut Memory,
     ) -> Result<bool, Failure> {
         if let Err(error) = self.observer.sqs.set_queue_attributes(&queue.url, attributes).await {
-            if error.kind == ErrorKind::Invalid
-                && pass.queue.metadata.deletion_timestamp.is_none()
-                && let Some(policy) = attributes.get(&Attribute::Policy)
-            {
-                // Which of several attributes AWS means, it does not say: the policy is tried by itself next. The plan
-                // goes on without a policy that was refused, and says so; it keeps nothing else back.
-                if attributes.len() > 1 {
-                    memory.suspected_policies.insert(queue.name.to_string(), policy.clone());
-                } else {
-                    memory.policy_was_refused(&queue.name, policy, &error.message, self.now);
+            if error.kind == ErrorKind::Invalid && pass.queue.metadata.deletion_timestamp.is_none() {
+                // The plan goes on without what was refused, and says so; it keeps nothing else back.
+                let only = attributes.first_key_value().filter(|_| attributes.len() == 1);
+                if let Some((attribute, value)) = only.filter(|(attribute, _)| attribute.depends_on_others()) {
+                    memory.was_refused(&queue.name, *attribute, value, &error.message, self.now);
+                    return Ok(false);
                 }
-                return Ok(false);
+                // Which of several AWS means, it does not say.
+                if memory.suspect(&queue.name, attributes) {
+                    return Ok(false);
+                }
             }
             if error.kind == ErrorKind::Transient {
                 pass.record.wrote_perhaps(&queue.name, attributes, (self.clock)());
             }
             return Err(self.failed(&queue.name, &error, pass, memory));
         }
+        memory.were_accepted(&queue.name, attributes);
         if attributes.contains_key(&Attribute::Policy) {
-            memory.refused_policies.remove(queue.name.as_str());
             // Zeros read under another policy count for nothing.
             memory.empty.remove(queue.name.as_str());
         }

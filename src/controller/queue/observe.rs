@@ -36,6 +36,14 @@ impl Observer<'_> {
             let sight = self.look(&queue.name, url, must_find(&queue.name)).await;
             observed.queues.insert(queue.name.to_string(), sight);
         }
+        // Creating is how to find out, but only in the right account.
+        if observed.queues.values().any(|sight| *sight == Sight::Unseen)
+            && let Some(obstacle) = self.other_account().await
+        {
+            for sight in observed.queues.values_mut().filter(|sight| **sight == Sight::Unseen) {
+                *sight = obstacle.clone();
+            }
+        }
         let retired = record.retired.iter().filter_map(|retired| QueueName::parse(&retired.queue_name).ok());
         let retiring = known.map(|(name, _)| name.clone());
         for name in retired.chain(retiring) {
@@ -101,16 +109,8 @@ impl Observer<'_> {
         if error.kind != ErrorKind::QueueDoesNotExist {
             return Sight::Failed(error);
         }
-        let account = &self.class.place.account_id;
-        match self.sts.caller_identity().await {
-            Ok(caller) if caller.account_id == *account => {}
-            Ok(caller) => {
-                return Sight::Hidden(format!(
-                    "SQS says that it does not exist, but the operator's credentials are now of account {}, not {account}",
-                    caller.account_id
-                ));
-            }
-            Err(error) => return Sight::Failed(error),
+        if let Some(obstacle) = self.other_account().await {
+            return obstacle;
         }
         match self.sqs.list_queues(name).await {
             Ok(urls) if urls.iter().any(|url| url.rsplit('/').next() == Some(name.as_str())) => Sight::Hidden(
@@ -124,6 +124,15 @@ impl Observer<'_> {
                 "SQS says that it does not exist, which is also its answer to callers without access, and sqs:ListQueues, which could tell, is denied to the operator".to_owned(),
             ),
             Err(error) => Sight::Failed(error),
+        }
+    }
+
+    /// What keeps the operator from acting: its credentials may be of another account by now.
+    async fn other_account(&self) -> Option<Sight> {
+        match self.sts.caller_identity().await {
+            Ok(caller) if caller.account_id == self.class.place.account_id => None,
+            Ok(caller) => Some(Sight::OtherAccount(caller.account_id)),
+            Err(error) => Some(Sight::Failed(error)),
         }
     }
 
@@ -148,5 +157,5 @@ impl Observer<'_> {
 
 /// Whether anything could not be seen, so that waits grow.
 pub(super) fn is_troubled(observed: &Observed) -> bool {
-    observed.queues.values().any(|sight| matches!(sight, Sight::Failed(_) | Sight::Hidden(_) | Sight::Appearing))
+    observed.queues.values().any(|sight| sight.is_out_of_sight() || *sight == Sight::Appearing)
 }

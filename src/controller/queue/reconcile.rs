@@ -10,11 +10,11 @@ use crate::api::status::QueueStatus;
 use crate::aws::{Kms, Sqs, Sts};
 use crate::domain::class::Class;
 use crate::domain::deletion::{self, Doomed, plan_deletion};
-use crate::domain::desired::Desired;
+use crate::domain::desired::{Desired, Refusal};
 use crate::domain::finding::{Finding, resync_after};
-use crate::domain::fleet::{Fleet, Key};
+use crate::domain::fleet::Key;
 use crate::domain::observed::{EmptyWatch, Memory, Observed, Record};
-use crate::domain::plan::{Input, Plan, Step, plan};
+use crate::domain::plan::{Input, Plan, Step, outputs_on_record, plan};
 use crate::domain::report::{Verdict, status_of_plan};
 use crate::domain::retire::is_fenced;
 
@@ -127,22 +127,15 @@ impl Reconciler {
     }
 
     async fn life(&self, pass: &mut Pass, memory: &mut Memory, now: Timestamp) -> Result<Ended, Failure> {
-        let fleet = self.fleet(&pass.queue);
+        let fleet = self.cluster.fleet_around(&pass.queue, &self.class);
         let applier = self.applier(now);
         let uid = pass.queue.metadata.uid.clone().unwrap_or_default();
         let desired = match Desired::of(&pass.queue, &self.class, &fleet) {
             Ok(desired) => desired,
-            Err(refusal) => {
-                let verdict = Verdict::of_refusal(&refusal);
-                let status = pass.queue.status.clone().unwrap_or_default();
-                memory.recovered();
-                self.report(&applier, pass, memory, &verdict, status).await?;
-                return Ok(Ended { verdict, look_again: None });
-            }
+            Err(refusal) => return self.refused(&applier, &refusal, pass, memory, now).await,
         };
         pass.observed = self.observer().live(&desired, &pass.record, &fleet).await;
-        pass.observed.outputs = self.cluster.outputs_of(&pass.queue);
-        memory.outputs.extend(pass.observed.outputs.iter().map(|seen| (seen.output.kind, seen.output.name.clone())));
+        self.note_outputs(pass, memory);
         self.note_counts(&pass.observed, memory);
         let plan_for = |pass: &Pass, memory: &Memory| {
             let (observed, record) = (&pass.observed, &pass.record);
@@ -150,20 +143,26 @@ impl Reconciler {
             plan(&Input { desired: &desired, observed, record, memory, fleet, class, uid: &uid, now })
         };
 
-        let mut failures = Vec::new();
+        let (mut failures, mut done) = (Vec::new(), Vec::new());
         let mut made = plan_for(pass, memory);
         for _ in 0..MAX_ROUNDS {
-            if made.steps.is_empty() || !failures.is_empty() {
+            let steps = news(&made.steps, &done);
+            if steps.is_empty() {
                 break;
             }
-            self.try_to(&applier, &made.steps, pass, memory, &mut failures).await?;
+            let (failed, refused) = (failures.len(), pass.observed.refused.len());
+            self.try_to(&applier, &steps, pass, memory, &mut failures).await?;
+            if failures.len() == failed {
+                done.extend(steps);
+            }
             // After a failure too, for a status that tells how far it went.
             made = plan_for(pass, memory);
+            // What AWS refuses of one queue keeps no other waiting: the next plan leaves that queue out.
+            if failures.len() > failed && pass.observed.refused.len() == refused {
+                break;
+            }
         }
-        // Workloads need each of them, whatever else fails.
-        for output in &made.outputs {
-            self.try_to(&applier, std::slice::from_ref(output), pass, memory, &mut failures).await?;
-        }
+        self.write_outputs(&applier, &made.outputs, pass, memory, &mut failures).await?;
         note_failures(&failures, &pass.observed, memory, now);
 
         let verdict = Verdict::of_plan(&desired, &made, failures);
@@ -174,6 +173,47 @@ impl Reconciler {
         let status = status_of_plan(&input, &made, &previous);
         self.report(&applier, pass, memory, &verdict, status).await?;
         Ok(Ended { verdict, look_again: made.look_again })
+    }
+
+    /// A spec that is refused changes nothing in AWS; workloads keep what they read.
+    async fn refused(
+        &self,
+        applier: &Applier<'_>,
+        refusal: &Refusal,
+        pass: &mut Pass,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) -> Result<Ended, Failure> {
+        self.note_outputs(pass, memory);
+        let mut failures = Vec::new();
+        let outputs = outputs_on_record(&pass.queue, refusal, &pass.observed, memory);
+        self.write_outputs(applier, &outputs, pass, memory, &mut failures).await?;
+        note_failures(&failures, &pass.observed, memory, now);
+        let verdict = Verdict::of_refusal(refusal, failures);
+        let status = pass.queue.status.clone().unwrap_or_default();
+        self.report(applier, pass, memory, &verdict, status).await?;
+        Ok(Ended { verdict, look_again: None })
+    }
+
+    /// Takes in which outputs the Queue has.
+    fn note_outputs(&self, pass: &mut Pass, memory: &mut Memory) {
+        pass.observed.outputs = self.cluster.outputs_of(&pass.queue);
+        memory.outputs.extend(pass.observed.outputs.iter().map(|seen| (seen.output.kind, seen.output.name.clone())));
+    }
+
+    /// Workloads need each of them, whatever else fails.
+    async fn write_outputs(
+        &self,
+        applier: &Applier<'_>,
+        outputs: &[Step],
+        pass: &mut Pass,
+        memory: &mut Memory,
+        failures: &mut Vec<Finding>,
+    ) -> Result<(), Failure> {
+        for output in outputs {
+            self.try_to(applier, std::slice::from_ref(output), pass, memory, failures).await?;
+        }
+        Ok(())
     }
 
     /// Carries out steps; what keeps them from being carried out is added to `failures`.
@@ -193,14 +233,14 @@ impl Reconciler {
     }
 
     async fn deletion(&self, pass: &mut Pass, memory: &mut Memory, now: Timestamp) -> Result<Ended, Failure> {
-        let fleet = self.fleet(&pass.queue);
+        let fleet = self.cluster.fleet_around(&pass.queue, &self.class);
         let applier = self.applier(now);
         let doomed = Doomed::of(&pass.queue, &pass.record, &self.class);
         if pass.record.has_finalizer {
             pass.observed = self.observer().doomed(&doomed, &pass.record).await;
         }
         self.note_counts(&pass.observed, memory);
-        let mut failures = Vec::new();
+        let (mut failures, mut done) = (Vec::new(), Vec::new());
         let mut made = Plan::default();
         for _ in 0..MAX_ROUNDS {
             let queue = pass.queue.clone();
@@ -214,11 +254,15 @@ impl Reconciler {
                 class: &self.class,
                 now,
             });
-            if made.steps.is_empty() || !failures.is_empty() {
+            let steps = news(&made.steps, &done);
+            if steps.is_empty() || !failures.is_empty() {
                 break;
             }
             let refused = pass.observed.refused.len();
-            self.try_to(&applier, &made.steps, pass, memory, &mut failures).await?;
+            self.try_to(&applier, &steps, pass, memory, &mut failures).await?;
+            if failures.is_empty() {
+                done.extend(steps);
+            }
             if deletion::lets_go(&pass.queue) && pass.observed.refused.len() > refused {
                 failures.clear(); // What AWS refuses to let go is left as it is by the next plan.
             }
@@ -273,13 +317,6 @@ impl Reconciler {
         }
     }
 
-    /// All Queues, this one in the version that the pass works on.
-    fn fleet(&self, queue: &Queue) -> Fleet {
-        let mut fleet = self.cluster.fleet();
-        fleet.put(queue, &self.class);
-        fleet
-    }
-
     fn observer(&self) -> Observer<'_> {
         Observer { sqs: self.sqs.as_ref(), sts: self.sts.as_ref(), kms: self.kms.as_ref(), class: &self.class }
     }
@@ -312,6 +349,11 @@ impl Reconciler {
 struct Ended {
     verdict: Verdict,
     look_again: Option<SignedDuration>,
+}
+
+/// The steps that were not carried out in this pass yet: what shows no effect now may show it later.
+fn news(steps: &[Step], done: &[Step]) -> Vec<Step> {
+    steps.iter().filter(|step| !done.contains(step)).cloned().collect()
 }
 
 /// A queue that was read as empty and is not any more begins anew.

@@ -6,12 +6,12 @@ use crate::api::conditions::{EventReason, Reason};
 
 use super::super::attributes::{Attribute, Attributes};
 use super::super::desired::DesiredQueue;
-use super::super::diff::{Diff, GONE_PRINCIPAL_RETRY, REFUSED_POLICY_RETRY};
+use super::super::diff::{Diff, GONE_PRINCIPAL_RETRY, REFUSED_RETRY};
 use super::super::finding::Finding;
 use super::super::names::QueueName;
-use super::super::observed::{PATIENCE, Present, Sight};
+use super::super::observed::{PATIENCE, Present, Refused, Sight};
 use super::super::tags::{Origin, Ownership, TagChange, Tags};
-use super::{Input, Plan, QueueHandle, SLOW, Step, circumstances, comparison};
+use super::{Input, Plan, QueueHandle, SLOW, Step, circumstances, comparison, is_owned};
 
 /// How soon to look again at a queue that was just made and does not answer.
 const APPEARING: SignedDuration = SignedDuration::from_secs(2);
@@ -33,6 +33,7 @@ pub(super) enum Standing {
 /// Brings one queue nearer to what it should be.
 pub(super) fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standing {
     match input.observed.sight(&queue.name) {
+        Sight::Unseen | Sight::Absent if input.observed.refused.contains_key(queue.name.as_str()) => Standing::Blocked,
         Sight::Unseen | Sight::Absent => {
             if let Some(rival) = input.fleet.rival(&input.desired.key, &queue.name) {
                 let message = format!(
@@ -42,11 +43,11 @@ pub(super) fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan)
                 plan.findings.push(Finding::stalled(Reason::NameConflict, message, SLOW));
                 return Standing::Blocked;
             }
-            plan.steps.push(Step::CreateQueue {
-                name: queue.name.clone(),
-                attributes: queue.creation_attributes(),
-                tags: full_tags(input, queue, Origin::Created),
-            });
+            // What AWS may refuse keeps nobody from having a queue: it is written once the queue is there.
+            let mut attributes = queue.creation_attributes();
+            attributes.retain(|attribute, value| input.memory.doubt(&queue.name, *attribute, value).is_none());
+            let tags = full_tags(input, queue, Origin::Created);
+            plan.steps.push(Step::CreateQueue { name: queue.name.clone(), attributes, tags });
             // Whose it is will be read back: creating answers with a queue that is there already, whosever it is.
             Standing::Blocked
         }
@@ -63,14 +64,13 @@ pub(super) fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan)
             });
             Standing::Blocked
         }
-        Sight::Hidden(why) => {
-            plan.findings.push(circumstances(input).denied(format!("{}: {why}", queue.name)));
+        sight @ (Sight::Hidden(_) | Sight::OtherAccount(_) | Sight::Failed(_)) => {
+            plan.findings.extend(circumstances(input).out_of_sight(&queue.name, sight));
             Standing::Blocked
         }
-        Sight::Failed(error) => {
-            let subject = queue.name.to_string();
-            plan.findings.push(Finding::of_call(&subject, error, &circumstances(input)));
-            Standing::Blocked
+        // AWS refused a write of it in this pass, which is told; the other queue is not kept waiting for it.
+        Sight::Present(_) if input.observed.refused.contains_key(queue.name.as_str()) => {
+            if is_owned(input, &queue.name) { Standing::InWork } else { Standing::Blocked }
         }
         Sight::Present(present) => owned(input, queue, present, plan),
     }
@@ -84,6 +84,10 @@ fn owned(input: &Input<'_>, queue: &DesiredQueue, present: &Present, plan: &mut 
             let tags = input.desired.owner.tags(origin);
             plan.steps.push(Step::TagQueue { queue: handle, tags, event: EventReason::Adopted });
             return Standing::InWork;
+        }
+        // With its adoption it is forgotten which tags are ours to remove: first they go from where we set them.
+        Ownership::Nobodys if input.desired.adopt && has_tags_to_remove(input, &queue.name) => {
+            return Standing::Blocked;
         }
         Ownership::Nobodys if input.desired.adopt => {
             let tags = full_tags(input, queue, Origin::Adopted);
@@ -111,10 +115,25 @@ fn owned(input: &Input<'_>, queue: &DesiredQueue, present: &Present, plan: &mut 
     if plan.steps.len() == before { Standing::Settled } else { Standing::InWork }
 }
 
+/// Whether the Queue's other queue carries, or may carry, tags that we set and that are no longer declared.
+fn has_tags_to_remove(input: &Input<'_>, adoptee: &QueueName) -> bool {
+    let desired = input.desired;
+    let is_surplus = |key: &&String| !desired.source.tags.contains_key(*key);
+    let mut surplus = input.record.managed_tag_keys.iter().filter(is_surplus).peekable();
+    let mut others = std::iter::once(&desired.source).chain(desired.managed_dead_letter());
+    let Some(other) = others.find(|other| other.name != *adoptee).filter(|_| surplus.peek().is_some()) else {
+        return false;
+    };
+    match input.observed.sight(&other.name) {
+        Sight::Present(present) => is_owned(input, &other.name) && surplus.any(|key| present.tags.contains_key(key)),
+        sight => sight.is_out_of_sight(),
+    }
+}
+
 fn write_attributes(input: &Input<'_>, handle: &QueueHandle, diff: &Diff, plan: &mut Plan) {
     let event = if input.record.was_converged { EventReason::DriftRepaired } else { EventReason::Updated };
-    if let Some(policy) = &diff.retry_policy {
-        let attributes = Attributes::from([(Attribute::Policy, policy.clone())]);
+    for (attribute, value) in &diff.alone {
+        let attributes = Attributes::from([(*attribute, value.clone())]);
         plan.steps.push(Step::SetAttributes { queue: handle.clone(), attributes, event });
     }
     if !diff.write.is_empty() {
@@ -135,23 +154,30 @@ fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan
         );
         plan.findings.push(Finding::waiting(Reason::HeldBack, message, SLOW));
     }
-    if let Some(refused) = &diff.refused_policy {
-        let finding = if diff.gone_principals.is_empty() {
-            let is_stalled = input.now.duration_since(refused.since) >= PATIENCE;
-            let message = format!(
-                "{name}: AWS refuses the queue policy: {}; it is tried again, as a principal just made takes time to be known",
-                refused.words
-            );
-            Finding { reason: Reason::Refused, message, is_stalled, retry: REFUSED_POLICY_RETRY }
-        } else {
+    plan.findings.extend(diff.refused.iter().map(|(attribute, refused)| match attribute {
+        Attribute::Policy if !diff.gone_principals.is_empty() => {
             let message = format!(
                 "{name}: the queue policy names principals that were deleted in IAM: {}; remove them from spec.access.statements or create them again",
                 diff.gone_principals.join(", ")
             );
             Finding::stalled(Reason::PrincipalGone, message, GONE_PRINCIPAL_RETRY)
-        };
-        plan.findings.push(finding);
-    }
+        }
+        _ => refused_value(name, *attribute, refused, input),
+    }));
+}
+
+/// What to say of a value that AWS refuses and that may be right another day.
+fn refused_value(name: &QueueName, attribute: Attribute, refused: &Refused, input: &Input<'_>) -> Finding {
+    let hope = match attribute {
+        Attribute::Policy => "a principal just made takes time to be known",
+        _ => "the other queue may not be there yet, or not allow it yet",
+    };
+    let message = format!(
+        "{name}: AWS refuses the {attribute}: {}; everything else is applied, and it is tried again, as {hope}",
+        refused.words
+    );
+    let is_stalled = input.now.duration_since(refused.since) >= PATIENCE;
+    Finding { reason: Reason::Refused, message, is_stalled, retry: REFUSED_RETRY }
 }
 
 /// What to say of a queue that is not this Queue's.

@@ -10,18 +10,19 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::api::Queue;
 use crate::api::conditions::Reason;
-use crate::api::status::{RetiredDeadLetter, Target};
+use crate::api::status::{RetiredDeadLetter, RetiredState, Target};
 
 use super::attributes::Attribute;
 use super::class::Class;
-use super::desired::{Desired, DesiredDeadLetter, DesiredQueue};
+use super::desired::{Desired, DesiredDeadLetter, DesiredQueue, Refusal};
 use super::diff::Comparison;
 use super::finding::{Circumstances, Finding};
 use super::fleet::Fleet;
 use super::names::QueueName;
 use super::observed::{Memory, Observed, Present, Record, Sight};
-use super::outputs::{Coordinates, OutputChange, OutputKind, output_changes};
+use super::outputs::{Coordinates, OutputChange, OutputKind, OutputSettings, output_changes};
 use super::redrive::RedrivePolicy;
 use super::retire::{Fate, Retirement};
 use super::tags::Ownership;
@@ -113,7 +114,11 @@ fn manage(input: &Input<'_>) -> Plan {
     }
     let standing = match dead_letter {
         // A source names no dead-letter queue that is not there, or not proved to be ours.
-        Standing::Blocked if input.observed.sight(&source.name).present().is_none() => Standing::Blocked,
+        Standing::Blocked if input.observed.sight(&source.name).present().is_none() => {
+            let sight = input.observed.sight(&source.name);
+            plan.findings.extend(circumstances(input).out_of_sight(&source.name, sight));
+            Standing::Blocked
+        }
         Standing::Blocked => converge(input, &without_redrive(source), &mut plan),
         Standing::Settled | Standing::InWork => converge(input, source, &mut plan),
     };
@@ -144,7 +149,8 @@ fn to_record(input: &Input<'_>) -> (Target, Vec<RetiredDeadLetter>) {
     if let Some(queue_name) = before.filter(|before| Some(before) != wanted.as_ref())
         && !retired.iter().any(|retired| retired.queue_name == queue_name)
     {
-        retired.push(RetiredDeadLetter { queue_name, retired_time: Time(input.now) });
+        let retired_time = Time(input.now);
+        retired.push(RetiredDeadLetter { queue_name, retired_time, state: Some(RetiredState::InUse) });
     }
     (target, retired)
 }
@@ -179,42 +185,59 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
             now: input.now,
         };
         let arn = input.class.place.queue_arn(&name).to_string();
-        let fate = if is_rewiring {
+        let sight = input.observed.sight(&name);
+        let age = input.now.duration_since(retired.retired_time.0);
+        let (fate, state) = if is_rewiring {
             // Until AWS reads back the new redrive policy, messages may still go to the old queue.
-            Fate::Wait(READ_BACK)
+            (Fate::Wait(READ_BACK), RetiredState::InUse)
         } else if wired_to.as_deref() == Some(arn.as_str()) {
             // The new dead-letter queue is not ready: that it is will be seen at once.
-            Fate::Wait(SLOW)
+            (Fate::Wait(SLOW), RetiredState::InUse)
+        } else if input.observed.refused.contains_key(name.as_str()) {
+            // Told by the failure of this pass.
+            (Fate::Wait(SLOW), RetiredState::Refused)
         } else {
-            retirement.fate(&name, input.observed.sight(&name))
+            (retirement.fate(&name, sight, age), retirement.state(&name, sight, retired.state))
         };
         match fate {
-            Fate::Gone => {}
-            Fate::Do(step) => {
-                plan.steps.push(step);
-                kept.push(retired);
-            }
-            Fate::Wait(time) => {
-                plan.look_again = Some(plan.look_again.map_or(time, |before| before.min(time)));
-                kept.push(retired);
-            }
+            Fate::Gone => continue,
+            Fate::Do(step) => plan.steps.push(step),
+            Fate::Wait(time) => plan.look_again = Some(plan.look_again.map_or(time, |before| before.min(time))),
         }
+        kept.push(RetiredDeadLetter { state: Some(state), ..retired });
     }
     plan.retired = kept;
 }
 
 fn write_outputs(input: &Input<'_>, present: &Present, plan: &mut Plan) {
-    let desired = input.desired.outputs.render(&coordinates(input, present));
+    plan.outputs = output_steps(&input.desired.outputs, &coordinates(input, present), input.observed, input.memory);
+}
+
+/// The outputs of a Queue whose spec is refused: its queue is where it was when it was last seen.
+#[must_use]
+pub fn outputs_on_record(queue: &Queue, refusal: &Refusal, observed: &Observed, memory: &Memory) -> Vec<Step> {
+    let is_about_outputs = refusal.errors.iter().any(|error| error.path.starts_with("spec.outputs"));
+    let found = Coordinates::on_record(queue).filter(|_| !is_about_outputs);
+    found.map_or_else(Vec::new, |found| output_steps(&OutputSettings::of(queue), &found, observed, memory))
+}
+
+fn output_steps(
+    settings: &OutputSettings,
+    coordinates: &Coordinates,
+    observed: &Observed,
+    memory: &Memory,
+) -> Vec<Step> {
+    let desired = settings.render(coordinates);
     let is_wanted = |(kind, name): &&(OutputKind, String)| {
-        desired.iter().any(|output| output.kind == *kind && output.name == *name)
-            || input.observed.has_output(*kind, name)
+        desired.iter().any(|output| output.kind == *kind && output.name == *name) || observed.has_output(*kind, name)
     };
-    let unseen = input.memory.outputs.iter().filter(|output| !is_wanted(output));
-    plan.outputs.extend(unseen.map(|(kind, name)| Step::DeleteOutput { kind: *kind, name: name.clone() }));
-    plan.outputs.extend(output_changes(&desired, &input.observed.outputs).into_iter().map(|change| match change {
+    let unseen = memory.outputs.iter().filter(|output| !is_wanted(output));
+    let unseen = unseen.map(|(kind, name)| Step::DeleteOutput { kind: *kind, name: name.clone() });
+    let changes = output_changes(&desired, &observed.outputs).into_iter().map(|change| match change {
         OutputChange::Write(output) => Step::WriteOutput(output),
         OutputChange::Delete { kind, name } => Step::DeleteOutput { kind, name },
-    }));
+    });
+    unseen.chain(changes).collect()
 }
 
 /// How soon to look again whether AWS reads back what was written: retention may take 15 minutes.

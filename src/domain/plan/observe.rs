@@ -23,10 +23,8 @@ pub(super) fn observe_only(input: &Input<'_>) -> Plan {
             let message = format!("there is no queue {} in {} to observe", source.name, input.class.place);
             plan.findings.push(Finding::stalled(Reason::NotFound, message, SLOW));
         }
-        Sight::Hidden(why) => plan.findings.push(circumstances(input).denied(format!("{}: {why}", source.name))),
-        Sight::Failed(error) => {
-            let subject = source.name.to_string();
-            plan.findings.push(Finding::of_call(&subject, error, &circumstances(input)));
+        sight @ (Sight::Hidden(_) | Sight::OtherAccount(_) | Sight::Failed(_)) => {
+            plan.findings.extend(circumstances(input).out_of_sight(&source.name, sight));
         }
     }
     plan

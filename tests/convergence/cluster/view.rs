@@ -226,8 +226,8 @@ impl View {
 
 #[async_trait]
 impl Cluster for View {
-    fn fleet(&self) -> Fleet {
-        self.caches().fleet.clone()
+    fn fleet_around(&self, queue: &Queue, class: &Class) -> Fleet {
+        self.caches().fleet.around(queue, class)
     }
 
     fn outputs_of(&self, queue: &Queue) -> Vec<ObservedOutput> {

@@ -43,11 +43,15 @@ async fn credentials_of_another_account_prove_nothing() {
     stage.operator.restart();
     let mark = stage.world.mark();
     stage.run(1200).await;
-    assert_eq!(stage.ready("media/images"), "False/Denied");
-    assert_eq!(stage.writes(mark), 0);
+    assert_eq!(stage.ready("media/images"), "False/TargetChanged");
+    assert_eq!(stage.condition("media/images", "Stalled"), "True/TargetChanged");
+    // Nothing is made in the other account either.
+    stage.apply("media/new", json!({}));
+    stage.run(600).await;
+    assert_eq!(stage.ready("media/new"), "False/TargetChanged");
     stage.delete("media/images");
     stage.run(600).await;
-    assert_eq!(stage.ready("media/images"), "False/Denied");
+    assert_eq!(stage.ready("media/images"), "False/TargetChanged");
     assert_eq!(stage.writes(mark), 0);
 }
 
