@@ -14,7 +14,7 @@ use crate::domain::call::CallError;
 use crate::domain::names::QueueName;
 use crate::domain::tags::Tags;
 
-pub use meter::CallObserver;
+pub use meter::{CallObserver, MayWrite};
 
 /// The calls to SQS that the operator makes, and no others. Every call is bounded in time and counted
 /// against the account's budget by its implementation; none is retried within.

@@ -20,7 +20,7 @@ pub use sts::SdkSts;
 use super::budget::Budget;
 use super::endpoint::check_endpoint;
 use super::error::credentials_message;
-use super::meter::{CallObserver, Meter};
+use super::meter::{CallObserver, MayWrite, Meter};
 
 /// What the command line may override of the ordinary AWS configuration.
 #[derive(Clone, Debug, Default)]
@@ -135,7 +135,7 @@ impl AwsClients {
         let config = builder.build();
 
         let budget = Arc::new(Budget::default());
-        let meter = Meter { budget: budget.clone(), observer };
+        let meter = Meter { budget: budget.clone(), observer, may_write: Arc::new(|| true) };
         Ok(Self {
             region,
             sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&config), meter.clone()),
@@ -143,6 +143,15 @@ impl AwsClients {
             kms: SdkKms::new(aws_sdk_kms::Client::new(&config), meter),
             budget,
         })
+    }
+}
+
+impl AwsClients {
+    /// The same clients, which send a write only while `may_write` says so at the moment of sending.
+    #[must_use]
+    pub fn writing_while(mut self, may_write: MayWrite) -> Self {
+        self.sqs = self.sqs.writing_while(may_write);
+        self
     }
 }
 

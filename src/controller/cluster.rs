@@ -62,6 +62,9 @@ pub enum ClusterError {
         /// Its name.
         name: String,
     },
+    /// This process may not write any more: another leads.
+    #[error("this process may not write any more")]
+    NotLeading,
     /// The API server will not take this write, in its words.
     #[error("{0}")]
     Refused(String),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue};
 use crate::domain::class::Class;
 use crate::domain::fleet::{Fleet, Key};
 use crate::domain::outputs::{ObservedOutput, Output, OutputKind};
+use crate::runtime::lease::Claim;
 use crate::runtime::metrics::Metrics;
 
 use super::cluster::{Announcement, Cluster, ClusterError};
@@ -35,6 +36,7 @@ pub struct Kubernetes {
     /// Who reports events: this process.
     instance: String,
     metrics: Metrics,
+    claim: Claim,
     secrets: Store<Secret>,
     config_maps: Store<ConfigMap>,
     fleet: RwLock<Fleet>,
@@ -94,12 +96,13 @@ impl OutputObject for ConfigMap {
 }
 
 impl Kubernetes {
-    /// Reads from these caches and writes through `client`.
+    /// Reads from these caches and writes through `client` while `claim` is held.
     #[must_use]
     pub fn new(
         client: Client,
         instance: String,
         metrics: Metrics,
+        claim: Claim,
         secrets: Store<Secret>,
         config_maps: Store<ConfigMap>,
     ) -> Self {
@@ -107,6 +110,7 @@ impl Kubernetes {
             client,
             instance,
             metrics,
+            claim,
             secrets,
             config_maps,
             fleet: RwLock::default(),
@@ -155,6 +159,9 @@ impl Kubernetes {
         kind: &'static str,
         write: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ClusterError> {
+        if !self.claim.is_held(Instant::now()) {
+            return Err(ClusterError::NotLeading);
+        }
         self.metrics.kubernetes_write(kind);
         bounded(write).await
     }

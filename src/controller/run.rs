@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Queue, crd};
 use crate::aws::sdk::{AwsClients, Options};
-use crate::aws::{CallObserver, Sts};
+use crate::aws::{CallObserver, MayWrite, Sts};
 use crate::domain::arn::Place;
 use crate::domain::call::ErrorClass;
 use crate::domain::class::{Class, FLAGS};
@@ -223,6 +223,7 @@ impl Work {
             self.client.clone(),
             self.instance.clone(),
             self.metrics.clone(),
+            self.claim.clone(),
             secrets.clone(),
             config_maps.clone(),
         ));
@@ -237,14 +238,16 @@ impl Work {
             turns,
         };
         let claim = self.claim.clone();
+        let may_write: MayWrite = Arc::new(move || claim.is_held(Instant::now()));
+        let aws = self.aws.clone().writing_while(may_write.clone());
         let reconciler = Reconciler {
-            sqs: Arc::new(self.aws.sqs.clone()),
+            sqs: Arc::new(aws.sqs),
             sts: Arc::new(self.aws.sts.clone()),
             kms: Arc::new(self.aws.kms.clone()),
             cluster: kubernetes,
             class: self.class.clone(),
             clock: Arc::new(Timestamp::now),
-            may_write: Arc::new(move || claim.is_held(Instant::now())),
+            may_write,
         };
         let shared = Arc::new(Shared { reconciler, schedule, metrics: self.metrics.clone() });
         let gauges = self.keep_gauges(&queues);

@@ -448,3 +448,20 @@ fn the_eleventh_source_is_refused_by_name_and_by_arn() {
         assert!(why_not_ready(&with_room).contains("does not allow this queue as a source yet"));
     }
 }
+
+#[test]
+fn an_arn_does_not_tell_a_tenant_what_another_calls_its_objects() {
+    let theirs = queue("secret-project", empty()).in_namespace("shop").existing();
+    let fleet = |theirs: Queue| Fleet::of([&theirs], &class());
+    let said = |spec: Value, theirs: &Queue| {
+        format!("{:?}", Desired::of(&queue("orders", spec), &class(), &fleet(theirs.clone())))
+    };
+    let managed = theirs.status.as_ref().unwrap().dead_letter.as_ref().unwrap().queue_arn.clone();
+    let managed = json!({"deadLetter": {"mode": "Reference", "reference": {"queueArn": managed}}});
+    let deleted = theirs.clone().deleting();
+    for (spec, theirs) in [(managed, &theirs), (to_arn(&arn("shop_secret-project")), &deleted)] {
+        let said = said(spec, theirs);
+        assert!(said.contains("a Queue of another namespace"), "{said}");
+        assert!(!said.contains("shop/secret-project"), "{said}");
+    }
+}

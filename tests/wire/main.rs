@@ -334,6 +334,25 @@ async fn an_answer_without_what_was_asked_for_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_write_whose_turn_comes_when_writing_is_over_is_not_sent() {
+    let answer = ok(&json!({"QueueUrl": URL}));
+    let server = Server::start([answer]).await;
+    let clients = clients(&server).await.writing_while(Arc::new(|| false));
+    let writes = [
+        clients.sqs.create_queue(&name(), &Attributes::new(), &Tags::new()).await.map(|_| ()),
+        clients.sqs.set_queue_attributes(URL, &Attributes::new()).await,
+        clients.sqs.delete_queue(URL).await,
+        clients.sqs.tag_queue(URL, &Tags::new()).await,
+        clients.sqs.untag_queue(URL, &[]).await,
+    ];
+    for write in writes {
+        assert_eq!(write.unwrap_err().kind, ErrorKind::Transient);
+    }
+    assert!(server.seen().is_empty());
+    clients.sqs.get_queue_url(&name()).await.unwrap();
+}
+
+#[tokio::test]
 async fn every_call_is_observed_once_with_its_class() {
     let server = Server::start([ok(&json!({})), refusal(400, "QueueDoesNotExist"), Reply::Drop]).await;
     let observed = Arc::new(Observed::default());

@@ -13,7 +13,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use crate::aws::Sqs;
 use crate::aws::budget::Cost;
 use crate::aws::error::Service;
-use crate::aws::meter::{Meter, incomplete};
+use crate::aws::meter::{MayWrite, Meter, incomplete};
 use crate::domain::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use crate::domain::call::CallError;
 use crate::domain::names::QueueName;
@@ -33,6 +33,11 @@ impl SdkSqs {
     pub(super) fn new(client: Client, meter: Meter) -> Self {
         Self { client, meter }
     }
+
+    pub(super) fn writing_while(mut self, may_write: MayWrite) -> Self {
+        self.meter.may_write = may_write;
+        self
+    }
 }
 
 #[async_trait]
@@ -44,7 +49,7 @@ impl Sqs for SdkSqs {
             .queue_name(name.as_str())
             .set_attributes(Some(to_sdk(attributes)).filter(|attributes| !attributes.is_empty()))
             .set_tags(Some(tags.clone().into_iter().collect()).filter(|tags: &HashMap<_, _>| !tags.is_empty()));
-        let answer = self.meter.call((Service::Sqs, "CreateQueue"), Cost::Call, request.send()).await?;
+        let answer = self.meter.write((Service::Sqs, "CreateQueue"), Cost::Call, request.send()).await?;
         answer.queue_url.ok_or_else(|| incomplete("CreateQueue", "QueueUrl"))
     }
 
@@ -62,13 +67,13 @@ impl Sqs for SdkSqs {
 
     async fn set_queue_attributes(&self, queue_url: &str, attributes: &Attributes) -> Result<(), CallError> {
         let request = self.client.set_queue_attributes().queue_url(queue_url).set_attributes(Some(to_sdk(attributes)));
-        self.meter.call((Service::Sqs, "SetQueueAttributes"), Cost::Call, request.send()).await?;
+        self.meter.write((Service::Sqs, "SetQueueAttributes"), Cost::Call, request.send()).await?;
         Ok(())
     }
 
     async fn delete_queue(&self, queue_url: &str) -> Result<(), CallError> {
         let request = self.client.delete_queue().queue_url(queue_url);
-        self.meter.call((Service::Sqs, "DeleteQueue"), Cost::Call, request.send()).await?;
+        self.meter.write((Service::Sqs, "DeleteQueue"), Cost::Call, request.send()).await?;
         Ok(())
     }
 
@@ -80,13 +85,13 @@ impl Sqs for SdkSqs {
 
     async fn tag_queue(&self, queue_url: &str, tags: &Tags) -> Result<(), CallError> {
         let request = self.client.tag_queue().queue_url(queue_url).set_tags(Some(tags.clone().into_iter().collect()));
-        self.meter.call((Service::Sqs, "TagQueue"), Cost::Tagging, request.send()).await?;
+        self.meter.write((Service::Sqs, "TagQueue"), Cost::Tagging, request.send()).await?;
         Ok(())
     }
 
     async fn untag_queue(&self, queue_url: &str, keys: &[String]) -> Result<(), CallError> {
         let request = self.client.untag_queue().queue_url(queue_url).set_tag_keys(Some(keys.to_vec()));
-        self.meter.call((Service::Sqs, "UntagQueue"), Cost::Tagging, request.send()).await?;
+        self.meter.write((Service::Sqs, "UntagQueue"), Cost::Tagging, request.send()).await?;
         Ok(())
     }
 

@@ -283,6 +283,7 @@ impl Applier<'_> {
         };
         result.map_err(|error| match &error {
             ClusterError::Stale | ClusterError::Gone => Failure::Outdated,
+            ClusterError::NotLeading => Failure::NotLeading,
             ClusterError::Foreign { .. } => finding(
                 Reason::OutputConflict,
                 format!("{error}; it is left untouched. Choose another name in spec.outputs, or remove that object"),

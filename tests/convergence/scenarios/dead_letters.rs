@@ -1,9 +1,10 @@
 //! Managed dead-letter queues: turned off, on, and changed, the retired one followed to its end.
 
+use prism_queue::api::status::RetiredState;
 use prism_queue::domain::attributes::Attribute;
 use serde_json::json;
 
-use crate::model::{Fault, Timing, Trap};
+use crate::model::{Call, Denial, DeniedAs, Fault, Timing, Trap};
 use crate::stage::{Stage, arn, somebody, url};
 
 const DLQ: &str = "media_images_dlq";
@@ -152,4 +153,37 @@ async fn under_the_delays_of_aws_nothing_is_tried_in_vain() {
         let told = stage.kube.announcements(&crate::stage::key("media/images"));
         assert!(told.iter().all(|event| !event.is_warning), "seed {seed}: {told:?}");
     }
+}
+
+#[tokio::test]
+async fn a_retired_one_says_what_its_end_waits_for_and_is_looked_at_ever_more_rarely() {
+    let mut stage = one_letter().await;
+    stage.applied("media/images", json!({"deadLetter": {"mode": "None"}})).await;
+    let state = |stage: &Stage| stage.queue("media/images").status.unwrap().retired_dead_letters[0].state;
+    assert_eq!(state(&stage), Some(RetiredState::HoldsMessages));
+    stage.run(3600).await;
+    let looks = |stage: &Stage, mark| {
+        let calls = stage.world.calls_since(mark);
+        let is_look = |call: &&Call| call.queue.as_ref().is_some_and(|queue| queue.name() == DLQ);
+        calls.iter().filter(is_look).count()
+    };
+    let mark = stage.world.mark();
+    stage.run(3600).await;
+    // A resync is three calls: where it is, its attributes, its tags.
+    assert!(looks(&stage, mark) <= 3 * 15, "{}", looks(&stage, mark));
+
+    let denial =
+        Denial { action: Some("GetQueueAttributes"), queue: Some(DLQ.to_owned()), answer: DeniedAs::AccessDenied };
+    stage.world.deny(denial);
+    stage.run(900).await;
+    assert_eq!(state(&stage), Some(RetiredState::OutOfSight));
+    assert_eq!(stage.ready("media/images"), "True/Converged");
+    let (mark, kube_mark) = (stage.world.mark(), stage.kube.mark());
+    stage.run(3600).await;
+    assert!(looks(&stage, mark) <= 3 * 15, "{}", looks(&stage, mark));
+    assert!(stage.kube.writes_since(kube_mark).is_empty());
+    stage.world.calm();
+    stage.world.consume(0);
+    stage.run(900).await;
+    assert!(!stage.has(DLQ));
 }

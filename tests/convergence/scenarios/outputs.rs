@@ -140,3 +140,46 @@ async fn an_object_whose_type_cannot_be_changed_is_replaced() {
     assert_eq!(stage.secret("media/images-binding").unwrap().content.secret_type, "servicebinding.io/sqs");
     assert_eq!(stage.ready("media/images"), "True/Converged");
 }
+
+#[tokio::test]
+async fn a_refused_spec_takes_nothing_from_workloads() {
+    let refused = [
+        (
+            json!({"messageRetentionSeconds": 60, "deadLetter": {"managed": {"messageRetentionSeconds": 59}}}),
+            "InvalidSpec",
+        ),
+        (
+            json!({"deadLetter": {"mode": "Reference", "reference": {"queueRef": {"name": "images"}}}}),
+            "DeadLetterCycle",
+        ),
+    ];
+    for (spec, reason) in refused {
+        let mut stage = Stage::prompt();
+        stage.applied("media/images", json!({})).await;
+        let before = stage.secret("media/images-queue").unwrap().content;
+        stage.applied("media/images", spec).await;
+        assert_eq!(stage.ready("media/images"), format!("False/{reason}"));
+        let mark = stage.world.mark();
+        stage.kube.delete_object(&secret("images-queue"));
+        stage.run(1).await;
+        assert_eq!(stage.secret("media/images-queue").map(|object| object.content), Some(before), "{reason}");
+        stage.operator.restart();
+        stage.kube.edit_object(&secret("images-queue"), |object| _ = object.content.data.remove("QUEUE_URL"));
+        stage.run(1).await;
+        assert!(stage.secret("media/images-queue").unwrap().content.data.contains_key("QUEUE_URL"), "{reason}");
+        assert!(stage.actions_since(mark).is_empty(), "AWS is not asked");
+        let kube_mark = stage.kube.mark();
+        stage.run(3600).await;
+        assert!(stage.kube.writes_since(kube_mark).is_empty(), "{reason}: at rest");
+    }
+}
+
+#[tokio::test]
+async fn outputs_that_are_refused_themselves_are_left_as_they_are() {
+    let mut stage = Stage::prompt();
+    stage.applied("media/images", json!({})).await;
+    let before = stage.secret("media/images-queue");
+    stage.applied("media/images", json!({"outputs": {"secret": {"keyPrefix": "AWS_"}}})).await;
+    assert_eq!(stage.ready("media/images"), "False/InvalidSpec");
+    assert_eq!(stage.secret("media/images-queue"), before);
+}

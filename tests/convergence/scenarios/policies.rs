@@ -125,3 +125,20 @@ async fn a_policy_that_is_refused_keeps_no_retired_dead_letter_queue_alive() {
     assert_eq!(stage.ready("media/images"), "False/Refused");
     assert!(!stage.has("media_images_dlq"));
 }
+
+#[tokio::test]
+async fn a_principal_not_known_yet_keeps_no_queue_from_being_made() {
+    let mut stage = Stage::prompt();
+    let mut spec = for_worker();
+    spec["delaySeconds"] = json!(7);
+    stage.applied("media/images", spec).await;
+    assert_eq!(stage.ready("media/images"), "False/Refused");
+    assert!(stage.secret("media/images-queue").is_some());
+    assert_eq!(stage.attribute("media_images", Attribute::DelaySeconds), "7");
+    assert!(stage.attribute("media_images", Attribute::RedrivePolicy).contains("media_images_dlq"));
+    assert_eq!(stage.attribute("media_images", Attribute::Policy), "");
+    stage.world.create_principal(WORKER);
+    stage.run(60).await;
+    assert_eq!(stage.ready("media/images"), "True/Converged");
+    assert!(stage.attribute("media_images", Attribute::Policy).contains(WORKER));
+}

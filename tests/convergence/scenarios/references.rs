@@ -183,3 +183,54 @@ async fn waiting_for_another_dead_letter_queue_the_old_one_stays_in_use_and_is_l
     assert_eq!(stage.ready("media/images"), "True/Converged");
     assert!(is_wired(&stage, "media_images", "media_shared") && !stage.has("media_images_dlq"));
 }
+
+#[tokio::test]
+async fn a_dead_letter_queue_by_arn_that_aws_refuses_holds_nothing_else_back() {
+    for is_new in [true, false] {
+        let mut stage = Stage::prompt();
+        if !is_new {
+            stage.applied("media/images", json!({})).await;
+        }
+        let spec = json!({
+            "delaySeconds": 7,
+            "deadLetter": {"mode": "Reference", "reference": {"queueArn": arn("nowhere")}},
+        });
+        stage.applied("media/images", spec).await;
+        assert_eq!(stage.ready("media/images"), "False/Refused", "new: {is_new}");
+        assert!(stage.words("media/images").contains("RedrivePolicy"), "{}", stage.words("media/images"));
+        assert_eq!(stage.attribute("media_images", Attribute::DelaySeconds), "7", "new: {is_new}");
+        assert!(stage.secret("media/images-queue").is_some());
+        stage.run(600).await;
+        assert_eq!(stage.condition("media/images", "Stalled"), "True/Refused", "after a deadline");
+        if !is_new {
+            assert!(is_wired(&stage, "media_images", "media_images_dlq"), "it keeps the one that it has");
+            assert!(stage.has("media_images_dlq"));
+        }
+        let outside = stage.world.outside(&somebody());
+        outside.create_queue(&queue_name("nowhere"), &attributes(&[]), &tags(&[])).unwrap();
+        stage.run(120).await;
+        assert_eq!(stage.ready("media/images"), "True/Converged", "new: {is_new}");
+        assert!(is_wired(&stage, "media_images", "nowhere"));
+    }
+}
+
+#[tokio::test]
+async fn a_source_waits_for_a_dead_letter_queue_that_does_not_let_it_in_yet() {
+    let mut stage = Stage::prompt();
+    stage.applied("media/shared", shared()).await;
+    let denial = crate::model::Denial {
+        action: Some("SetQueueAttributes"),
+        queue: Some("media_shared".to_owned()),
+        answer: crate::model::DeniedAs::AccessDenied,
+    };
+    stage.world.deny(denial);
+    stage.applied("media/images", to("shared")).await;
+    assert_eq!(stage.ready("media/shared"), "False/Denied");
+    let effective = stage.queue("media/shared").status.unwrap().effective.unwrap();
+    assert_eq!(effective.redrive_allow.source_queue_arns, [""; 0], "what AWS was told, not what was meant");
+    assert_eq!(stage.ready("media/images"), "False/DeadLetterNotReady");
+    stage.world.calm();
+    stage.run(600).await;
+    assert_eq!(stage.ready("media/images"), "True/Converged");
+    assert!(is_wired(&stage, "media_images", "media_shared"));
+}

@@ -98,3 +98,24 @@ async fn a_tag_dropped_before_the_queue_answered_is_removed() {
     assert_eq!(stage.ready("media/images"), "True/Converged");
     assert!(!stage.aws("media_images").tags.contains_key("team"));
 }
+
+#[tokio::test]
+async fn a_tag_dropped_in_the_edit_that_adopts_a_dead_letter_queue_leaves_the_source_and_no_other() {
+    use crate::model::{Denial, DeniedAs};
+
+    let mut stage = Stage::prompt();
+    let foreign = tags(&[("team", "theirs")]);
+    let outside = stage.world.outside(&somebody());
+    outside.create_queue(&crate::stage::queue_name("letters"), &crate::stage::attributes(&[]), &foreign).unwrap();
+    stage.applied("media/images", json!({"deadLetter": {"mode": "None"}, "tags": {"team": "media"}})).await;
+    stage.world.deny(Denial { action: Some("UntagQueue"), queue: None, answer: DeniedAs::AccessDenied });
+    let edit = json!({"deadLetter": {"managed": {"queueName": "letters"}}, "adoptionPolicy": "Adopt"});
+    stage.applied("media/images", edit).await;
+    stage.operator.restart();
+    stage.run(60).await;
+    stage.world.calm();
+    stage.run(900).await;
+    assert_eq!(stage.ready("media/images"), "True/Converged");
+    assert_eq!(stage.aws("media_images").tags.get("team"), None);
+    assert_eq!(stage.aws("letters").tags.get("team").map(String::as_str), Some("theirs"));
+}

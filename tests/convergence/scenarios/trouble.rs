@@ -188,3 +188,24 @@ async fn a_storm_passes_without_duplicates_or_leftovers() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_aws_denies_of_one_queue_keeps_the_other_not_waiting() {
+    for denied in ["media_images", "media_images_dlq"] {
+        let mut stage = Stage::prompt();
+        stage.applied("media/images", json!({})).await;
+        let queue = Some(denied.to_owned());
+        stage.world.deny(Denial { action: Some("TagQueue"), queue, answer: DeniedAs::AccessDenied });
+        let edit =
+            json!({"tags": {"team": "media"}, "deadLetter": {"managed": {"messageRetentionSeconds": 1_000_000}}});
+        stage.applied("media/images", edit).await;
+        assert_eq!(stage.ready("media/images"), "False/Denied", "{denied}");
+        for name in ["media_images", "media_images_dlq"] {
+            let is_tagged = stage.aws(name).tags.contains_key("team");
+            assert_eq!(is_tagged, name != denied, "{name} while {denied} is denied");
+        }
+        stage.world.calm();
+        stage.run(600).await;
+        assert_eq!(stage.ready("media/images"), "True/Converged");
+    }
+}
