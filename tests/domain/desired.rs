@@ -452,9 +452,9 @@ fn the_eleventh_source_is_refused_by_name_and_by_arn() {
 #[test]
 fn an_arn_does_not_tell_a_tenant_what_another_calls_its_objects() {
     let theirs = queue("secret-project", empty()).in_namespace("shop").existing();
-    let fleet = |theirs: Queue| Fleet::of([&theirs], &class());
     let said = |spec: Value, theirs: &Queue| {
-        format!("{:?}", Desired::of(&queue("orders", spec), &class(), &fleet(theirs.clone())))
+        let mine = queue("orders", spec);
+        format!("{:?}", Desired::of(&mine, &class(), &Fleet::of([theirs, &mine], &class())))
     };
     let managed = theirs.status.as_ref().unwrap().dead_letter.as_ref().unwrap().queue_arn.clone();
     let managed = json!({"deadLetter": {"mode": "Reference", "reference": {"queueArn": managed}}});

@@ -159,8 +159,8 @@ async fn under_the_delays_of_aws_nothing_is_tried_in_vain() {
 async fn a_retired_one_says_what_its_end_waits_for_and_is_looked_at_ever_more_rarely() {
     let mut stage = one_letter().await;
     stage.applied("media/images", json!({"deadLetter": {"mode": "None"}})).await;
-    let state = |stage: &Stage| stage.queue("media/images").status.unwrap().retired_dead_letters[0].state;
-    assert_eq!(state(&stage), Some(RetiredState::HoldsMessages));
+    let waits_for = |stage: &Stage| stage.queue("media/images").status.unwrap().retired_dead_letters[0].state;
+    assert_eq!(waits_for(&stage), Some(RetiredState::HoldsMessages));
     stage.run(3600).await;
     let looks = |stage: &Stage, mark| {
         let calls = stage.world.calls_since(mark);
@@ -176,7 +176,7 @@ async fn a_retired_one_says_what_its_end_waits_for_and_is_looked_at_ever_more_ra
         Denial { action: Some("GetQueueAttributes"), queue: Some(DLQ.to_owned()), answer: DeniedAs::AccessDenied };
     stage.world.deny(denial);
     stage.run(900).await;
-    assert_eq!(state(&stage), Some(RetiredState::OutOfSight));
+    assert_eq!(waits_for(&stage), Some(RetiredState::OutOfSight));
     assert_eq!(stage.ready("media/images"), "True/Converged");
     let (mark, kube_mark) = (stage.world.mark(), stage.kube.mark());
     stage.run(3600).await;
