@@ -37,57 +37,47 @@ pub(super) struct Meter {
     pub(super) may_write: MayWrite,
 }
 
-impl Meter {
-    /// Waits for the turn of one call that changes something, sends it if that is still allowed, and says what came of it.
-    pub(super) async fn write<T, E>(
-        &self,
-        (service, action): (Service, &'static str),
-        cost: Cost,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, CallError>
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    {
-        self.turn(action, cost).await?;
-        if !(self.may_write)() {
-            let message = "not sent: this process may not write any more".to_owned();
-            return Err(CallError { action, kind: ErrorKind::Transient, code: String::new(), message });
-        }
-        self.send((service, action), cost, request).await
+/// An API action, as the way of all calls needs to know it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Action {
+    service: Service,
+    name: &'static str,
+    cost: Cost,
+    is_write: bool,
+}
+
+impl Action {
+    /// An action that only reads.
+    pub(super) const fn read(service: Service, name: &'static str) -> Self {
+        Self { service, name, cost: Cost::Call, is_write: false }
     }
 
-    /// Waits for the turn of one call that only reads, sends it, and says what came of it.
+    /// An action that changes something.
+    pub(super) const fn write(service: Service, name: &'static str) -> Self {
+        Self { service, name, cost: Cost::Call, is_write: true }
+    }
+
+    /// The same, as a tagging call.
+    pub(super) const fn tagging(self) -> Self {
+        Self { cost: Cost::Tagging, ..self }
+    }
+}
+
+impl Meter {
+    /// Waits for the turn of one call, sends it, and says what came of it.
     pub(super) async fn call<T, E>(
         &self,
-        (service, action): (Service, &'static str),
-        cost: Cost,
+        Action { service, name: action, cost, is_write }: Action,
         request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, CallError>
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        self.turn(action, cost).await?;
-        self.send((service, action), cost, request).await
-    }
-
-    async fn turn(&self, action: &'static str, cost: Cost) -> Result<(), CallError> {
-        self.budget.permit(cost).await.map_err(|exhausted| CallError {
-            action,
-            kind: ErrorKind::Throttled,
-            code: String::new(),
-            message: exhausted.to_string(),
-        })
-    }
-
-    async fn send<T, E>(
-        &self,
-        (service, action): (Service, &'static str),
-        cost: Cost,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, CallError>
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    {
+        let unsent = |kind, message| CallError { action, kind, code: String::new(), message };
+        self.budget.permit(cost).await.map_err(|exhausted| unsent(ErrorKind::Throttled, exhausted.to_string()))?;
+        if is_write && !(self.may_write)() {
+            return Err(unsent(ErrorKind::Transient, "not sent: this process may not write any more".to_owned()));
+        }
         let begin = Instant::now();
         let answer = request.await.map_err(|error| error::from_sdk(service, action, &error));
         let outcome = answer.as_ref().map(|_| ()).map_err(CallError::class);

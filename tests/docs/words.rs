@@ -117,6 +117,9 @@ fn every_word_of_the_api_named_exists() {
 fn words(schema: &JSONSchemaProps, known: &mut BTreeSet<String>) {
     known.extend(schema.enum_.iter().flatten().filter_map(|word| word.0.as_str().map(str::to_owned)));
     schema.properties.iter().flatten().for_each(|(_, field)| words(field, known));
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
+        words(items, known);
+    }
 }
 
 #[test]

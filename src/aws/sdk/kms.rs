@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use aws_sdk_kms::Client;
 
 use crate::aws::Kms;
-use crate::aws::budget::Cost;
 use crate::aws::error::Service;
-use crate::aws::meter::{Meter, incomplete};
+use crate::aws::meter::{Action, Meter, incomplete};
 use crate::domain::call::CallError;
 
 /// [`Kms`] by the AWS SDK.
@@ -27,7 +26,7 @@ impl Kms for SdkKms {
     async fn key_arn(&self, key: &str) -> Result<String, CallError> {
         const ACTION: &str = "DescribeKey";
         let request = self.client.describe_key().key_id(key);
-        let answer = self.meter.call((Service::Kms, ACTION), Cost::Call, request.send()).await?;
+        let answer = self.meter.call(Action::read(Service::Kms, ACTION), request.send()).await?;
         answer.key_metadata.and_then(|key| key.arn).ok_or_else(|| incomplete(ACTION, "Arn"))
     }
 }

@@ -11,9 +11,8 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 
 use crate::aws::Sqs;
-use crate::aws::budget::Cost;
 use crate::aws::error::Service;
-use crate::aws::meter::{MayWrite, Meter, incomplete};
+use crate::aws::meter::{Action, MayWrite, Meter, incomplete};
 use crate::domain::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use crate::domain::call::CallError;
 use crate::domain::names::QueueName;
@@ -49,57 +48,65 @@ impl Sqs for SdkSqs {
             .queue_name(name.as_str())
             .set_attributes(Some(to_sdk(attributes)).filter(|attributes| !attributes.is_empty()))
             .set_tags(Some(tags.clone().into_iter().collect()).filter(|tags: &HashMap<_, _>| !tags.is_empty()));
-        let answer = self.meter.write((Service::Sqs, "CreateQueue"), Cost::Call, request.send()).await?;
+        let answer = self.meter.call(write("CreateQueue"), request.send()).await?;
         answer.queue_url.ok_or_else(|| incomplete("CreateQueue", "QueueUrl"))
     }
 
     async fn get_queue_url(&self, name: &QueueName) -> Result<String, CallError> {
         let request = self.client.get_queue_url().queue_name(name.as_str());
-        let answer = self.meter.call((Service::Sqs, "GetQueueUrl"), Cost::Call, request.send()).await?;
+        let answer = self.meter.call(read("GetQueueUrl"), request.send()).await?;
         answer.queue_url.ok_or_else(|| incomplete("GetQueueUrl", "QueueUrl"))
     }
 
     async fn get_queue_attributes(&self, queue_url: &str) -> Result<QueueAttributes, CallError> {
         let request = self.client.get_queue_attributes().queue_url(queue_url).attribute_names(QueueAttributeName::All);
-        let answer = self.meter.call((Service::Sqs, "GetQueueAttributes"), Cost::Call, request.send()).await?;
+        let answer = self.meter.call(read("GetQueueAttributes"), request.send()).await?;
         from_sdk(&answer.attributes.unwrap_or_default())
     }
 
     async fn set_queue_attributes(&self, queue_url: &str, attributes: &Attributes) -> Result<(), CallError> {
         let request = self.client.set_queue_attributes().queue_url(queue_url).set_attributes(Some(to_sdk(attributes)));
-        self.meter.write((Service::Sqs, "SetQueueAttributes"), Cost::Call, request.send()).await?;
+        self.meter.call(write("SetQueueAttributes"), request.send()).await?;
         Ok(())
     }
 
     async fn delete_queue(&self, queue_url: &str) -> Result<(), CallError> {
         let request = self.client.delete_queue().queue_url(queue_url);
-        self.meter.write((Service::Sqs, "DeleteQueue"), Cost::Call, request.send()).await?;
+        self.meter.call(write("DeleteQueue"), request.send()).await?;
         Ok(())
     }
 
     async fn list_queue_tags(&self, queue_url: &str) -> Result<Tags, CallError> {
         let request = self.client.list_queue_tags().queue_url(queue_url);
-        let answer = self.meter.call((Service::Sqs, "ListQueueTags"), Cost::Tagging, request.send()).await?;
+        let answer = self.meter.call(read("ListQueueTags").tagging(), request.send()).await?;
         Ok(answer.tags.unwrap_or_default().into_iter().collect())
     }
 
     async fn tag_queue(&self, queue_url: &str, tags: &Tags) -> Result<(), CallError> {
         let request = self.client.tag_queue().queue_url(queue_url).set_tags(Some(tags.clone().into_iter().collect()));
-        self.meter.write((Service::Sqs, "TagQueue"), Cost::Tagging, request.send()).await?;
+        self.meter.call(write("TagQueue").tagging(), request.send()).await?;
         Ok(())
     }
 
     async fn untag_queue(&self, queue_url: &str, keys: &[String]) -> Result<(), CallError> {
         let request = self.client.untag_queue().queue_url(queue_url).set_tag_keys(Some(keys.to_vec()));
-        self.meter.write((Service::Sqs, "UntagQueue"), Cost::Tagging, request.send()).await?;
+        self.meter.call(write("UntagQueue").tagging(), request.send()).await?;
         Ok(())
     }
 
     async fn list_queues(&self, prefix: &QueueName) -> Result<Vec<String>, CallError> {
         let request = self.client.list_queues().queue_name_prefix(prefix.as_str()).max_results(PAGE);
-        let answer = self.meter.call((Service::Sqs, "ListQueues"), Cost::Call, request.send()).await?;
+        let answer = self.meter.call(read("ListQueues"), request.send()).await?;
         Ok(answer.queue_urls.unwrap_or_default())
     }
+}
+
+const fn read(action: &'static str) -> Action {
+    Action::read(Service::Sqs, action)
+}
+
+const fn write(action: &'static str) -> Action {
+    Action::write(Service::Sqs, action)
 }
 
 fn to_sdk(attributes: &Attributes) -> HashMap<QueueAttributeName, String> {

@@ -3,9 +3,8 @@
 use async_trait::async_trait;
 use aws_sdk_sts::Client;
 
-use crate::aws::budget::Cost;
 use crate::aws::error::Service;
-use crate::aws::meter::{Meter, incomplete};
+use crate::aws::meter::{Action, Meter, incomplete};
 use crate::aws::{CallerIdentity, Sts};
 use crate::domain::call::CallError;
 
@@ -27,7 +26,7 @@ impl Sts for SdkSts {
     async fn caller_identity(&self) -> Result<CallerIdentity, CallError> {
         const ACTION: &str = "GetCallerIdentity";
         let request = self.client.get_caller_identity();
-        let answer = self.meter.call((Service::Sts, ACTION), Cost::Call, request.send()).await?;
+        let answer = self.meter.call(Action::read(Service::Sts, ACTION), request.send()).await?;
         Ok(CallerIdentity {
             account_id: answer.account.ok_or_else(|| incomplete(ACTION, "Account"))?,
             arn: answer.arn.ok_or_else(|| incomplete(ACTION, "Arn"))?,
