@@ -47,6 +47,11 @@ impl Kube {
         self.change(key, |queue| queue.status = None);
     }
 
+    /// Somebody takes every finalizer off a Queue by hand.
+    pub fn tear_off_finalizers(&self, key: &Key) {
+        self.change(key, |queue| queue.metadata.finalizers = None);
+    }
+
     /// Asks for the deletion of a Queue.
     pub fn delete(&self, key: &Key) {
         let now = self.state().world.now();
