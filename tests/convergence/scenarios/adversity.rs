@@ -124,14 +124,18 @@ async fn adopted_observed_and_managed_again_it_is_still_adopted() {
 
 #[tokio::test]
 async fn suspended_in_the_middle_of_its_deletion_a_queue_is_opened_and_let_go() {
-    for seconds in [0, 1, 20, 45, 59] {
+    for seconds in [0, 1, 20, 45, 59, 65] {
         let mut stage = Stage::new(1, Timing { delete_takes: 30..=30, ..Timing::prompt() });
         stage.applied("media/images", json!({})).await;
         stage.delete("media/images");
         stage.run(seconds).await;
+        let is_asked = stage.count("DeleteQueue", 0) > 0;
         stage.apply("media/images", json!({"suspend": true}));
         stage.run(300).await;
         assert!(stage.is_gone("media/images"), "after {seconds} s");
+        // What AWS was asked to delete before is gone; all else stays.
+        assert_eq!(stage.count("DeleteQueue", 0) > 0, is_asked, "after {seconds} s");
+        assert_eq!(stage.world.queues().len(), 2 - usize::from(is_asked), "after {seconds} s");
         for queue in stage.world.queues() {
             assert!(queue.tags.is_empty(), "after {seconds} s: {:?}", queue.tags);
             stage.world.send(&somebody(), &url(queue.arn.name())).unwrap();
@@ -148,12 +152,12 @@ async fn encryption_switched_faster_than_it_shows_ends_as_declared_last() {
         json!({"mode": "None"}),
         json!({"mode": "KMS", "kms": {"key": "alias/other", "dataKeyReuseSeconds": 900}}),
     ];
-    for seed in 0..12 {
-        let mut stage = Stage::new(seed, late.clone());
+    for seed in 0..12_u8 {
+        let mut stage = Stage::new(seed.into(), late.clone());
         stage.world.create_key(&place(), "1234", "alias/media");
         stage.world.create_key(&place(), "5678", "alias/other");
         for step in 0..8 {
-            let mode = &modes[(seed as usize * 7 + step * 3 + step * step) % modes.len()];
+            let mode = &modes[(usize::from(seed) * 7 + step * 3 + step * step) % modes.len()];
             stage.apply("media/images", json!({"encryption": mode}));
             stage.run([3, 11, 40][step % 3]).await;
         }
@@ -333,14 +337,14 @@ async fn a_queue_deleted_by_hand_while_its_operator_was_down_comes_back_with_its
 
 #[tokio::test]
 async fn deletion_ends_under_every_delay_of_aws_and_leaves_nothing() {
-    for seed in 0..20 {
-        let mut stage = Stage::new(seed, Timing::aws());
+    for seed in 0..20_u8 {
+        let mut stage = Stage::new(seed.into(), Timing::aws());
         stage.apply("media/images", json!({}));
-        stage.run([2, 7, 40, 200][seed as usize % 4]).await;
+        stage.run([2, 7, 40, 200][usize::from(seed) % 4]).await;
         stage.apply("media/images", json!({"deadLetter": {"managed": {"queueName": "letters"}}}));
-        stage.run([1, 3, 20, 90][(seed as usize / 4) % 4]).await;
+        stage.run([1, 3, 20, 90][usize::from(seed) / 4 % 4]).await;
         stage.apply("media/images", json!({"deadLetter": {"mode": "None"}}));
-        stage.run([1, 9, 30, 61][(seed as usize / 2) % 4]).await;
+        stage.run([1, 9, 30, 61][usize::from(seed) / 2 % 4]).await;
         stage.delete("media/images");
         stage.run(1500).await;
         assert!(stage.is_gone("media/images"), "seed {seed}: {}", stage.words("media/images"));
