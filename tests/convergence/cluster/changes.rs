@@ -47,6 +47,16 @@ impl Kube {
         self.change(key, |queue| queue.status = None);
     }
 
+    /// Somebody with the right to it edits the status of a Queue by hand.
+    pub fn edit_status(&self, key: &Key, change: impl FnOnce(&mut QueueStatus)) {
+        self.change(key, |queue| change(queue.status.get_or_insert_default()));
+    }
+
+    /// Somebody takes every finalizer off a Queue by hand.
+    pub fn tear_off_finalizers(&self, key: &Key) {
+        self.change(key, |queue| queue.metadata.finalizers = None);
+    }
+
     /// Asks for the deletion of a Queue.
     pub fn delete(&self, key: &Key) {
         let now = self.state().world.now();

@@ -1,5 +1,7 @@
 //! Promises of `api.md` and `sqs-semantics.md`, each told as what happens.
 
+mod adversity;
+mod broken;
 mod budgets;
 mod dead_letters;
 mod deletion;
