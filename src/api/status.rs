@@ -48,6 +48,9 @@ pub struct QueueStatus {
     /// The Service Binding Secret; makes this Queue a Provisioned Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<BindingStatus>,
+    /// The Secrets and ConfigMaps that workloads read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputReference>,
     /// The keys of the tags that the operator set; it removes no others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub managed_tag_keys: Vec<String>,
@@ -198,6 +201,16 @@ pub enum RetiredState {
     OutOfSight,
     /// AWS refuses what its end needs.
     Refused,
+}
+
+/// A Secret or ConfigMap that workloads read.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputReference {
+    /// Secret or ConfigMap.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// A Provisioned Service's binding.

@@ -241,6 +241,9 @@ impl Deletion<'_> {
 
     /// What to say of a queue that is there, or may be, and is not touched.
     fn left_behind(&self, name: &QueueName) -> Option<String> {
+        if self.input.observed.released.contains(name.as_str()) {
+            return None; // As asked.
+        }
         if let Some(words) = self.refused(name) {
             let present = self.input.observed.sight(name).present();
             let arn = self.input.class.place.queue_arn(name).to_string();

@@ -18,7 +18,7 @@ use super::names::QueueName;
 use super::outputs::OutputSettings;
 use super::policy::{PolicyDocument, StatementContext, check_limits, compile_statements, compose, fence, require_tls};
 use super::redrive::{RedriveAllow, RedrivePolicy};
-use super::reference::{check_cycle, check_source_count, reference};
+use super::reference::{Source, check_cycle, check_source_count, reference};
 use super::settings::{Names, built_in, effective, requires_tls, sqs};
 use super::tags::{OWNER_PREFIX, Owner, Tags};
 
@@ -137,7 +137,9 @@ impl Desired {
             |names| names.queue.clone(),
         ));
         let policy = queue_policy(spec, &source_arn.to_string(), class).map_err(|more| errors.extend(more)).ok();
-        let reference = reference(queue, &key, &source_arn, class, fleet).map_err(|error| errors.push(error)).ok();
+        let retention = settings.as_ref().map(|settings| settings.message_retention_seconds);
+        let source = Source { key: &key, arn: &source_arn, queue_type: spec.queue_type, retention };
+        let reference = reference(spec, &source, class, fleet).map_err(|error| errors.push(error)).ok();
 
         let (Some(names), Some(mut settings), Some(policy), Some(reference), true) =
             (names, settings, policy, reference, errors.is_empty())

@@ -3,6 +3,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::api::status::WrittenAttribute;
+
 use super::arn::Place;
 use super::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use super::desired::DesiredQueue;
@@ -60,6 +62,8 @@ pub struct Comparison<'a> {
     pub memory: &'a Memory,
     /// The changes that may destroy messages.
     pub allowed_losses: &'a BTreeSet<String>,
+    /// How long a queue must read as empty to be taken for empty.
+    pub empty_for: SignedDuration,
     /// The time of this pass.
     pub now: Timestamp,
 }
@@ -133,15 +137,18 @@ impl Comparison<'_> {
         }
     }
 
-    /// A shorter retention deletes messages that are older: held back while the queue holds any. What was written lately
-    /// counts as well as what is read.
+    /// A shorter retention deletes messages that are older: held back until the queue is seen to be empty. What was
+    /// written lately counts as well as what is read.
     fn held_retention(&self, desired: &DesiredQueue, want: &str, have: &str, counts: Counts) -> Option<HeldRetention> {
         let written = self.record.under_way(&desired.name, Attribute::MessageRetentionPeriod, self.now);
-        let written = written.and_then(|written| written.value.parse::<i64>().ok());
+        let written = written.and_then(WrittenAttribute::number);
         let want: i64 = want.parse().ok()?;
         let have = have.parse::<i64>().ok().max(written)?;
         let change = format!("{}={want}", desired.retention_field);
-        let is_held = want < have && counts.total() > 0 && !self.allowed_losses.contains(&change);
+        // A single zero proves nothing.
+        let watch = self.memory.empty.get(desired.name.as_str());
+        let is_empty = counts.total() == 0 && watch.is_some_and(|watch| watch.is_over(self.empty_for));
+        let is_held = want < have && !is_empty && !self.allowed_losses.contains(&change);
         is_held.then(|| HeldRetention { change, observed: have, messages: counts.total() })
     }
 

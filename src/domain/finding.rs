@@ -38,7 +38,19 @@ pub struct Circumstances<'a> {
     pub now: Timestamp,
 }
 
+/// How long permissions with a condition on a tag may not know a queue that was just made or tagged.
+const FRESH: SignedDuration = SignedDuration::from_secs(60);
+
+/// How soon to look again meanwhile.
+const FRESH_RETRY: SignedDuration = SignedDuration::from_secs(15);
+
 impl Circumstances<'_> {
+    /// Whether the queue `name` was made or tagged so recently that AWS may not know its tags everywhere.
+    fn is_fresh(&self, name: &str) -> bool {
+        let is_recent = |time: &Timestamp| self.now.duration_since(*time) < FRESH;
+        [&self.memory.created, &self.memory.tagged].into_iter().filter_map(|times| times.get(name)).any(is_recent)
+    }
+
     /// A call that is denied, or a thing that may be hidden: a person must mend it only when it lasts.
     #[must_use]
     pub fn denied(&self, message: String) -> Finding {
@@ -105,6 +117,10 @@ impl Finding {
                 format!("{subject}: AWS does not agree with itself yet ({})", error.action),
                 retry,
             ),
+            // Permissions that depend on a tag know it late.
+            ErrorKind::Denied if circumstances.is_fresh(subject) => {
+                Self::waiting(Reason::Denied, said, retry.min(FRESH_RETRY))
+            }
             ErrorKind::Denied => Self { reason: Reason::Denied, message: said, is_stalled, retry },
             ErrorKind::KmsDenied => Self {
                 reason: Reason::KMSDenied,

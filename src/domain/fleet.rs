@@ -14,7 +14,7 @@ use super::arn::Place;
 use super::class::Class;
 use super::names::QueueName;
 use super::redrive::MAX_SOURCES;
-use super::settings::Names;
+use super::settings::{Names, effective};
 
 /// A Queue's namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,8 @@ pub struct Member {
     pub queue_type: QueueType,
     /// The ARN of its queue, there or not.
     pub arn: String,
+    /// Seconds that its queue is to keep a message; `None` when the spec breaks a rule.
+    pub retention_seconds: Option<i64>,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// Whether its queue was there and proved to be its own when last seen.
@@ -242,13 +244,14 @@ impl Fleet {
         me.adds_found_sources && allowed.len() >= MAX_SOURCES && !allowed.contains(source_arn)
     }
 
-    /// The Queues that use the queue of `key` as their dead-letter queue and are not being deleted.
+    /// The Queues that use the queue of `key` as their dead-letter queue, as they may, and are not being deleted.
     #[must_use]
     pub fn live_sources(&self, key: &Key) -> Vec<&Key> {
         let Some(me) = self.members.get(key) else {
             return Vec::new();
         };
-        self.sources(me).into_iter().filter(|source| !source.deleting).map(|source| &source.key).collect()
+        let is_let_in = |source: &&Member| source.is_beside(me) || me.listed_sources.contains(&source.arn);
+        self.users(me).filter(|source| !source.deleting).filter(is_let_in).map(|source| &source.key).collect()
     }
 
     /// The way from `key` along its dead-letter queues back to itself, if there is one.
@@ -316,9 +319,7 @@ impl Fleet {
 
     /// Who uses the queue of `me` and is let in without being listed: Queues of its namespace and type.
     fn sources(&self, me: &Member) -> Vec<&Member> {
-        let is_one_of_us =
-            |other: &&Member| other.key.namespace == me.key.namespace && other.queue_type == me.queue_type;
-        let mut sources: Vec<&Member> = self.users(me).filter(is_one_of_us).collect();
+        let mut sources: Vec<&Member> = self.users(me).filter(|other| other.is_beside(me)).collect();
         // Who is in stays in, even when an older Queue comes to use this one later.
         let is_out = |source: &Member| me.allows.as_ref().is_some_and(|allows| !allows.contains(&source.arn));
         sources.sort_by_key(|source| (source.deleting, is_out(source), source.seniority.clone()));
@@ -330,6 +331,11 @@ impl Member {
     /// Whether it claims the names of its queues; who only observes does not.
     fn is_claimant(&self) -> bool {
         !self.claims.is_empty()
+    }
+
+    /// Whether it may use the queue of `other` without being listed there.
+    fn is_beside(&self, other: &Self) -> bool {
+        self.key.namespace == other.key.namespace && self.queue_type == other.queue_type
     }
 
     fn links(&self) -> impl Iterator<Item = Link> {
@@ -371,10 +377,10 @@ impl Member {
         });
         let allow = spec.redrive_allow.as_ref();
         let mode = allow.and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto);
-        let effective = status.and_then(|status| status.effective.as_ref()).filter(|_| !observes);
-        let allows = effective.and_then(|effective| {
-            (effective.redrive_allow.mode != RedriveAllowMode::AllowAll)
-                .then(|| effective.redrive_allow.source_queue_arns.iter().cloned().collect())
+        let on_record = status.and_then(|status| status.effective.as_ref()).filter(|_| !observes);
+        let allows = on_record.and_then(|on_record| {
+            (on_record.redrive_allow.mode != RedriveAllowMode::AllowAll)
+                .then(|| on_record.redrive_allow.source_queue_arns.iter().cloned().collect())
         });
         let wired_to = status.and_then(|status| Some(status.dead_letter.as_ref()?.queue_arn.clone()));
         let recorded = target.and_then(|target| QueueName::parse(target.dead_letter_queue_name.as_ref()?).ok());
@@ -382,6 +388,7 @@ impl Member {
         Some(Self {
             queue_type: spec.queue_type,
             arn: place.queue_arn(&name).to_string(),
+            retention_seconds: effective(spec).ok().map(|settings| settings.message_retention_seconds),
             deleting: queue.metadata.deletion_timestamp.is_some(),
             exists: status.is_some_and(|status| status.queue_url.is_some()),
             allows,

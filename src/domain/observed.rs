@@ -74,6 +74,8 @@ pub struct Observed {
     pub key_meanings: KeyMeanings,
     /// Queues of which AWS denied or refused a write in this pass, with its words.
     pub refused: BTreeMap<String, String>,
+    /// Queues whose owner tags were removed in this pass.
+    pub released: BTreeSet<String>,
 }
 
 impl Observed {
@@ -132,6 +134,10 @@ impl Record {
     #[must_use]
     pub fn of(queue: &Queue) -> Self {
         let status = queue.status.clone().unwrap_or_default();
+        // Whoever wrote it there: a queue in use is not retired.
+        let own = status.target.as_ref().map(|target| target.queue_name.clone());
+        let mut retired = status.retired_dead_letters;
+        retired.retain(|retired| Some(&retired.queue_name) != own.as_ref());
         let managed = status.target.as_ref().and_then(|target| target.dead_letter_queue_name.clone());
         let dead_letter = managed.and_then(|name| QueueName::parse(&name).ok()).map(|name| {
             let wired = status.dead_letter.filter(|wired| wired.queue_arn.ends_with(&format!(":{name}")));
@@ -144,7 +150,7 @@ impl Record {
             target: status.target,
             queue_url: status.queue_url,
             dead_letter,
-            retired: status.retired_dead_letters,
+            retired,
             managed_tag_keys: status.managed_tag_keys.into_iter().collect(),
             written: status.last_write,
             was_converged: is_ready && status.observed_generation == queue.metadata.generation,
@@ -186,7 +192,10 @@ impl Record {
 
     /// A write of `attributes` to the queue `name` got no answer: it may take effect, or not.
     pub fn wrote_perhaps(&mut self, name: &QueueName, attributes: &Attributes, now: Timestamp) {
-        let unknown = attributes.keys().map(|attribute| (*attribute, UNKNOWN.to_owned())).collect();
+        // A number is remembered: a retention that was perhaps raised is guarded as if it were.
+        let number = |value: &str| value.parse::<i64>().map_or_else(|_| String::new(), |number| number.to_string());
+        let unknown =
+            attributes.iter().map(|(attribute, value)| (*attribute, format!("{UNKNOWN}{}", number(value)))).collect();
         self.wrote(name, &unknown, now);
     }
 
@@ -208,12 +217,18 @@ impl WrittenAttribute {
     /// Whether nobody knows what was written.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
-        self.value == UNKNOWN
+        self.value.starts_with(UNKNOWN)
+    }
+
+    /// The number that was written, or perhaps was.
+    #[must_use]
+    pub fn number(&self) -> Option<i64> {
+        self.value.strip_prefix(UNKNOWN).unwrap_or(&self.value).parse().ok()
     }
 }
 
 /// Stands for a value of which nobody knows whether it was written.
-const UNKNOWN: &str = "unknown";
+const UNKNOWN: &str = "unknown: ";
 
 /// How long SQS may read back an older value after a write was accepted. Source: `SetQueueAttributes` in the SQS
 /// API reference.
@@ -227,7 +242,8 @@ pub fn propagation(attribute: &str) -> SignedDuration {
 }
 
 fn is_recent(attribute: &str, entry: &WrittenAttribute, now: Timestamp) -> bool {
-    now.duration_since(entry.time.0) < propagation(attribute)
+    // A clock that was ahead must not stop repairs until this one has caught up.
+    now.duration_since(entry.time.0).abs() < propagation(attribute)
 }
 
 /// A value to remember: itself when short, else its SHA-256 (policies take up to 8 KiB).
@@ -255,10 +271,16 @@ pub struct Memory {
     pub written: Option<LastWrite>,
     /// Outputs that the Queue had: one that lost its label is seen no more.
     pub outputs: BTreeSet<(OutputKind, String)>,
+    /// Queues that held messages since they were closed.
+    pub held: BTreeSet<String>,
     /// Queues that we created, and when.
     pub created: BTreeMap<String, Timestamp>,
     /// Queues that we deleted, and when.
     pub deleted: BTreeMap<String, Timestamp>,
+    /// Queues that we tagged, and when.
+    pub tagged: BTreeMap<String, Timestamp>,
+    /// Queues that are watched for being empty although they are open: a shorter retention waits for it.
+    pub watched: BTreeSet<String>,
 }
 
 /// Denied calls and refused values may be right a little later (IAM and tags take time to be known): only after this
@@ -340,7 +362,7 @@ pub struct Refused {
     pub words: String,
 }
 
-/// How long a fenced queue has read as empty.
+/// How long a queue has read as empty: one that is fenced, or one whose shorter retention waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmptyWatch {
     /// The first of the reads.
@@ -354,12 +376,23 @@ pub struct EmptyWatch {
 /// SQS's counts are approximate: a single zero proves nothing.
 pub const EMPTY_READS: u32 = 3;
 
+/// How much longer a closed queue must read as empty that held messages since it was closed: one that is received and comes
+/// back again and again is counted as in flight here and as visible there, and between the two as none.
+pub const HELD_FACTOR: i32 = 3;
+
+/// How soon to read again a queue that must read as empty for `empty_for`: the reads are spread over that time.
+#[must_use]
+pub fn read_for_empty_every(empty_for: SignedDuration) -> SignedDuration {
+    const PARTS: i32 = 4;
+    (empty_for / PARTS).max(SignedDuration::from_millis(200))
+}
+
 impl EmptyWatch {
     /// The watch after another read; `None` begins anew.
     #[must_use]
-    pub fn after(previous: Option<Self>, is_fenced: bool, messages: u64, now: Timestamp) -> Option<Self> {
+    pub fn after(previous: Option<Self>, is_watched: bool, messages: u64, now: Timestamp) -> Option<Self> {
         match previous {
-            _ if !is_fenced || messages > 0 => None,
+            _ if !is_watched || messages > 0 => None,
             None => Some(Self { since: now, last: now, reads: 1 }),
             Some(watch) if watch.last == now => Some(watch),
             Some(watch) => Some(Self { last: now, reads: watch.reads.saturating_add(1), ..watch }),

@@ -31,6 +31,12 @@ pub enum OutputKind {
 }
 
 impl OutputKind {
+    /// Reads what [`OutputKind::as_str`] says.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Secret, Self::ConfigMap].into_iter().find(|kind| kind.as_str() == text)
+    }
+
     /// The Kubernetes kind.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -205,8 +211,10 @@ pub fn output_changes(desired: &[Output], observed: &[ObservedOutput]) -> Vec<Ou
     };
     let surplus = observed.iter().filter(|seen| !desired.iter().any(|output| same_object(output, seen)));
     let delete = |kind: OutputKind, name: &str| OutputChange::Delete { kind, name: name.to_owned() };
-    let mut changes: Vec<OutputChange> = surplus.map(|seen| delete(seen.output.kind, &seen.output.name)).collect();
-    changes.extend(desired.iter().filter(|o| retyped(o)).map(|output| delete(output.kind, &output.name)));
+    let retyped = desired.iter().filter(|output| retyped(output)).map(|output| delete(output.kind, &output.name));
+    let mut changes: Vec<OutputChange> = retyped.collect();
     changes.extend(desired.iter().filter(|o| !is_right(o)).cloned().map(OutputChange::Write));
+    // Last: workloads keep what they have until there is something in its place.
+    changes.extend(surplus.map(|seen| delete(seen.output.kind, &seen.output.name)));
     changes
 }

@@ -4,14 +4,16 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::conditions::{ConditionType, Reason};
-use crate::api::status::{BindingStatus, DeadLetterStatus, Effective, EffectiveRedriveAllow, Messages, QueueStatus};
+use crate::api::status::{
+    BindingStatus, DeadLetterStatus, Effective, EffectiveRedriveAllow, Messages, OutputReference, QueueStatus, Target,
+};
 
 use super::attributes::{Attribute, Counts};
 use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
 use super::observed::{Observed, Present, Record, Sight};
-use super::outputs::{Coordinates, OutputKind};
+use super::outputs::{Coordinates, Output, OutputKind};
 use super::plan::{Input, Plan, coordinates, is_owned};
 use super::redrive::RedriveAllow;
 use super::tags::Ownership;
@@ -212,6 +214,11 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     let desired = input.desired;
     let mut status = previous.clone();
     status.target.clone_from(&input.record.target);
+    if desired.observe && plan.is_there {
+        // Where it was found is where it is looked for from now on: no flag repoints its outputs.
+        let found = || Target { dead_letter_queue_name: None, ..desired.target.clone() };
+        status.target = status.target.take().or_else(|| Some(found()));
+    }
     status.effective = Some(Effective { redrive_allow: redrive_allow(input), ..desired.effective.clone() });
     if plan.is_there
         && let Some(present) = input.observed.sight(&desired.source.name).present()
@@ -237,6 +244,7 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         let (queue_url, queue_arn) = (Some(present.url.clone()), queue.arn.to_string());
         status.dead_letter = Some(DeadLetterStatus { queue_url, queue_arn });
     }
+    status.outputs = output_references(input.observed);
     status.retired_dead_letters.clone_from(&plan.retired);
     if !desired.observe {
         status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
@@ -262,6 +270,14 @@ fn redrive_allow(input: &Input<'_>) -> EffectiveRedriveAllow {
         }
         _ => meant.clone(),
     }
+}
+
+/// The outputs that there are.
+fn output_references(observed: &Observed) -> Vec<OutputReference> {
+    let of = |output: &Output| OutputReference { kind: output.kind.as_str().to_owned(), name: output.name.clone() };
+    let mut all: Vec<OutputReference> = observed.outputs.iter().map(|seen| of(&seen.output)).collect();
+    all.sort();
+    all
 }
 
 /// The dead-letter queue that the queue names in AWS, whatever it should name.

@@ -9,9 +9,10 @@ use crate::api::status::RetiredState;
 use super::arn::Place;
 use super::attributes::{Attribute, Attributes};
 use super::call::ErrorClass;
+use super::class::Class;
 use super::diff::REFUSED_RETRY;
 use super::names::QueueName;
-use super::observed::{EMPTY_READS, Memory, Present, Record, Sight};
+use super::observed::{HELD_FACTOR, Memory, Present, Record, Sight, propagation, read_for_empty_every};
 use super::plan::{QueueHandle, Step};
 use super::policy::{FENCE_SID, PolicyDocument, fence};
 use super::tags::{OWNER_KEYS, Origin, Owner, Ownership};
@@ -159,8 +160,16 @@ impl Retirement<'_> {
             // None is there, or the one that shows was taken away since.
             Some(_) | None => return self.set_policy(name, present, text, EventReason::Fenced),
         }
-        let is_over = self.memory.empty.get(name.as_str()).is_some_and(|watch| watch.is_over(self.empty_for));
-        if is_over && present.attributes.counts.total() == 0 { Fate::Gone } else { Fate::Wait(self.next_read()) }
+        let factor = if self.memory.held.contains(name.as_str()) { HELD_FACTOR } else { 1 };
+        let watch = self.memory.empty.get(name.as_str());
+        let is_over = watch.is_some_and(|watch| watch.is_over(self.empty_for * factor));
+        let next = read_for_empty_every(self.empty_for);
+        match present.attributes.counts.total() {
+            0 if is_over => Fate::Gone,
+            0 => Fate::Wait(next),
+            // Somebody has to consume them first.
+            _ => Fate::Wait(next.max(self.empty_for.min(SignedDuration::from_mins(1)))),
+        }
     }
 
     /// Writes a policy, but not again and again when AWS refuses it.
@@ -203,12 +212,16 @@ impl Retirement<'_> {
         created.is_some_and(|created| self.now.duration_since(*created) < DELETION)
             && !self.memory.deleted.contains_key(name.as_str())
     }
+}
 
-    /// The reads are spread over the time for which the queue must be empty.
-    fn next_read(&self) -> SignedDuration {
-        let parts = i32::try_from(EMPTY_READS).unwrap_or(i32::MAX) - 1;
-        (self.empty_for / parts).max(SignedDuration::from_millis(200))
-    }
+/// Whether the queue `name` is fenced, and has been for long enough that the fence is known everywhere: what came in
+/// before counts late.
+#[must_use]
+pub fn is_closed(name: &QueueName, present: &Present, record: &Record, class: &Class, now: Timestamp) -> bool {
+    let settling = class.empty_for.min(propagation(Attribute::Policy.as_str()));
+    let written = record.under_way(name, Attribute::Policy, now);
+    is_fenced(present, &class.place.queue_arn(name).to_string())
+        && written.is_none_or(|written| now.duration_since(written.time.0).abs() >= settling)
 }
 
 /// Whether new messages to the queue of this ARN are refused.

@@ -70,6 +70,8 @@ impl Names {
         let managed = spec.dead_letter.as_ref().and_then(|dead_letter| dead_letter.managed.as_ref());
         let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
         let recorded = target.and_then(|target| QueueName::parse(target.dead_letter_queue_name.as_ref()?).ok());
+        // Whoever wrote it there: a queue is not its own dead-letter queue.
+        let recorded = recorded.filter(|recorded| Some(recorded) != queue_name.as_ref());
         let dead_letter = (dead_letter_mode(spec) == DeadLetterMode::Managed)
             .then(|| match managed.and_then(|managed| managed.queue_name.as_ref()) {
                 // The name that it has is kept, though the default be another by now.

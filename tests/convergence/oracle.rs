@@ -92,11 +92,22 @@ impl Declared {
     }
 
     /// The one mistake that these histories make: dead letters that die before their queue's own messages.
-    fn is_invalid(&self) -> bool {
-        self.dead_letter_mode() == "Managed"
-            && !self.is_fifo()
-            && self.number("/deadLetter/managed/messageRetentionSeconds", 1_209_600)
-                < self.number("/messageRetentionSeconds", 345_600)
+    fn is_invalid(&self, others: &[Declared]) -> bool {
+        let used = self.uses(others).and_then(|key| others.iter().find(|other| other.key == key));
+        let dead_letters = match (self.dead_letter_mode(), used) {
+            ("Managed", _) => self.number("/deadLetter/managed/messageRetentionSeconds", 1_209_600),
+            (_, Some(used)) if !used.is_short_itself() => used.retention(),
+            _ => return false,
+        };
+        !self.is_fifo() && dead_letters < self.retention()
+    }
+
+    fn retention(&self) -> i64 {
+        self.number("/messageRetentionSeconds", 345_600)
+    }
+
+    fn is_short_itself(&self) -> bool {
+        self.dead_letter_mode() == "Managed" && self.is_invalid(&[])
     }
 
     /// The Queue that it names as its dead-letter queue.
@@ -181,7 +192,7 @@ impl Oracle<'_> {
         if seen != queue.queue.metadata.generation {
             wrong.push(format!("observedGeneration {seen:?} of {:?}", queue.queue.metadata.generation));
         }
-        let reasons = if queue.is_invalid() {
+        let reasons = if queue.is_invalid(&all) {
             vec!["InvalidSpec"]
         } else if is_in_cycle(queue, all) {
             vec!["DeadLetterCycle"]
@@ -281,7 +292,7 @@ impl Oracle<'_> {
         };
         let to = all.iter().find(|other| other.key == to)?;
         let is_plain =
-            !is_in_cycle(to, all) && !to.is_invalid() && !to.is_suspended() && !to.observes() && !to.is_deleting();
+            !is_in_cycle(to, all) && !to.is_invalid(&all) && !to.is_suspended() && !to.observes() && !to.is_deleting();
         if !is_plain || !self.reasons(to, all).is_empty() {
             return None;
         }

@@ -100,7 +100,7 @@ fn a_fenced_queue_waits_until_it_read_as_empty_for_the_time() {
     let plan = world.plan_deletion();
     assert_eq!((steps(&plan), reasons(&plan)), (vec![], vec!["WaitingForEmpty"]));
     assert!(plan.findings[0].message.contains("must read as empty for 60 s"), "{}", plan.findings[0].message);
-    assert_eq!(plan.findings[0].retry, seconds(30), "the reads are spread over the time");
+    assert_eq!(plan.findings[0].retry, seconds(15), "the reads are spread over the time");
     // The dead-letter queue counts too.
     assert_eq!(steps(&seen_empty(world, SOURCE).plan_deletion()), []);
 }

@@ -11,7 +11,7 @@ use prism_queue::domain::desired::DesiredQueue;
 use prism_queue::domain::diff::{Comparison, Diff, GONE_PRINCIPAL_RETRY, HeldRetention, REFUSED_RETRY};
 use prism_queue::domain::encryption::KeyMeanings;
 use prism_queue::domain::names::QueueName;
-use prism_queue::domain::observed::{Memory, Record};
+use prism_queue::domain::observed::{EmptyWatch, Memory, Record};
 
 use crate::fixtures::*;
 
@@ -77,6 +77,7 @@ impl Case {
             record: &self.record,
             memory: &self.memory,
             allowed_losses: &self.allowed_losses,
+            empty_for: class().empty_for,
             now: self.now,
         })
     }
@@ -281,7 +282,20 @@ fn a_shorter_retention_is_held_back_while_the_queue_holds_any_message() {
         assert_eq!(diff.held, Some(held));
         assert_eq!(case.written(), ["DelaySeconds"], "everything else goes ahead");
     }
-    assert_eq!(shorter().written(), ["MessageRetentionPeriod"], "an empty queue loses nothing");
+}
+
+#[test]
+fn a_shorter_retention_waits_until_the_queue_has_read_as_empty_for_the_time() {
+    let held = HeldRetention { change: "messageRetentionSeconds=3600".to_owned(), observed: 345_600, messages: 0 };
+    assert_eq!(shorter().diff().held, Some(held), "a single zero proves nothing");
+    for (reads, after, is_written) in [(2, 60, false), (3, 59, false), (3, 60, true)] {
+        let mut case = shorter();
+        let watch = EmptyWatch { since: case.now - seconds(after), last: case.now, reads };
+        case.memory.empty.insert(case.desired.name.to_string(), watch);
+        assert_eq!(case.diff().held.is_none(), is_written, "{reads} reads in {after} s");
+        let filled = case.holding(Counts { available: 1, ..Counts::default() });
+        assert!(filled.diff().held.is_some(), "whatever was read before");
+    }
 }
 
 #[test]
@@ -427,6 +441,8 @@ proptest! {
     ) {
         let mut case = Case::of(spec);
         case.observed.settings = seen.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let watch = EmptyWatch { since: case.now - seconds(60), last: case.now, reads: 3 };
+        case.memory.empty.insert(case.desired.name.to_string(), watch);
         let diff = case.diff();
         prop_assert_eq!(&diff.held, &None, "an empty queue loses nothing");
         case.observed.settings.extend(diff.write);

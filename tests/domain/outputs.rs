@@ -139,7 +139,8 @@ fn a_renamed_output_takes_the_old_one_away() {
     let (old, new) = (rendered(&json!({})), rendered(&json!({"secret": {"name": "new"}})));
     assert_eq!(
         output_changes(&new, &[seen(&old[0])]),
-        [delete(OutputKind::Secret, "orders-queue"), OutputChange::Write(new[0].clone())]
+        [OutputChange::Write(new[0].clone()), delete(OutputKind::Secret, "orders-queue")],
+        "workloads keep what they have until there is something in its place"
     );
 }
 

@@ -80,6 +80,7 @@ impl Applier<'_> {
             Step::TagQueue { queue, tags, .. } => {
                 let result = self.observer.sqs.tag_queue(&queue.url, tags).await;
                 result.map_err(|error| self.failed(&queue.name, &error, pass, memory))?;
+                memory.tagged.insert(queue.name.to_string(), (self.clock)());
                 let before = pass.observed.sight(&queue.name).present().map(|present| &present.tags);
                 if before.is_some_and(|before| OWNER_KEYS.iter().all(|key| !before.contains_key(*key))) {
                     // What it carried when it was adopted, we did not set.
@@ -90,7 +91,7 @@ impl Applier<'_> {
             Step::UntagQueue { queue, keys, .. } => {
                 let result = self.observer.sqs.untag_queue(&queue.url, keys).await;
                 result.map_err(|error| self.failed(&queue.name, &error, pass, memory))?;
-                self.look_again(queue, pass).await;
+                self.untagged(queue, keys, pass).await;
             }
             Step::DeleteQueue { queue } => {
                 match self.observer.sqs.delete_queue(&queue.url).await {
@@ -247,6 +248,21 @@ impl Applier<'_> {
         }
         pass.record.has_finalizer = with_ours;
         Ok(())
+    }
+
+    /// Reads back a queue that lost tags. Who may read only what carries the owner tags cannot see that it carries them
+    /// no longer.
+    async fn untagged(&self, queue: &QueueHandle, keys: &[String], pass: &mut Pass) {
+        let is_released = keys.iter().any(|key| OWNER_KEYS.contains(&key.as_str()));
+        let before = pass.observed.sight(&queue.name).present().cloned().filter(|_| is_released);
+        if is_released {
+            pass.observed.released.insert(queue.name.to_string());
+        }
+        self.look_again(queue, pass).await;
+        if let Some(mut released) = before.filter(|_| pass.observed.sight(&queue.name).present().is_none()) {
+            released.tags.retain(|key, _| !keys.contains(key));
+            pass.observed.queues.insert(queue.name.to_string(), Sight::Present(released));
+        }
     }
 
     /// Reads back what was written: with luck it shows at once.

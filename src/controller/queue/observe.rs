@@ -84,6 +84,16 @@ impl Observer<'_> {
         };
         match self.read(&url).await {
             Ok(present) => Sight::Present(present),
+            // A URL in status is a hint: the name is what counts.
+            Err(error) if known.is_some() && error.kind == ErrorKind::QueueDoesNotExist => {
+                match self.sqs.get_queue_url(name).await {
+                    Ok(found) if found != url => match self.read(&found).await {
+                        Ok(present) => Sight::Present(present),
+                        Err(error) => self.missing(name, error).await,
+                    },
+                    _ => self.missing(name, error).await,
+                }
+            }
             Err(error) => self.missing(name, error).await,
         }
     }

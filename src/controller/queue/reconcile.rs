@@ -14,9 +14,10 @@ use crate::domain::desired::{Desired, Refusal};
 use crate::domain::finding::{Finding, resync_after};
 use crate::domain::fleet::Key;
 use crate::domain::observed::{EmptyWatch, Memory, Observed, Record};
+use crate::domain::outputs::OutputKind;
 use crate::domain::plan::{Input, Plan, Step, outputs_on_record, plan};
 use crate::domain::report::{Verdict, status_of_plan};
-use crate::domain::retire::is_fenced;
+use crate::domain::retire::is_closed;
 
 use crate::runtime::metrics;
 
@@ -136,7 +137,7 @@ impl Reconciler {
         };
         pass.observed = self.observer().live(&desired, &pass.record, &fleet).await;
         self.note_outputs(pass, memory);
-        self.note_counts(&pass.observed, memory);
+        self.note_counts(pass, memory);
         let plan_for = |pass: &Pass, memory: &Memory| {
             let (observed, record) = (&pass.observed, &pass.record);
             let (fleet, class) = (&fleet, &self.class);
@@ -164,6 +165,7 @@ impl Reconciler {
         }
         self.write_outputs(&applier, &made.outputs, pass, memory, &mut failures).await?;
         note_failures(&failures, &pass.observed, memory, now);
+        memory.watched.clone_from(&made.watched);
 
         let verdict = Verdict::of_plan(&desired, &made, failures);
         let previous = pass.queue.status.clone().unwrap_or_default();
@@ -199,9 +201,14 @@ impl Reconciler {
     fn note_outputs(&self, pass: &mut Pass, memory: &mut Memory) {
         pass.observed.outputs = self.cluster.outputs_of(&pass.queue);
         memory.outputs.extend(pass.observed.outputs.iter().map(|seen| (seen.output.kind, seen.output.name.clone())));
+        // One that lost its label while nobody looked is on record.
+        let on_record = pass.queue.status.iter().flat_map(|status| &status.outputs);
+        memory
+            .outputs
+            .extend(on_record.filter_map(|output| Some((OutputKind::parse(&output.kind)?, output.name.clone()))));
     }
 
-    /// Workloads need each of them, whatever else fails.
+    /// Workloads need each of them, whatever else fails; and they keep an old one while its successor cannot be written.
     async fn write_outputs(
         &self,
         applier: &Applier<'_>,
@@ -210,8 +217,18 @@ impl Reconciler {
         memory: &mut Memory,
         failures: &mut Vec<Finding>,
     ) -> Result<(), Failure> {
+        let mut failed = Vec::new();
         for output in outputs {
+            if matches!(output, Step::DeleteOutput { kind, .. } if failed.contains(kind)) {
+                continue;
+            }
+            let before = failures.len();
             self.try_to(applier, std::slice::from_ref(output), pass, memory, failures).await?;
+            if let Step::WriteOutput(output) = output
+                && failures.len() > before
+            {
+                failed.push(output.kind);
+            }
         }
         Ok(())
     }
@@ -239,7 +256,7 @@ impl Reconciler {
         if pass.record.has_finalizer {
             pass.observed = self.observer().doomed(&doomed, &pass.record).await;
         }
-        self.note_counts(&pass.observed, memory);
+        self.note_counts(pass, memory);
         let (mut failures, mut done) = (Vec::new(), Vec::new());
         let mut made = Plan::default();
         for _ in 0..MAX_ROUNDS {
@@ -331,14 +348,18 @@ impl Reconciler {
         }
     }
 
-    /// Counts reads of fenced queues as empty, once a pass.
-    fn note_counts(&self, observed: &Observed, memory: &mut Memory) {
+    /// Counts reads of queues as empty, once a pass.
+    fn note_counts(&self, Pass { observed, record, .. }: &Pass, memory: &mut Memory) {
         let now = (self.clock)();
         for (name, present) in observed.present() {
-            let arn = self.class.place.queue_arn(&name).to_string();
+            let is_closed = is_closed(&name, present, record, &self.class, now);
+            let is_watched = is_closed || memory.watched.contains(name.as_str());
             let messages = present.attributes.counts.total();
+            if is_closed && messages > 0 {
+                memory.held.insert(name.to_string());
+            }
             let before = memory.empty.remove(name.as_str());
-            if let Some(watch) = EmptyWatch::after(before, is_fenced(present, &arn), messages, now) {
+            if let Some(watch) = EmptyWatch::after(before, is_watched, messages, now) {
                 memory.empty.insert(name.to_string(), watch);
             }
         }

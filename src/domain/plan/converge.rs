@@ -6,10 +6,10 @@ use crate::api::conditions::{EventReason, Reason};
 
 use super::super::attributes::{Attribute, Attributes};
 use super::super::desired::DesiredQueue;
-use super::super::diff::{Diff, GONE_PRINCIPAL_RETRY, REFUSED_RETRY};
+use super::super::diff::{Diff, GONE_PRINCIPAL_RETRY, HeldRetention, REFUSED_RETRY};
 use super::super::finding::Finding;
 use super::super::names::QueueName;
-use super::super::observed::{PATIENCE, Present, Refused, Sight};
+use super::super::observed::{PATIENCE, Present, Refused, Sight, read_for_empty_every};
 use super::super::tags::{Origin, Ownership, TagChange, Tags};
 use super::{Input, Plan, QueueHandle, SLOW, Step, circumstances, comparison, is_owned};
 
@@ -144,15 +144,8 @@ fn write_attributes(input: &Input<'_>, handle: &QueueHandle, diff: &Diff, plan: 
 fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan) {
     plan.awaiting.extend(diff.awaiting.iter().map(|attribute| (name.clone(), *attribute)));
     if let Some(held) = &diff.held {
-        let message = format!(
-            "{name} holds {} messages and keeps them for {} s; {} would delete the older ones. It waits until the queue is empty, or for the annotation {}: {}",
-            held.messages,
-            held.observed,
-            held.change,
-            crate::api::ALLOW_MESSAGE_LOSS,
-            held.change,
-        );
-        plan.findings.push(Finding::waiting(Reason::HeldBack, message, SLOW));
+        plan.watched.insert(name.to_string());
+        plan.findings.push(held_back(name, held, input));
     }
     plan.findings.extend(diff.refused.iter().map(|(attribute, refused)| match attribute {
         Attribute::Policy if !diff.gone_principals.is_empty() => {
@@ -164,6 +157,23 @@ fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan
         }
         _ => refused_value(name, *attribute, refused, input),
     }));
+}
+
+/// What to say of a shorter retention that waits.
+fn held_back(name: &QueueName, held: &HeldRetention, input: &Input<'_>) -> Finding {
+    let HeldRetention { change, observed, messages } = held;
+    let annotation = crate::api::ALLOW_MESSAGE_LOSS;
+    if *messages > 0 {
+        let message = format!(
+            "{name} holds {messages} messages and keeps them for {observed} s; {change} would delete the older ones. It waits until the queue is empty, or for the annotation {annotation}: {change}"
+        );
+        return Finding::waiting(Reason::HeldBack, message, SLOW);
+    }
+    let message = format!(
+        "{name} reads as empty; before {change} it must do so for {} s, because SQS counts approximately. The annotation {annotation}: {change} spares the wait",
+        input.class.empty_for.as_secs()
+    );
+    Finding::waiting(Reason::HeldBack, message, read_for_empty_every(input.class.empty_for))
 }
 
 /// What to say of a value that AWS refuses and that may be right another day.

@@ -41,6 +41,8 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// What was written and is not read back yet.
     pub awaiting: Vec<(QueueName, Attribute)>,
+    /// Queues whose shorter retention waits until they are seen to be empty.
+    pub watched: BTreeSet<String>,
     /// What differs and is left so.
     pub differences: Vec<String>,
     /// Dead-letter queues no longer used and not gone yet.
@@ -107,8 +109,10 @@ fn manage(input: &Input<'_>) -> Plan {
         return plan;
     }
     let source = &input.desired.source;
-    let dead_letter =
-        input.desired.managed_dead_letter().map_or(Standing::Settled, |queue| converge(input, queue, &mut plan));
+    let dead_letter = input
+        .desired
+        .managed_dead_letter()
+        .map_or(Standing::Settled, |queue| converge(input, &outliving(input, queue), &mut plan));
     if let DesiredDeadLetter::NotReady { why } = &input.desired.dead_letter {
         plan.findings.push(Finding::waiting(Reason::DeadLetterNotReady, why.clone(), SLOW));
     }
@@ -153,6 +157,26 @@ fn to_record(input: &Input<'_>) -> (Target, Vec<RetiredDeadLetter>) {
         retired.push(RetiredDeadLetter { queue_name, retired_time, state: Some(RetiredState::InUse) });
     }
     (target, retired)
+}
+
+/// While its source keeps messages longer than is declared, a standard dead-letter queue is not made to keep them shorter
+/// than that: SQS counts from the first enqueueing, and what is moved there would be deleted at once.
+fn outliving(input: &Input<'_>, queue: &DesiredQueue) -> DesiredQueue {
+    const RETENTION: Attribute = Attribute::MessageRetentionPeriod;
+    let source = &input.desired.source;
+    let present = |name: &QueueName| input.observed.sight(name).present();
+    let seconds = |text: Option<&String>| text.and_then(|text| text.parse::<i64>().ok());
+    let held = present(&source.name).and_then(|present| comparison(input).diff(source, &present.attributes).held);
+    let mut queue = queue.clone();
+    if let (Some(held), Some(want), Some(present)) =
+        (held, seconds(queue.attributes.get(&RETENTION)), present(&queue.name))
+        && !queue.name.is_fifo()
+        && want < held.observed
+        && seconds(present.attributes.settings.get(&RETENTION)) > Some(want)
+    {
+        queue.attributes.remove(&RETENTION);
+    }
+    queue
 }
 
 /// While its dead-letter queue cannot be used, a source keeps the redrive policy that it has.
@@ -287,6 +311,7 @@ fn comparison<'a>(input: &Input<'a>) -> Comparison<'a> {
         record: input.record,
         memory: input.memory,
         allowed_losses: &input.desired.allowed_losses,
+        empty_for: input.class.empty_for,
         now: input.now,
     }
 }

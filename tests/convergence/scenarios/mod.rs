@@ -1,7 +1,6 @@
 //! Promises of `api.md` and `sqs-semantics.md`, each told as what happens.
 
 mod adversity;
-mod broken;
 mod budgets;
 mod dead_letters;
 mod deletion;
@@ -11,6 +10,7 @@ mod names;
 mod outputs;
 mod ownership;
 mod policies;
+mod promises;
 mod references;
 mod retention;
 mod switches;
