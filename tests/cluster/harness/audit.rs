@@ -23,6 +23,16 @@ impl Asked {
     pub fn is_write(&self) -> bool {
         !matches!(self.verb.as_str(), "get" | "list" | "watch")
     }
+
+    /// Whether it asks for many objects of a kind that outputs have.
+    pub fn is_of_outputs(&self) -> bool {
+        matches!(self.verb.as_str(), "list" | "watch") && matches!(self.resource.as_str(), "secrets" | "configmaps")
+    }
+
+    /// Whether it asks for those with the operator's label alone.
+    pub fn is_labelled(&self) -> bool {
+        self.labels == "queue.prism.io/managed-by=prism-queue"
+    }
 }
 
 /// All that `user` was answered so far, or only what concerned one namespace; in the order of the answers.

@@ -149,6 +149,9 @@ pub fn alone(test: impl AsyncFnOnce(&Scope)) {
             assert_eq!(ended.code, 0, "{}", ended.log);
             let refused = ended.log.lines().find(|line| line.contains("is forbidden: User"));
             assert_eq!(refused, None, "the chart's rules are enough");
+            let asked = audit::asked(&world.identity.user(), None).into_iter();
+            let foreign = asked.filter(|asked| asked.is_of_outputs() && !asked.is_labelled());
+            assert_eq!(foreign.collect::<Vec<_>>(), [], "nobody else's Secrets were listed or watched");
         }
         world.proxy.calm();
         in_scope(world, test, async || String::new()).await;
