@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::harness::audit::{self, Asked};
 use crate::harness::wait::eventually;
 use crate::harness::{Scope, shared};
 use crate::proxy::Call;
@@ -43,6 +44,58 @@ fn creating_a_queue_with_its_dead_letter_queue_takes_six_calls() {
         let calls = calls(scope, mark, "work");
         let wanted = BTreeMap::from([("CreateQueue", 2), ("GetQueueAttributes", 2), ("ListQueueTags", 2)]);
         assert_eq!(by_action(&calls), wanted);
+    });
+}
+
+/// What the operator has changed in this namespace, by the API server's account, from one point in it on.
+fn written(scope: &Scope, from: usize) -> Vec<String> {
+    let writes = scope.asked().into_iter().filter(Asked::is_write);
+    writes.skip(from).map(|asked| format!("{} {}", asked.verb, asked.resource)).collect()
+}
+
+#[test]
+fn creating_a_queue_with_its_dead_letter_queue_takes_four_writes_to_kubernetes() {
+    shared(async |scope| {
+        scope.apply_ready("work", json!({})).await;
+        // When it has looked again, nothing of the creation is still to come.
+        look(scope, "work").await;
+        let (events, writes): (Vec<_>, Vec<_>) =
+            written(scope, 0).into_iter().partition(|write| write.ends_with("events"));
+        let wanted = ["patch queues", "update queues/status", "create secrets", "update queues/status"];
+        assert_eq!(writes, wanted, "finalizer, target, Secret, status");
+        assert_eq!(events.len(), scope.events("work").await.len(), "{events:?}");
+        let reads = scope.asked().into_iter().filter(|asked| !asked.is_write());
+        assert_eq!(reads.collect::<Vec<_>>(), [], "what it needs to know it has in its caches");
+    });
+}
+
+#[test]
+fn a_look_with_nothing_to_do_writes_nothing_to_kubernetes_and_a_change_of_one_field_a_status_and_an_event() {
+    shared(async |scope| {
+        scope.apply_ready("work", json!({})).await;
+        look(scope, "work").await;
+        let before = written(scope, 0).len();
+        look(scope, "work").await;
+        scope.apply_ready("work", json!({"visibilityTimeoutSeconds": 60})).await;
+        look(scope, "work").await;
+        let mut writes = written(scope, before);
+        writes.sort();
+        assert_eq!(writes, ["create events", "update queues/status"], "of the looks nothing, and of the change these");
+    });
+}
+
+#[test]
+fn of_secrets_and_config_maps_only_those_with_the_operators_label_are_listed_and_watched() {
+    shared(async |scope| {
+        let user = scope.world.identity.user();
+        let look = async || audit::asked(&user, None).into_iter().filter(Asked::is_of_outputs).collect::<Vec<_>>();
+        let is_complete = |asked: &Vec<Asked>| {
+            let is_there = |verb, resource| asked.iter().any(|asked| asked.verb == verb && asked.resource == resource);
+            ["list", "watch"].into_iter().all(|verb| is_there(verb, "secrets") && is_there(verb, "configmaps"))
+        };
+        for asked in eventually("all are listed and watched", look, is_complete).await {
+            assert!(asked.is_labelled(), "{asked:?}");
+        }
     });
 }
 

@@ -69,7 +69,7 @@ fn retain_is_the_way_out_also_for_a_queue_that_waits() {
 }
 
 #[test]
-fn retain_keeps_both_queues_and_removes_the_owner_tags() {
+fn retain_keeps_both_queues_removes_the_owner_tags_and_lets_the_secret_go() {
     shared(async |scope| {
         scope.apply_ready("work", json!({"deletionPolicy": "Retain", "tags": {"team": "media"}})).await;
         let redrive = scope.attributes(&scope.queue("work")).await["RedrivePolicy"].clone();
@@ -80,6 +80,8 @@ fn retain_keeps_both_queues_and_removes_the_owner_tags() {
             let tags = aws::tags(&scope.world.sqs, &queue).await;
             assert_eq!(tags.keys().collect::<Vec<_>>(), ["team"]);
         }
+        let look = async || scope.secrets.get_opt("work-queue").await.unwrap();
+        eventually("the Secret is collected", look, Option::is_none).await;
     });
 }
 

@@ -1,9 +1,10 @@
 //! Trouble on the wire: it is named, waited for, and leaves no trace.
 
+use prism_queue::aws::budget::Budget;
 use serde_json::json;
 
 use crate::harness::wait::eventually;
-use crate::harness::{Scope, aws, condition, is_ready, shared};
+use crate::harness::{Scope, aws, condition, is_ready, ready_reason, shared, shared_gauge};
 use crate::proxy::{Fault, Rule, Throttle, When};
 
 /// Applies a Queue whose first calls go wrong, waits until it is ready all the same, and returns what was told.
@@ -34,6 +35,25 @@ fn throttling_in_each_of_its_forms_is_waited_for() {
             is_told(&events, reason, "CreateQueue");
         }
         assert_eq!(scope.queues_in_aws().await.len(), 6);
+    });
+}
+
+#[test]
+fn throttling_slows_the_budget_of_all_until_it_ends_and_keeps_no_other_queue_from_being_made() {
+    shared(async |scope| {
+        let (proxy, slow) = (&scope.world.proxy, scope.queue("slow"));
+        let rate = async || shared_gauge("prism_queue_aws_budget_calls_per_second", "bucket=\"calls\"").await;
+        let is_full = |rate: &Option<f64>| rate.is_some_and(|rate| rate >= Budget::CALLS);
+        eventually("the budget is full", rate, is_full).await;
+        proxy.inject(Rule::new(Fault::Throttle(Throttle::BadRequest)).action("CreateQueue").queue(&slow));
+        scope.apply("slow", json!({})).await;
+        eventually("the budget falls", rate, |rate| !is_full(rate)).await;
+        scope.apply_ready("other", json!({})).await;
+        assert_eq!(ready_reason(&scope.get("slow").await), Some("Throttled"));
+
+        proxy.calm_about(&slow);
+        scope.ready("slow").await;
+        eventually("the budget comes back", rate, is_full).await;
     });
 }
 

@@ -16,6 +16,19 @@ pub const TOOLS: [Tool; 3] = [go::ETCD, go::API_SERVER, go::KUBECTL];
 
 const START: Duration = Duration::from_mins(2);
 
+/// Every answer to a service account is kept: who asked for what, and never a content. Operators are the only ones here;
+/// the controllers are the administrator. The renewals of leader leases say nothing, and go on for ever.
+const AUDIT_POLICY: &str = "
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  resources: [{group: coordination.k8s.io, resources: [leases]}]
+- level: Metadata
+  userGroups: [\"system:serviceaccounts\"]
+";
+
 /// A control plane that answers. Its programs are ended in the order of these fields.
 pub struct ControlPlane {
     controller_manager: Option<Service>,
@@ -25,6 +38,8 @@ pub struct ControlPlane {
     authority: PathBuf,
     key: PathBuf,
     pub admin: Kubectl,
+    /// What the API server answered to service accounts: JSON, one `audit.k8s.io/v1` Event a line.
+    pub audit_log: PathBuf,
 }
 
 impl ControlPlane {
@@ -41,6 +56,8 @@ impl ControlPlane {
         // it reads its other files, so that the same key will do for the tokens of service accounts.
         let certificates = run.path("certificates");
         let (authority, key) = (certificates.join("apiserver.crt"), certificates.join("apiserver.key"));
+        let audit_policy = run.write("audit-policy.yaml", AUDIT_POLICY)?;
+        let audit_log = run.path("audit.log");
         let program = Program::new(api_server?)
             .arg(format!("--etcd-servers={etcd_url}"))
             .arg(format!("--secure-port={port}"))
@@ -51,6 +68,8 @@ impl ControlPlane {
             .arg(with_path("--cert-dir=", &certificates))
             .arg("--authorization-mode=RBAC")
             .arg(with_path("--token-auth-file=", &tokens))
+            .arg(with_path("--audit-policy-file=", &audit_policy))
+            .arg(with_path("--audit-log-path=", &audit_log))
             .arg("--service-account-issuer=https://kubernetes.default.svc")
             .arg(with_path("--service-account-key-file=", &key))
             .arg(with_path("--service-account-signing-key-file=", &key));
@@ -58,7 +77,7 @@ impl ControlPlane {
 
         let kubeconfig = run.write("kubeconfig", kubectl::config(port, &authority, "admin", &token).to_string())?;
         let admin = Kubectl { program: kubectl?, kubeconfig };
-        Ok(Self { controller_manager: None, api_server, etcd, port, authority, key, admin })
+        Ok(Self { controller_manager: None, api_server, etcd, port, authority, key, admin, audit_log })
     }
 
     pub fn wait(&mut self, run: &Run) -> Result<()> {

@@ -12,8 +12,8 @@ use crate::supervisor::Run;
 use crate::terminal::Progress;
 use crate::{go, prerequisites};
 
-/// The test targets that need a control plane, an emulator or Helm: `tests/<name>/main.rs`.
-const TARGETS: [&str; 2] = ["cluster", "chart"];
+/// The test targets that need a control plane, an emulator or Helm, of whichever package.
+const TARGETS: [&str; 3] = ["cluster", "chart", "up"];
 
 /// What properties draw their cases from. Set it to another number to look further.
 const SEED: &str = "PROPTEST_RNG_SEED";
@@ -42,11 +42,11 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let seed = env::var(SEED).unwrap_or_else(|_| "1".to_owned());
     // The whole workspace each time: another choice of packages would build dependencies with other features.
     let mut passed = true;
-    let targets = TARGETS.iter().filter(|name| crate::root().join("tests").join(name).join("main.rs").exists());
-    for target in std::iter::once(None).chain(targets.map(Some)) {
+    for target in std::iter::once(None).chain(TARGETS.map(Some)) {
         let mut test = cargo()
             .args(["test", "--workspace", "--no-fail-fast"])
             .env("PRISM_TEST_KUBECONFIG", &control_plane.admin.kubeconfig)
+            .env("PRISM_TEST_AUDIT_LOG", &control_plane.audit_log)
             .env("PRISM_TEST_ENDPOINT", &emulator.endpoint)
             .env("PRISM_TEST_HELM", &helm)
             .env(SEED, &seed);

@@ -2,16 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "what helpers of tests cannot do fails the test")]
 
-use std::fs::{self, File};
+mod processes;
+
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::Pid;
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+use processes::{is_gone, wait_until};
 
 fn run_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -31,30 +32,16 @@ fn guard(folder: &Path, grace_ms: u32, script: &str) -> Child {
 }
 
 /// The numbers of the processes that `script` prints, one a line.
-fn processes<const N: usize>(guard: &mut Child) -> [Pid; N] {
+fn printed<const N: usize>(guard: &mut Child) -> [Pid; N] {
     let mut lines = BufReader::new(guard.stdout.take().unwrap()).lines();
     std::array::from_fn(|_| Pid::from_raw(lines.next().unwrap().unwrap().parse().unwrap()).unwrap())
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn is_gone(process: Pid) -> bool {
-    // What is ended but waits for its parent to ask has run its course.
-    let state = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
-    test_kill_process(process).is_err() || state.is_ok_and(|state| state.contains(") Z "))
 }
 
 #[test]
 fn the_end_of_the_pipe_ends_a_program_and_what_it_started() {
     let folder = run_folder();
     let mut guard = guard(folder.path(), 20_000, "sleep 1000 & echo $!; echo $$; wait");
-    let started: [Pid; 2] = processes(&mut guard);
+    let started: [Pid; 2] = printed(&mut guard);
     drop(guard.stdin.take());
     assert_eq!(guard.wait().unwrap().code(), Some(128 + 15));
     for process in started {
@@ -66,7 +53,7 @@ fn the_end_of_the_pipe_ends_a_program_and_what_it_started() {
 fn a_program_that_does_not_listen_is_killed() {
     let folder = run_folder();
     let mut guard = guard(folder.path(), 1, "trap '' TERM; echo $$; while :; do sleep 1000; done");
-    let [program] = processes(&mut guard);
+    let [program] = printed(&mut guard);
     drop(guard.stdin.take());
     assert_eq!(guard.wait().unwrap().code(), Some(128 + 9));
     wait_until("the program is gone", || is_gone(program));
@@ -76,7 +63,7 @@ fn a_program_that_does_not_listen_is_killed() {
 fn what_a_program_leaves_behind_is_ended_with_it() {
     let folder = run_folder();
     let mut guard = guard(folder.path(), 20_000, "sleep 1000 & echo $!; exit 7");
-    let [left] = processes(&mut guard);
+    let [left] = printed(&mut guard);
     // Waiting would close the pipe, and so end the program first.
     let _pipe = guard.stdin.take();
     assert_eq!(guard.wait().unwrap().code(), Some(7));
@@ -88,7 +75,7 @@ fn a_folder_is_removed_after_the_last_program_has_ended() {
     let folder = run_folder();
     let path = folder.path().to_owned();
     let mut guard = guard(&path, 20_000, "echo $$; exec sleep 1000");
-    let [program] = processes(&mut guard);
+    let [program] = printed(&mut guard);
     let mut sweeper = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .arg("sweep")
         .arg(&path)

@@ -70,6 +70,11 @@ where
 }
 
 impl Identity {
+    /// The name that Kubernetes knows it by.
+    pub fn user(&self) -> String {
+        format!("system:serviceaccount:{}:operator", self.namespace)
+    }
+
     pub async fn make(kube: &Client, admin: &Kubeconfig) -> Self {
         let namespace = format!("operator-{}", std::process::id());
         apply(&Api::<Namespace>::all(kube.clone()), json!({"metadata": {"name": namespace}})).await;

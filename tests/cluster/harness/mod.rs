@@ -4,6 +4,7 @@
 //! namespace of its own, and may run side by side. A test that needs the operator to itself, to kill it or to start it
 //! with other flags, has the world for itself meanwhile.
 
+pub mod audit;
 pub mod aws;
 mod identity;
 mod operator;
@@ -24,7 +25,7 @@ use crate::proxy::FaultProxy;
 
 pub use identity::Identity;
 pub use operator::{Ended, Operator};
-pub use scope::{Scope, condition, is_ready};
+pub use scope::{Scope, condition, is_ready, ready_reason};
 
 /// The AWS account of these tests: twelve digits as access key choose it in the emulator.
 pub const ACCOUNT: &str = "300000000001";
@@ -133,6 +134,11 @@ pub fn shared(test: impl AsyncFnOnce(&Scope)) {
     });
 }
 
+/// A gauge of the operator that is shared.
+pub async fn shared_gauge(name: &str, labels: &str) -> Option<f64> {
+    SHARED.lock().await.as_ref()?.gauge(name, labels).await
+}
+
 /// Runs a test in a namespace of its own with the world for itself: no operator runs, and no other test.
 pub fn alone(test: impl AsyncFnOnce(&Scope)) {
     RUNTIME.block_on(async {
@@ -143,6 +149,9 @@ pub fn alone(test: impl AsyncFnOnce(&Scope)) {
             assert_eq!(ended.code, 0, "{}", ended.log);
             let refused = ended.log.lines().find(|line| line.contains("is forbidden: User"));
             assert_eq!(refused, None, "the chart's rules are enough");
+            let asked = audit::asked(&world.identity.user(), None).into_iter();
+            let foreign = asked.filter(|asked| asked.is_of_outputs() && !asked.is_labelled());
+            assert_eq!(foreign.collect::<Vec<_>>(), [], "nobody else's Secrets were listed or watched");
         }
         world.proxy.calm();
         in_scope(world, test, async || String::new()).await;

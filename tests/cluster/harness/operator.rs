@@ -153,9 +153,18 @@ impl Operator {
 
     /// The sum of a counter's samples whose labels satisfy.
     pub async fn metric(&self, name: &str, labels: impl Fn(&str) -> bool) -> u64 {
+        self.samples(name, labels).await.iter().filter_map(|sample| sample.parse::<u64>().ok()).sum()
+    }
+
+    /// A gauge that has these labels, once it was set.
+    pub async fn gauge(&self, name: &str, labels: &str) -> Option<f64> {
+        self.samples(name, |line| line.contains(labels)).await.first()?.parse().ok()
+    }
+
+    async fn samples(&self, name: &str, labels: impl Fn(&str) -> bool) -> Vec<String> {
         let (_, text) = self.get("/metrics").await;
-        let samples = text.lines().filter(|line| line.starts_with(name) && labels(line));
-        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+        let lines = text.lines().filter(|line| line.starts_with(name) && labels(line));
+        lines.filter_map(|line| line.rsplit(' ').next()).map(str::to_owned).collect()
     }
 }
 

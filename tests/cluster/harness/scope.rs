@@ -16,6 +16,7 @@ use prism_queue::api::{GROUP, Queue, RECONCILE_AT};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::audit::{self, Asked};
 use super::wait::{SOON, eventually};
 use super::{PREFIX, World, aws};
 
@@ -196,6 +197,11 @@ impl Scope {
         let about =
             events.into_iter().filter(|e| e.regarding.as_ref().is_some_and(|r| r.name.as_deref() == Some(name)));
         about.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+
+    /// What the operator asked of the API server in this namespace, by the API server's own account.
+    pub fn asked(&self) -> Vec<Asked> {
+        audit::asked(&self.world.identity.user(), Some(&self.name))
     }
 
     /// Tells what can be known of a failed test.

@@ -99,6 +99,11 @@ impl FaultProxy {
         self.shared.state().rules.clear();
     }
 
+    /// Ends the rules for calls about one queue.
+    pub fn calm_about(&self, queue: &str) {
+        self.shared.state().rules.retain(|rule| !rule.is_about(queue));
+    }
+
     /// Scales the 60 s for which the name of a queue deleted through this proxy is refused; 0 ends it.
     pub fn scale_cool_down(&self, scale: f64) {
         self.shared.state().memory.scale(scale);

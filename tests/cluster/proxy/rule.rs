@@ -99,6 +99,11 @@ impl Rule {
         self
     }
 
+    /// Whether it is for calls about this queue alone.
+    pub(super) fn is_about(&self, queue: &str) -> bool {
+        self.queue.as_deref() == Some(queue)
+    }
+
     /// The fault, if this rule has one for `call`. `was_changed`: whether there is something stale to show.
     pub(super) fn catch(&mut self, call: &Call, was_changed: bool) -> Option<Fault> {
         let applies = match self.fault {

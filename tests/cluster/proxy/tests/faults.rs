@@ -49,6 +49,17 @@ async fn errors_are_spelled_as_each_service_spells_them() {
 }
 
 #[tokio::test]
+async fn trouble_ends_for_one_queue_alone() {
+    let (_upstream, proxy) = start().await;
+    for queue in ["a", "b"] {
+        proxy.inject(Rule::new(Fault::internal()).queue(queue));
+    }
+    proxy.calm_about("a");
+    assert_eq!(create(&proxy, "a").await.status, 200);
+    assert_eq!(create(&proxy, "b").await.status, 500);
+}
+
+#[tokio::test]
 async fn an_error_has_its_older_code_in_a_header() {
     let (_upstream, proxy) = start().await;
     let message = "The specified queue does not exist.";
