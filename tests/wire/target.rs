@@ -158,3 +158,33 @@ fn session_names_fit_and_tell_long_ones_apart() {
     assert_ne!(long("a"), long("b"));
     assert_eq!(long("a"), long("a"));
 }
+
+#[tokio::test]
+async fn a_target_that_is_silent_is_left_alone_and_no_other_is() {
+    let silent = Server::start((0..5).map(|_| Reply::Drop).collect::<Vec<_>>()).await;
+    let lively = Server::start([ok(&json!({"QueueUrl": URL}))]).await;
+    let at = |server: &Server| Target {
+        region: "us-east-1".to_owned(),
+        endpoints: Endpoints { sqs: Some(server.url.clone()), ..Endpoints::default() },
+        ..Target::default()
+    };
+    let dead = clients(&at(&silent)).await.sqs;
+    for _ in 0..5 {
+        assert_eq!(dead.get_queue_url(&name()).await.unwrap_err().kind, ErrorKind::Transient);
+    }
+    let error = dead.get_queue_url(&name()).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Transient && error.message.starts_with("not sent: "), "{error}");
+    assert_eq!(silent.seen().len(), 5);
+    clients(&at(&lively)).await.sqs.get_queue_url(&name()).await.unwrap();
+}
+
+#[tokio::test]
+async fn errors_that_aws_answers_keep_nothing_back() {
+    let refusals = (0..8).map(|_| Reply::Answer(500, None, "{}".to_owned())).collect::<Vec<_>>();
+    let server = Server::start(refusals).await;
+    let sqs = crate::clients(&server).await.sqs;
+    for _ in 0..8 {
+        assert_eq!(sqs.get_queue_url(&name()).await.unwrap_err().kind, ErrorKind::Transient);
+    }
+    assert_eq!(server.seen().len(), 8);
+}
