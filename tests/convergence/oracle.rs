@@ -192,7 +192,7 @@ impl Oracle<'_> {
         if seen != queue.queue.metadata.generation {
             wrong.push(format!("observedGeneration {seen:?} of {:?}", queue.queue.metadata.generation));
         }
-        let reasons = if queue.is_invalid(&all) {
+        let reasons = if queue.is_invalid(all) {
             vec!["InvalidSpec"]
         } else if is_in_cycle(queue, all) {
             vec!["DeadLetterCycle"]
@@ -292,7 +292,7 @@ impl Oracle<'_> {
         };
         let to = all.iter().find(|other| other.key == to)?;
         let is_plain =
-            !is_in_cycle(to, all) && !to.is_invalid(&all) && !to.is_suspended() && !to.observes() && !to.is_deleting();
+            !is_in_cycle(to, all) && !to.is_invalid(all) && !to.is_suspended() && !to.observes() && !to.is_deleting();
         if !is_plain || !self.reasons(to, all).is_empty() {
             return None;
         }
