@@ -1,6 +1,6 @@
 //! A dead-letter queue that is another queue: by the name of its Queue, or by ARN.
 
-use crate::api::Queue;
+use crate::api::QueueSpec;
 use crate::api::conditions::Reason;
 use crate::api::queue::{DeadLetterMode, QueueType};
 
@@ -12,24 +12,23 @@ use super::fleet::{Fleet, Key, Member};
 
 /// The referenced dead-letter queue; `None` of [`DesiredDeadLetter`] for the other modes.
 pub(super) fn reference(
-    queue: &Queue,
+    spec: &QueueSpec,
     key: &Key,
     source_arn: &QueueArn,
     class: &Class,
     fleet: &Fleet,
 ) -> Result<DesiredDeadLetter, FieldError> {
-    let Some(dead_letter) = queue.spec.dead_letter.as_ref().filter(|d| d.mode == Some(DeadLetterMode::Reference))
-    else {
+    let Some(dead_letter) = spec.dead_letter.as_ref().filter(|d| d.mode == Some(DeadLetterMode::Reference)) else {
         return Ok(DesiredDeadLetter::None);
     };
     let path = "spec.deadLetter.reference";
     let reference = dead_letter.reference.clone().unwrap_or_default();
     match (reference.queue_ref, reference.queue_arn) {
-        (Some(to), None) => queue_reference(&to.name, queue.spec.queue_type, key, source_arn, fleet),
+        (Some(to), None) => queue_reference(&to.name, spec.queue_type, key, source_arn, class, fleet),
         (None, Some(text)) => {
             let path = format!("{path}.queueArn");
             let arn = QueueArn::parse(&text).map_err(|rule| FieldError::new(&path, rule))?;
-            arn_reference(&arn, source_arn, class, fleet, key).map_err(|rule| FieldError::new(&path, rule))
+            arn_reference(&arn, &path, source_arn, class, fleet, key)
         }
         _ => Err(FieldError::new(path, "exactly one of queueRef and queueArn is needed")),
     }
@@ -40,6 +39,7 @@ fn queue_reference(
     queue_type: QueueType,
     key: &Key,
     source_arn: &QueueArn,
+    class: &Class,
     fleet: &Fleet,
 ) -> Result<DesiredDeadLetter, FieldError> {
     let to = Key { namespace: key.namespace.clone(), name: name.to_owned() };
@@ -55,6 +55,13 @@ fn queue_reference(
             "spec.deadLetter.reference.queueRef",
             format!("Queue {to} is of type {is}; a dead-letter queue must be of its source's type, {want}"),
         ));
+    }
+    if member.place != class.place {
+        let rule = format!(
+            "Queue {to} lives in {}, this one in {}; SQS wants a dead-letter queue in its source's account and region",
+            member.place, class.place
+        );
+        return Err(FieldError::new("spec.deadLetter.reference.queueRef", rule));
     }
     Ok(as_dead_letter(member, key, source_arn))
 }
@@ -74,31 +81,38 @@ fn as_dead_letter(member: &Member, key: &Key, source_arn: &QueueArn) -> DesiredD
 
 fn arn_reference(
     arn: &QueueArn,
+    path: &str,
     source_arn: &QueueArn,
     class: &Class,
     fleet: &Fleet,
     key: &Key,
-) -> Result<DesiredDeadLetter, String> {
+) -> Result<DesiredDeadLetter, FieldError> {
+    let refuse = |rule: String| Err(FieldError::new(path, rule));
     if !arn.is_in(&class.place) {
-        return Err(format!(
+        return refuse(format!(
             "{arn} is not in {}; SQS wants a dead-letter queue in its source's account and region",
             class.place
         ));
     }
     if arn.is_fifo() != source_arn.is_fifo() {
-        return Err(format!("{arn} is not of the source's type; SQS wants a dead-letter queue of its source's type"));
+        return refuse(format!(
+            "{arn} is not of the source's type; SQS wants a dead-letter queue of its source's type"
+        ));
     }
     if let Some(manager) = fleet.manager_of(&arn.to_string()) {
-        return Err(if manager.key == *key {
+        return refuse(if manager.key == *key {
             format!("{arn} is this Queue's own managed dead-letter queue; use mode Managed")
         } else {
             format!("{arn} is the managed dead-letter queue of {}, which alone may use it", told_to(key, &manager.key))
         });
     }
-    Ok(match fleet.dead_letter_of(key) {
-        Some(member) => as_dead_letter(member, key, source_arn),
-        None => DesiredDeadLetter::Reference { arn: arn.to_string() },
-    })
+    match fleet.dead_letter_of(key) {
+        Some(member) => Ok(as_dead_letter(member, key, source_arn)),
+        None => match class.limits.refuses_dead_letter_arn(&arn.to_string()) {
+            Some(rule) => Err(FieldError::of_class(path, rule)),
+            None => Ok(DesiredDeadLetter::Reference { arn: arn.to_string() }),
+        },
+    }
 }
 
 /// How the Queue `other` is called in front of `key`: an ARN must not tell a tenant what another calls its objects.
