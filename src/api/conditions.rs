@@ -94,8 +94,14 @@ reasons! {
     NameConflict,
     /// The queue carries the tags of a cluster of the same name with another UID.
     ClusterIdentityChanged,
-    /// Flags or credentials point to another place than the one where this Queue's queue lives.
+    /// The class, flags or credentials point to another place than the one where this Queue's queue lives.
     TargetChanged,
+    /// The spec asks for what its class does not allow; nothing of it was written to AWS.
+    NotAllowedByClass,
+    /// The class is not there, or cannot be used yet; it is waited for.
+    ClassNotFound,
+    /// The Queue names no class, and more than one is marked as the default.
+    SeveralDefaultClasses,
     /// The dead-letter queue has ten sources already, as many as SQS allows.
     TooManySources,
     /// Following the dead-letter queues leads back to this Queue.
@@ -108,7 +114,8 @@ reasons! {
     KubernetesUnavailable,
     /// The API server refuses a write: a quota, an admission rule, or an object that may not be changed.
     KubernetesRefused,
-    /// The queue to observe does not exist.
+    /// The queue does not exist, and is not made: it is only observed, or was deleted from outside and the class reports
+    /// such changes.
     NotFound,
     /// Deletion waits for the queue and its dead-letter queues to be empty.
     WaitingForEmpty,

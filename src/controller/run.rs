@@ -14,15 +14,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::class::{ClassDefaults, DriftMode};
 use crate::api::{Queue, crd};
 use crate::aws::sdk::{AwsClients, Options};
 use crate::aws::{CallObserver, MayWrite, Sts};
 use crate::domain::arn::Place;
 use crate::domain::call::ErrorClass;
-use crate::domain::class::{Class, FLAGS};
+use crate::domain::class::{Class, FLAGS, Limits};
 use crate::domain::fleet::Key;
 use crate::domain::names::Naming;
-use crate::domain::tags::ClusterIdentity;
+use crate::domain::tags::{ClusterIdentity, Tags};
 use crate::runtime::health::Health;
 use crate::runtime::http::Server;
 use crate::runtime::identity::holder_identity;
@@ -185,7 +186,11 @@ async fn class(settings: &ControllerSettings, aws: &AwsClients, cluster_uid: Str
             uid: cluster_uid,
             previous_uid: settings.previous_cluster_uid.clone(),
         },
-        allow_unsafe_statements: settings.allow_unsafe_statements,
+        tags: Tags::new(),
+        defaults: ClassDefaults::default(),
+        limits: Limits::Flags { allow_unsafe_statements: settings.allow_unsafe_statements },
+        drift: DriftMode::Repair,
+        workload_endpoint_url: None,
         resync: signed(settings.resync),
         empty_for: signed(settings.empty_for),
     })

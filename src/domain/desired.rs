@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use crate::api::conditions::Reason;
 use crate::api::queue::{
-    AdoptionPolicy, DeduplicationScope, EncryptionMode, ManagementPolicy, RedriveAllowMode, ThroughputLimit,
+    AdoptionPolicy, DeduplicationScope, DeletionPolicy, EncryptionMode, ManagementPolicy, RedriveAllowMode,
+    ThroughputLimit,
 };
 use crate::api::status::{Effective, Target};
 use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 
 use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
-use super::class::Class;
+use super::class::{Class, FLAGS};
+use super::digest::sha256;
 use super::field::FieldError;
 use super::fleet::{Fleet, Key};
 use super::names::QueueName;
@@ -20,7 +22,7 @@ use super::policy::{PolicyDocument, StatementContext, check_limits, compile_stat
 use super::redrive::{RedriveAllow, RedrivePolicy};
 use super::reference::{Source, check_cycle, check_source_count, reference};
 use super::settings::{Names, built_in, effective, requires_tls, sqs};
-use super::tags::{OWNER_PREFIX, Owner, Tags};
+use super::tags::{MAX_TAGS, OWNER_KEYS, OWNER_PREFIX, Owner, Tags};
 
 /// What a Queue asks for.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct Desired {
     pub dead_letter: DesiredDeadLetter,
     /// Whether a queue without owner tags is taken over.
     pub adopt: bool,
+    /// Whether a queue that was taken over may be deleted: only when the Queue itself says so, whatever its class.
+    pub deletes_adopted: bool,
     /// Whether AWS is only read.
     pub observe: bool,
     /// Its Secrets and `ConfigMap`s.
@@ -56,7 +60,8 @@ pub struct DesiredQueue {
     pub arn: QueueArn,
     /// What each attribute should be. An attribute that is not here is left as it is.
     pub attributes: Attributes,
-    /// The user's tags. The owner tags come on top, by how the queue came to be ours.
+    /// The class's tags and the user's, of which the class's win. The owner tags come on top, by how the queue came to be
+    /// ours.
     pub tags: Tags,
     /// The field that sets its retention, below `spec`.
     pub retention_field: &'static str,
@@ -108,6 +113,20 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A refusal for what the spec says.
+    #[must_use]
+    pub fn of(errors: Vec<FieldError>) -> Self {
+        let is_of_class = errors.iter().all(|error| error.is_of_class);
+        let reason = if is_of_class { Reason::NotAllowedByClass } else { Reason::InvalidSpec };
+        Self { reason, errors }
+    }
+
+    /// Whether it may end without anybody mending the Queue.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.reason == Reason::ClassNotFound
+    }
+
     /// All errors in one text.
     #[must_use]
     pub fn message(&self) -> String {
@@ -123,13 +142,13 @@ impl Desired {
     /// Every rule that the spec breaks, all at once.
     pub fn of(queue: &Queue, class: &Class, fleet: &Fleet) -> Result<Self, Refusal> {
         let key = Key::of(queue);
-        let spec = &queue.spec;
+        let spec = &class.spec_of(queue);
         let mut errors = Vec::new();
         let names = Names::of(queue, class).map_err(|more| errors.extend(more)).ok();
         let settings = effective(spec).map_err(|more| errors.extend(more)).ok();
-        let tags = spec.tags.clone().unwrap_or_default();
-        check_tags(&tags, &mut errors);
+        let tags = all_tags(spec, class, &mut errors);
         check_key_prefixes(spec, &mut errors);
+        errors.extend(class.limits.check(spec, &tags, &key.namespace));
 
         // A wrong name must not hide what else is wrong.
         let source_arn = class.place.queue_arn(&names.as_ref().map_or_else(
@@ -144,11 +163,11 @@ impl Desired {
         let (Some(names), Some(mut settings), Some(policy), Some(reference), true) =
             (names, settings, policy, reference, errors.is_empty())
         else {
-            return Err(Refusal { reason: Reason::InvalidSpec, errors });
+            return Err(Refusal::of(errors));
         };
 
         let builder = Builder { class, settings: &settings, tags: &tags };
-        let allow = redrive_allow(queue, &key, fleet);
+        let allow = redrive_allow(spec, &key, fleet);
         let dead_letter = match names.dead_letter {
             Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
             None => reference,
@@ -167,7 +186,7 @@ impl Desired {
             },
             queue_type: spec.queue_type,
         };
-        check_target(queue, &target)?;
+        check_target(queue, &target, class)?;
         check_cycle(&key, fleet)?;
         check_source_count(&key, &source.arn.to_string(), fleet)?;
         Ok(Self {
@@ -177,11 +196,21 @@ impl Desired {
             source,
             dead_letter,
             adopt: spec.adoption_policy == Some(AdoptionPolicy::Adopt),
+            deletes_adopted: queue.spec.deletion_policy == Some(DeletionPolicy::Delete),
             observe: spec.management_policy == Some(ManagementPolicy::Observe),
-            outputs: OutputSettings::of(queue),
+            outputs: OutputSettings::of(queue, class),
             allowed_losses: allowed_losses(queue),
             key,
         })
+    }
+
+    /// A digest of all that is declared of the queues: it stays the same while neither the Queue, nor its class, nor
+    /// another Queue asks for anything else.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let queues = std::iter::once(&self.source).chain(self.managed_dead_letter());
+        let declared: Vec<_> = queues.map(|queue| (&queue.arn, &queue.attributes, &queue.tags)).collect();
+        sha256(&format!("{declared:?}"))
     }
 
     /// The managed dead-letter queue.
@@ -308,7 +337,7 @@ fn queue_policy(spec: &QueueSpec, arn: &str, class: &Class) -> Result<PolicyDocu
         queue_arn: arn,
         account_id: &class.place.account_id,
         caller_arn: &class.caller_arn,
-        allow_unsafe: class.allow_unsafe_statements,
+        trust: class.limits.trust(),
     };
     let raw = spec.access.as_ref().and_then(|access| access.statements.as_deref()).unwrap_or_default();
     let mut statements = compile_statements(raw, path, &context)?;
@@ -332,6 +361,24 @@ fn check_key_prefixes(spec: &QueueSpec, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::new(format!("spec.outputs.{output}.keyPrefix"), rule));
         }
     }
+}
+
+/// The class's tags and the Queue's own.
+fn all_tags(spec: &QueueSpec, class: &Class, errors: &mut Vec<FieldError>) -> Tags {
+    let mut tags = spec.tags.clone().unwrap_or_default();
+    check_tags(&tags, errors);
+    tags.extend(class.tags.clone());
+    if tags.len() + OWNER_KEYS.len() > MAX_TAGS {
+        let rule = format!(
+            "{} tags with the {} of class {:?}; SQS allows {MAX_TAGS}, of which {} are the operator's own",
+            tags.len(),
+            class.tags.len(),
+            class.name,
+            OWNER_KEYS.len()
+        );
+        errors.push(FieldError::new("spec.tags", rule));
+    }
+    tags
 }
 
 /// The tag rules again, for objects stored under an older CRD.
@@ -360,8 +407,8 @@ fn check_tags(tags: &Tags, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn redrive_allow(queue: &Queue, key: &Key, fleet: &Fleet) -> RedriveAllow {
-    match queue.spec.redrive_allow.as_ref().and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto) {
+fn redrive_allow(spec: &QueueSpec, key: &Key, fleet: &Fleet) -> RedriveAllow {
+    match spec.redrive_allow.as_ref().and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto) {
         RedriveAllowMode::AllowAll => RedriveAllow::AllowAll,
         RedriveAllowMode::DenyAll => RedriveAllow::DenyAll,
         RedriveAllowMode::Auto | RedriveAllowMode::ByQueue => RedriveAllow::only(fleet.allowed_sources(key)),
@@ -375,7 +422,7 @@ fn allowed_losses(queue: &Queue) -> BTreeSet<String> {
 }
 
 /// A queue is never made a second time in another place.
-fn check_target(queue: &Queue, target: &Target) -> Result<(), Refusal> {
+fn check_target(queue: &Queue, target: &Target, class: &Class) -> Result<(), Refusal> {
     let Some(recorded) = queue.status.as_ref().and_then(|status| status.target.as_ref()) else {
         return Ok(());
     };
@@ -390,9 +437,24 @@ fn check_target(queue: &Queue, target: &Target) -> Result<(), Refusal> {
         .map(|(what, is, would_be)| {
             FieldError::new(
                 "status.target",
-                format!("the {what} of this Queue's queue is {is}, and the operator now points to {would_be}; start the operator as before, or move the queue on purpose: deletionPolicy Retain, delete the Queue, create it again"),
+                format!(
+                    "the {what} of this Queue's queue is {is}, and {} now points to {would_be}; {}, or move the queue on purpose: deletionPolicy Retain, delete the Queue, create it again",
+                    class.in_words(),
+                    way_back(&recorded.queue_class_name, class)
+                ),
             )
         })
         .collect();
     if errors.is_empty() { Ok(()) } else { Err(Refusal { reason: Reason::TargetChanged, errors }) }
+}
+
+/// How a Queue comes back to the place in which its queue was made under the class `recorded`.
+pub(super) fn way_back(recorded: &str, class: &Class) -> String {
+    if class.is_built_in() && recorded == FLAGS {
+        "start the operator as before".to_owned()
+    } else if recorded == FLAGS || recorded == class.name {
+        "name a class of that place in spec.queueClassName".to_owned()
+    } else {
+        format!("set spec.queueClassName: {recorded}")
+    }
 }

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use crate::api::class::DriftMode;
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{
     BindingStatus, DeadLetterStatus, Effective, EffectiveRedriveAllow, Messages, OutputReference, QueueStatus, Target,
@@ -62,6 +63,11 @@ impl Verdict {
         };
         let ready = if desired.observe {
             (Reason::Observed, format!("{name} exists; managementPolicy is Observe, so nothing is written to AWS"))
+        } else if !plan.differences.is_empty() {
+            (
+                Reason::Converged,
+                format!("{name} was made as declared; what was changed from outside since is told and left so"),
+            )
         } else {
             (Reason::Converged, format!("{name} is as declared"))
         };
@@ -86,7 +92,8 @@ impl Verdict {
     /// When nothing of the spec is written to AWS.
     #[must_use]
     pub fn of_refusal(refusal: &Refusal, failures: Vec<Finding>) -> Self {
-        let refused = Finding::stalled(refusal.reason, refusal.message(), REFUSED_RETRY);
+        let mut refused = Finding::stalled(refusal.reason, refusal.message(), REFUSED_RETRY);
+        refused.is_stalled = !refusal.is_waiting();
         Self {
             findings: std::iter::once(refused).chain(failures).collect(),
             is_unfinished: false,
@@ -250,8 +257,20 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
     }
     status.last_write.clone_from(&input.record.written);
+    status.applied_digest = applied_digest(input, plan);
     status.messages = messages(input, previous.messages.as_ref());
     status
+}
+
+/// The declaration, when all of it has been applied; what differs from then on was changed from outside.
+fn applied_digest(input: &Input<'_>, plan: &Plan) -> Option<String> {
+    if input.class.drift != DriftMode::Report || input.desired.observe {
+        return None;
+    }
+    let digest = input.desired.digest();
+    let is_applied =
+        plan.is_read && plan.steps.is_empty() && plan.findings.is_empty() && input.observed.refused.is_empty();
+    (is_applied || input.record.applied_digest.as_ref() == Some(&digest)).then_some(digest)
 }
 
 /// Who may use the queue as their dead-letter queue: what AWS took, for sources rely on it; before there is a queue, what

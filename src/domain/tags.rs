@@ -13,6 +13,9 @@ const NAMESPACE: &str = "queue.prism.io/namespace";
 const NAME: &str = "queue.prism.io/name";
 const ORIGIN: &str = "queue.prism.io/origin";
 
+/// Tags that a queue may have. Source: `TagQueue` in the SQS API reference, "Amazon SQS message and queue quotas".
+pub const MAX_TAGS: usize = 50;
+
 /// The keys of all owner tags: what `Retain` removes as it lets go.
 pub const OWNER_KEYS: [&str; 5] = [CLUSTER, CLUSTER_UID, NAMESPACE, NAME, ORIGIN];
 
@@ -150,5 +153,16 @@ impl TagChange {
         let set = desired.iter().filter(|(key, value)| observed.get(*key) != Some(*value));
         let remove = managed.iter().filter(|key| observed.contains_key(*key) && !desired.contains_key(*key));
         Self { set: set.map(|(k, v)| (k.clone(), v.clone())).collect(), remove: remove.cloned().collect() }
+    }
+
+    /// What differs in `observed`, tag by tag.
+    #[must_use]
+    pub fn in_words(&self, observed: &Tags) -> Vec<String> {
+        let set = self.set.iter().map(|(key, declared)| match observed.get(key) {
+            Some(is) => format!("the tag {key} is {is:?}, declared is {declared:?}"),
+            None => format!("the tag {key} is not set, declared is {declared:?}"),
+        });
+        let remove = self.remove.iter().map(|key| format!("the tag {key} is set, declared is none"));
+        set.chain(remove).collect()
     }
 }

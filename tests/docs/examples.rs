@@ -6,14 +6,15 @@ use jiff::SignedDuration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
+use prism_queue::api::class::{ClassDefaults, DriftMode};
 use prism_queue::api::conditions::Reason;
 use prism_queue::api::{Queue, crd};
 use prism_queue::domain::arn::Place;
-use prism_queue::domain::class::{Class, FLAGS};
+use prism_queue::domain::class::{Class, FLAGS, Limits};
 use prism_queue::domain::desired::Desired;
 use prism_queue::domain::fleet::Fleet;
 use prism_queue::domain::names::{NamePrefix, Naming};
-use prism_queue::domain::tags::ClusterIdentity;
+use prism_queue::domain::tags::{ClusterIdentity, Tags};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,7 +34,11 @@ fn class() -> Class {
         caller_arn: "arn:aws:sts::123456789012:assumed-role/prism-queue/session".to_owned(),
         naming: Naming::new(NamePrefix::parse("acme-prod-").unwrap()),
         cluster: ClusterIdentity { name: "prod-1".to_owned(), uid: "0b7d6f3a".to_owned(), previous_uid: None },
-        allow_unsafe_statements: false,
+        tags: Tags::new(),
+        defaults: ClassDefaults::default(),
+        limits: Limits::Flags { allow_unsafe_statements: false },
+        drift: DriftMode::Repair,
+        workload_endpoint_url: None,
         resync: SignedDuration::from_mins(10),
         empty_for: SignedDuration::from_secs(60),
     }

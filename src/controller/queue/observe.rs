@@ -26,7 +26,9 @@ impl Observer<'_> {
     pub(super) async fn live(&self, desired: &Desired, record: &Record, fleet: &Fleet) -> Observed {
         let mut observed = Observed::default();
         let source = &desired.source.name;
-        let must_find = |name: &QueueName| desired.observe || fleet.rival(&desired.key, name).is_some();
+        // Where changes from outside are only told, nothing is made to find out what is there.
+        let is_applied = record.applied_digest.is_some();
+        let must_find = |name: &QueueName| desired.observe || is_applied || fleet.rival(&desired.key, name).is_some();
         let sight = self.look(source, record.queue_url.as_deref(), must_find(source)).await;
         observed.queues.insert(source.to_string(), sight);
 

@@ -188,7 +188,7 @@ impl Reconciler {
     ) -> Result<Ended, Failure> {
         self.note_outputs(pass, memory);
         let mut failures = Vec::new();
-        let outputs = outputs_on_record(&pass.queue, refusal, &pass.observed, memory);
+        let outputs = outputs_on_record(&pass.queue, &self.class, refusal, &pass.observed, memory);
         self.write_outputs(applier, &outputs, pass, memory, &mut failures).await?;
         note_failures(&failures, &pass.observed, memory, now);
         let verdict = Verdict::of_refusal(refusal, failures);
@@ -280,7 +280,7 @@ impl Reconciler {
             if failures.is_empty() {
                 done.extend(steps);
             }
-            if deletion::lets_go(&pass.queue) && pass.observed.refused.len() > refused {
+            if deletion::lets_go(&pass.queue, &self.class) && pass.observed.refused.len() > refused {
                 failures.clear(); // What AWS refuses to let go is left as it is by the next plan.
             }
             if !pass.record.has_finalizer {
