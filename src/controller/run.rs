@@ -10,19 +10,22 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::{Api, Client};
 use kube_runtime::controller::{Action, Config, ReconcileRequest};
 use kube_runtime::reflector::{self, Store};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::class::{ClassDefaults, DriftMode};
 use crate::api::{Queue, crd};
 use crate::aws::sdk::{AwsClients, Options};
+use crate::aws::target::Session;
 use crate::aws::{CallObserver, MayWrite, Sts};
 use crate::domain::arn::Place;
 use crate::domain::call::ErrorClass;
 use crate::domain::class::{Class, FLAGS, Limits};
+use crate::domain::desired::Refusal;
 use crate::domain::fleet::Key;
 use crate::domain::names::Naming;
+use crate::domain::observed::Memory;
 use crate::domain::tags::{ClusterIdentity, Tags};
 use crate::runtime::health::Health;
 use crate::runtime::http::Server;
@@ -31,10 +34,11 @@ use crate::runtime::lease::{Claim, Elector, KubernetesLease, SystemClock};
 use crate::runtime::metrics::{self, Metrics};
 use crate::runtime::settings::ControllerSettings;
 
+use super::classes::{Classes, Site};
 use super::kubernetes::Kubernetes;
 use super::queue::{Outcome, Reconciler};
 use super::schedule::{Gate, Schedule};
-use super::watch::{Watches, outputs};
+use super::watch::{Known, Watches, outputs};
 
 /// Why the operator does not start, or ended: one line for people.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +54,9 @@ const PASS_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long a task may go without a sign of life before the process is taken for hung.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
+/// How soon to ask again for a turn at a place that has none left.
+const BUSY: Duration = Duration::from_millis(500);
+
 /// How often the gauges are brought up to date.
 const GAUGES: Duration = Duration::from_secs(10);
 
@@ -62,7 +69,7 @@ pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Resul
     let client = Client::try_default()
         .await
         .map_err(|error| Fatal(format!("no Kubernetes cluster: {error}. Run in a Pod, or set KUBECONFIG")))?;
-    check_crd(&client).await?;
+    check_crds(&client).await?;
     let cluster_uid = cluster_uid(&client).await?;
     let observer: Arc<dyn CallObserver> = Arc::new(Observer(metrics.clone()));
     let options = Options {
@@ -91,7 +98,11 @@ pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Resul
         Some(ended) = tasks.join_next() => return flatten(ended),
     };
     let worked = if leads {
-        let work = Work { client, aws, class, metrics, health, claim, instance, concurrency: settings.concurrency };
+        let concurrency = settings.concurrency;
+        let held = claim.clone();
+        let may_write: MayWrite = Arc::new(move || held.is_held(Instant::now()));
+        let classes = Arc::new(Classes::new(class, aws.writing_while(may_write.clone()), concurrency));
+        let work = Work { client, classes, may_write, metrics, health, claim, instance, concurrency };
         tokio::select! {
             () = work.run(stop.clone()) => Ok(()),
             // The lease is lost, or the server failed: what was begun under the claim must not go on.
@@ -141,17 +152,17 @@ fn stand(
     (health, claim, identity)
 }
 
-/// The CRD must be there before anything else makes sense.
-async fn check_crd(client: &Client) -> Result<(), Fatal> {
+/// The CRDs must be there before anything else makes sense.
+async fn check_crds(client: &Client) -> Result<(), Fatal> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let found = bounded("read the CustomResourceDefinition", api.get_opt(crd::QUEUES)).await?;
-    match found {
-        Some(_) => Ok(()),
-        None => Err(Fatal(format!(
-            "the CustomResourceDefinition {} is not installed: install the chart, or apply crds/ of this release",
-            crd::QUEUES
-        ))),
+    for name in [crd::QUEUES, crd::QUEUE_CLASSES] {
+        if bounded("read the CustomResourceDefinition", api.get_opt(name)).await?.is_none() {
+            return Err(Fatal(format!(
+                "the CustomResourceDefinition {name} is not installed: install the chart, or apply crds/ of this release"
+            )));
+        }
     }
+    Ok(())
 }
 
 /// The UID of the namespace `kube-system`: it tells two clusters of one name apart.
@@ -203,8 +214,8 @@ fn signed(duration: Duration) -> SignedDuration {
 /// What the leader does.
 struct Work {
     client: Client,
-    aws: AwsClients,
-    class: Class,
+    classes: Arc<Classes>,
+    may_write: MayWrite,
     metrics: Metrics,
     health: Health,
     claim: Claim,
@@ -214,7 +225,9 @@ struct Work {
 
 /// What every pass shares.
 struct Shared {
-    reconciler: Reconciler,
+    classes: Arc<Classes>,
+    cluster: Arc<Kubernetes>,
+    may_write: MayWrite,
     schedule: Arc<Schedule>,
     metrics: Metrics,
 }
@@ -238,28 +251,26 @@ impl Work {
             client: self.client.clone(),
             kubernetes: kubernetes.clone(),
             schedule: schedule.clone(),
-            class: self.class.clone(),
+            classes: self.classes.clone(),
             queues: queues.clone(),
             turns,
+            known: Known { classes: watch::Sender::new(false), namespaces: watch::Sender::new(false) },
         };
-        let claim = self.claim.clone();
-        let may_write: MayWrite = Arc::new(move || claim.is_held(Instant::now()));
-        let aws = self.aws.clone().writing_while(may_write.clone());
-        let reconciler = Reconciler {
-            sqs: Arc::new(aws.sqs),
-            sts: Arc::new(self.aws.sts.clone()),
-            kms: Arc::new(self.aws.kms.clone()),
+        let known = [watches.known.classes.subscribe(), watches.known.namespaces.subscribe()];
+        let shared = Arc::new(Shared {
+            classes: self.classes.clone(),
             cluster: kubernetes,
-            class: self.class.clone(),
-            clock: Arc::new(Timestamp::now),
-            may_write,
-        };
-        let shared = Arc::new(Shared { reconciler, schedule, metrics: self.metrics.clone() });
+            may_write: self.may_write.clone(),
+            schedule,
+            metrics: self.metrics.clone(),
+        });
         let gauges = self.keep_gauges(&queues);
         tokio::select! {
             // The work ends when it is asked to; the others end with it.
-            () = self.passes(shared, &queues, &secrets, &config_maps, turned, stop) => {}
+            () = self.passes(shared, &queues, &secrets, &config_maps, known, turned, stop) => {}
             () = watches.follow_queues(queue_writer) => {}
+            () = watches.follow_classes() => {}
+            () = watches.follow_namespaces() => {}
             () = watches.follow_outputs(outputs(self.client.clone(), secret_writer)) => {}
             () = watches.follow_outputs(outputs(self.client.clone(), config_map_writer)) => {}
             () = gauges => {}
@@ -273,12 +284,19 @@ impl Work {
         queues: &Store<Queue>,
         secrets: &Store<Secret>,
         config_maps: &Store<ConfigMap>,
+        known: [watch::Receiver<bool>; 2],
         mut turned: mpsc::UnboundedReceiver<reflector::ObjectRef<Queue>>,
         stop: CancellationToken,
     ) {
         // Decisions about one Queue depend on the others: none is made before all are known.
-        let caches = [self.health.cache("Queues"), self.health.cache("Secrets"), self.health.cache("ConfigMaps")];
+        let caches =
+            ["Queues", "Secrets", "ConfigMaps", "QueueClasses", "Namespaces"].map(|name| self.health.cache(name));
         let filled = async {
+            for mut known in known {
+                if known.wait_for(|known| *known).await.is_err() {
+                    return false;
+                }
+            }
             let filled =
                 tokio::join!(queues.wait_until_ready(), secrets.wait_until_ready(), config_maps.wait_until_ready());
             filled.0.is_ok() && filled.1.is_ok() && filled.2.is_ok()
@@ -319,7 +337,7 @@ impl Work {
         loop {
             ticks.tick().await;
             heartbeat.beat(Instant::now());
-            let rates = self.aws.budget.rates();
+            let rates = self.classes.own_place().clients.budget.rates();
             self.metrics.aws_budget("calls", rates.calls);
             self.metrics.aws_budget("tagging", rates.tagging);
             let reasons = queues.state().iter().map(|queue| ready_reason(queue)).collect::<Vec<_>>();
@@ -340,12 +358,22 @@ fn ready_reason(queue: &Queue) -> &'static str {
 
 async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Result<Action, std::convert::Infallible> {
     let now = Timestamp::now();
+    let workplace = match shared.classes.class_for(&queue) {
+        Ok(class) => shared.classes.place_of(&class).await.map(|place| (class, place)),
+        Err(refusal) => Err(refusal),
+    };
+    // What is kept back must not wait here: it would hold up the passes over other places.
+    let turn = workplace.as_ref().ok().map(|(_, place)| place.turn());
+    if let Some(None) = turn {
+        return Ok(Action::requeue(BUSY));
+    }
     let mut memory = match shared.schedule.enter(&queue, now) {
         Gate::Closed(rest) => return Ok(Action::requeue(rest.unsigned_abs())),
         Gate::Open(memory) => memory,
     };
     let begun = Instant::now();
-    let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory)).await;
+    let passing = shared.pass(&queue, workplace, &mut memory);
+    let passed = tokio::time::timeout(PASS_TIMEOUT, passing).await;
     let Ok(outcome) = passed else {
         tracing::warn!(queue = %Key::of(&queue), "a pass took longer than {} s and was given up", PASS_TIMEOUT.as_secs());
         shared.metrics.reconcile(metrics::Outcome::Failed, begun.elapsed());
@@ -359,6 +387,35 @@ async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Result<Action, std::con
     let requeue = outcome.requeue.unsigned_abs();
     shared.schedule.leave(&queue, *memory, &outcome, now);
     Ok(Action::requeue(requeue))
+}
+
+impl Shared {
+    async fn pass(
+        &self,
+        queue: &Queue,
+        workplace: Result<(Class, Arc<Site>), Refusal>,
+        memory: &mut Memory,
+    ) -> Outcome {
+        let (class, place, refusal) = match workplace {
+            Ok((class, place)) => (class, place, None),
+            Err(refusal) => (self.classes.built_in(), self.classes.own_place(), Some(refusal)),
+        };
+        let Key { namespace, name } = Key::of(queue);
+        let AwsClients { sqs, sts, kms, .. } = &place.clients;
+        let reconciler = Reconciler {
+            sqs: Arc::new(sqs.writing_as(Session::of_queue(&class.cluster.name, &namespace, &name))),
+            sts: Arc::new(sts.clone()),
+            kms: Arc::new(kms.clone()),
+            cluster: self.cluster.clone(),
+            class,
+            clock: Arc::new(Timestamp::now),
+            may_write: self.may_write.clone(),
+        };
+        match refusal {
+            None => reconciler.pass(queue, memory).await,
+            Some(refusal) => reconciler.pass_without_class(queue, &refusal, memory).await,
+        }
+    }
 }
 
 /// Counts calls to AWS.

@@ -4,29 +4,39 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
-use kube::core::DeserializeGuard;
-use kube::{Api, Client};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::{Api, Client, ResourceExt};
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::{self, Event, watcher};
 use kube_runtime::{WatchStreamExt, reflector};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
-use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueSpec};
-use crate::domain::class::Class;
+use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueClass, QueueSpec};
 use crate::domain::fleet::Key;
 
+use super::classes::{Classes, labels_of};
 use super::kubernetes::{Kubernetes, OutputObject, owner_of};
 use super::schedule::Schedule;
+
+/// Whether what decisions about every Queue depend on is known.
+pub(super) struct Known {
+    pub(super) classes: watch::Sender<bool>,
+    pub(super) namespaces: watch::Sender<bool>,
+}
 
 /// Sets Queues to work.
 pub(super) struct Watches {
     pub(super) client: Client,
     pub(super) kubernetes: Arc<Kubernetes>,
     pub(super) schedule: Arc<Schedule>,
-    pub(super) class: Class,
+    pub(super) classes: Arc<Classes>,
     pub(super) queues: Store<Queue>,
     pub(super) turns: UnboundedSender<ObjectRef<Queue>>,
+    /// Told once the classes are known, and once the namespaces are.
+    pub(super) known: Known,
 }
 
 impl Watches {
@@ -48,7 +58,7 @@ impl Watches {
                 }
                 Ok(Event::InitApply(queue)) => {
                     listed.insert(Key::of(&queue));
-                    affected.append(&mut self.kubernetes.saw_queue(&queue, &self.class));
+                    affected.append(&mut self.place(&queue));
                 }
                 Ok(Event::InitDone) => {
                     // The cache shows the list only now. What was deleted while the watch was down sends no event.
@@ -64,8 +74,82 @@ impl Watches {
     }
 
     fn saw(&self, queue: &Queue) {
-        self.set_to_work(self.kubernetes.saw_queue(queue, &self.class));
+        self.set_to_work(self.place(queue));
         self.turn(&Key::of(queue));
+    }
+
+    /// Takes a Queue in among the others. One that has no class yet and never had is nobody.
+    fn place(&self, queue: &Queue) -> BTreeSet<Key> {
+        match self.classes.known_by(queue) {
+            Some(class) => self.kubernetes.saw_queue(queue, &class),
+            None => self.kubernetes.lost_queue(&Key::of(queue)),
+        }
+    }
+
+    /// Follows the classes until the process ends.
+    pub(super) async fn follow_classes(&self) {
+        let api: Api<QueueClass> = Api::all(self.client.clone());
+        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+        let mut listed = BTreeSet::new();
+        while let Some(event) = events.next().await {
+            let is_news = match event {
+                Ok(Event::Apply(class)) => self.classes.change(|catalog| catalog.put_class(class)),
+                Ok(Event::Delete(class)) => self.classes.change(|catalog| catalog.remove_class(&class.name_any())),
+                Ok(Event::Init) => {
+                    listed.clear();
+                    false
+                }
+                Ok(Event::InitApply(class)) => {
+                    listed.insert(class.name_any());
+                    self.classes.change(|catalog| catalog.put_class(class));
+                    false
+                }
+                Ok(Event::InitDone) => {
+                    self.classes.change(|catalog| catalog.keep_classes(&listed));
+                    self.known.classes.send_replace(true);
+                    true
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "watching QueueClasses failed; it is tried again");
+                    false
+                }
+            };
+            if is_news {
+                self.decide_anew(|_| true);
+                self.classes.tidy().await;
+            }
+        }
+    }
+
+    /// Follows the labels of namespaces until the process ends.
+    pub(super) async fn follow_namespaces(&self) {
+        let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
+        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Apply(namespace) | Event::InitApply(namespace)) => {
+                    let (name, labels) = (namespace.name_any(), labels_of(&namespace));
+                    if self.classes.change(|catalog| catalog.put_namespace(&name, labels)) {
+                        self.decide_anew(|queue| queue.metadata.namespace.as_ref() == Some(&name));
+                    }
+                }
+                Ok(Event::Delete(namespace)) => {
+                    self.classes.change(|catalog| catalog.remove_namespace(&namespace.name_any()));
+                }
+                Ok(Event::Init) => {}
+                Ok(Event::InitDone) => _ = self.known.namespaces.send_replace(true),
+                Err(error) => tracing::warn!(%error, "watching namespaces failed; it is tried again"),
+            }
+        }
+    }
+
+    /// What these Queues' classes say has changed. They take their turns under the budgets of their places.
+    fn decide_anew(&self, which: impl Fn(&Queue) -> bool) {
+        let queues: Vec<_> = self.queues.state().into_iter().filter(|queue| which(queue)).collect();
+        for queue in &queues {
+            self.set_to_work(self.place(queue));
+        }
+        self.set_to_work(queues.iter().map(|queue| Key::of(queue)));
     }
 
     fn lost(&self, key: &Key) {

@@ -1,6 +1,6 @@
 //! All classes side by side: which one a Queue is of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::class::{AllowedNamespaces, NamespacesFrom, QueueClass};
 use crate::api::conditions::Reason;
@@ -35,6 +35,11 @@ impl Catalog {
         &self.built_in
     }
 
+    /// All classes.
+    pub fn all(&self) -> impl Iterator<Item = &QueueClass> {
+        self.classes.values()
+    }
+
     /// The class of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&QueueClass> {
@@ -52,6 +57,13 @@ impl Catalog {
     /// Forgets a class. Answers whether it was known.
     pub fn remove_class(&mut self, name: &str) -> bool {
         self.classes.remove(name).is_some()
+    }
+
+    /// Forgets the classes that are not among `names`: they were deleted while the watch was down. Answers whether any was.
+    pub fn keep_classes(&mut self, names: &BTreeSet<String>) -> bool {
+        let before = self.classes.len();
+        self.classes.retain(|name, _| names.contains(name));
+        self.classes.len() != before
     }
 
     /// Takes in the labels of a namespace. Answers whether its Queues may have to decide anew.

@@ -1,0 +1,169 @@
+//! The classes as last seen, and the clients of the places that they point to.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use kube::ResourceExt;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+
+use crate::api::Queue;
+use crate::api::class::QueueClass;
+use crate::api::conditions::Reason;
+use crate::aws::sdk::AwsClients;
+use crate::aws::target::{Endpoints, Role, Session, Target};
+use crate::domain::class::{Catalog, Class, Labels};
+use crate::domain::desired::Refusal;
+use crate::domain::field::FieldError;
+
+/// Which class a Queue is of, and how its place in AWS is reached. Places do not share clients, budgets or turns: one that
+/// throttles or answers nothing slows no other.
+pub struct Classes {
+    catalog: RwLock<Catalog>,
+    /// The operator's own identity and place.
+    own: Arc<Site>,
+    /// Passes that may work on one place at a time.
+    turns: usize,
+    places: Mutex<HashMap<Target, Arc<Site>>>,
+}
+
+/// A place in AWS, as one identity reaches it.
+pub struct Site {
+    /// Its clients.
+    pub clients: AwsClients,
+    turns: Arc<Semaphore>,
+}
+
+impl Site {
+    fn new(clients: AwsClients, turns: usize) -> Arc<Self> {
+        Arc::new(Self { clients, turns: Arc::new(Semaphore::new(turns)) })
+    }
+
+    /// A turn to work on this place; nothing when as many passes as may are at it.
+    pub fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.turns.clone().try_acquire_owned().ok()
+    }
+}
+
+impl Classes {
+    /// No classes but the operator's flags, which say `built_in` and act through `own`. Of `concurrency` passes, some are
+    /// always left to other places.
+    #[must_use]
+    pub fn new(built_in: Class, own: AwsClients, concurrency: u16) -> Self {
+        let turns = usize::from(concurrency - concurrency / 4).max(1);
+        Self {
+            catalog: RwLock::new(Catalog::new(built_in)),
+            own: Site::new(own, turns),
+            turns,
+            places: Mutex::default(),
+        }
+    }
+
+    /// Changes what is known. Answers as `change` does: whether Queues may have to decide anew.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Catalog) -> T) -> T {
+        let mut catalog: RwLockWriteGuard<'_, Catalog> = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut catalog)
+    }
+
+    fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the operator's flags say.
+    #[must_use]
+    pub fn built_in(&self) -> Class {
+        self.catalog().built_in().clone()
+    }
+
+    /// The class of `queue`.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub fn class_for(&self, queue: &Queue) -> Result<Class, Refusal> {
+        self.catalog().class_for(queue)
+    }
+
+    /// By what class others should know `queue`: its own, or, while it has none, any, for where its queue lives is on record.
+    #[must_use]
+    pub fn known_by(&self, queue: &Queue) -> Option<Class> {
+        let is_on_record = queue.status.as_ref().is_some_and(|status| status.target.is_some());
+        self.class_for(queue).ok().or_else(|| is_on_record.then(|| self.built_in()))
+    }
+
+    /// The operator's own place.
+    #[must_use]
+    pub fn own_place(&self) -> Arc<Site> {
+        self.own.clone()
+    }
+
+    /// The place of `class`.
+    ///
+    /// # Errors
+    /// Why it cannot be reached as the class says.
+    pub async fn place_of(&self, class: &Class) -> Result<Arc<Site>, Refusal> {
+        let object = self.catalog().get(&class.name).map(target_of);
+        match object {
+            _ if class.is_built_in() => Ok(self.own.clone()),
+            Some(target) => self.place_at(&target, &class.cluster.name).await.map_err(|why| {
+                let rule = format!("class {:?} cannot be used: {why}", class.name);
+                Refusal { reason: Reason::ClassNotFound, errors: vec![FieldError::new("spec.queueClassName", rule)] }
+            }),
+            // It went between two looks.
+            None => {
+                let rule = format!("there is no QueueClass {:?}; it is waited for", class.name);
+                let errors = vec![FieldError::new("spec.queueClassName", rule)];
+                Err(Refusal { reason: Reason::ClassNotFound, errors })
+            }
+        }
+    }
+
+    /// The place that `class` points to, whether it may be used or not.
+    ///
+    /// # Errors
+    /// A refused endpoint.
+    pub async fn place_of_object(&self, class: &QueueClass) -> Result<Arc<Site>, String> {
+        let cluster = self.built_in().cluster.name;
+        self.place_at(&target_of(class), &cluster).await
+    }
+
+    async fn place_at(&self, target: &Target, cluster: &str) -> Result<Arc<Site>, String> {
+        let mut places = self.places.lock().await;
+        if let Some(place) = places.get(target) {
+            return Ok(place.clone());
+        }
+        let session = Session::of_operator(cluster);
+        let clients = self.own.clients.of_target(target, &session).await.map_err(|error| error.to_string())?;
+        let place = Site::new(clients, self.turns);
+        places.insert(target.clone(), place.clone());
+        Ok(place)
+    }
+
+    /// Forgets places that no class points to any more.
+    pub async fn tidy(&self) {
+        let used: Vec<Target> = self.catalog().all().map(target_of).collect();
+        self.places.lock().await.retain(|target, _| used.contains(target));
+    }
+
+    /// All classes.
+    #[must_use]
+    pub fn all(&self) -> Vec<QueueClass> {
+        self.catalog().all().cloned().collect()
+    }
+}
+
+/// Where a class points to.
+fn target_of(class: &QueueClass) -> Target {
+    let aws = &class.spec.aws;
+    let endpoints = aws.endpoints.clone().unwrap_or_default();
+    Target {
+        region: aws.region.clone(),
+        role: aws.role_arn.clone().map(|arn| Role { arn, external_id: aws.external_id.clone() }),
+        endpoints: Endpoints { sqs: endpoints.sqs, sts: endpoints.sts, kms: endpoints.kms },
+        use_fips: aws.use_fips.unwrap_or_default(),
+        use_dual_stack: aws.use_dual_stack.unwrap_or_default(),
+    }
+}
+
+/// The labels of an object.
+pub(super) fn labels_of<T: ResourceExt>(object: &T) -> Labels {
+    object.labels().clone()
+}
