@@ -32,6 +32,32 @@ impl ConditionType {
     }
 }
 
+/// The types of a `QueueClass`'s conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClassConditionType {
+    /// The class can be used: both of the others.
+    Ready,
+    /// AWS answers to the class's credentials, and they are of its account.
+    Reachable,
+    /// A Queue with an empty spec is possible for each type that the class allows.
+    Satisfiable,
+}
+
+impl ClassConditionType {
+    /// All of them, in the order in which a class shows them.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Reachable, Self::Satisfiable];
+
+    /// The word in `conditions[].type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reachable => "Reachable",
+            Self::Satisfiable => "Satisfiable",
+        }
+    }
+}
+
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
         /// Why a condition is as it is.
@@ -114,6 +140,16 @@ reasons! {
     KubernetesUnavailable,
     /// The API server refuses a write: a quota, an admission rule, or an object that may not be changed.
     KubernetesRefused,
+    /// A class can be used.
+    Usable,
+    /// AWS answers to the class's credentials, and they are of its account.
+    Reached,
+    /// The class's credentials are of another account than the one that it names.
+    WrongAccount,
+    /// A Queue with an empty spec is possible for each type that the class allows.
+    Satisfiable,
+    /// The class's limits refuse what its defaults and the built-in ones come to.
+    Unsatisfiable,
     /// The queue does not exist, and is not made: it is only observed, or was deleted from outside and the class reports
     /// such changes.
     NotFound,

@@ -120,7 +120,7 @@ impl Classes {
     ///
     /// # Errors
     /// A refused endpoint.
-    pub async fn place_of_object(&self, class: &QueueClass) -> Result<Arc<Site>, String> {
+    pub async fn site_of_object(&self, class: &QueueClass) -> Result<Arc<Site>, String> {
         let cluster = self.built_in().cluster.name;
         self.place_at(&target_of(class), &cluster).await
     }

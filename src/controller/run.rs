@@ -34,6 +34,7 @@ use crate::runtime::lease::{Claim, Elector, KubernetesLease, SystemClock};
 use crate::runtime::metrics::{self, Metrics};
 use crate::runtime::settings::ControllerSettings;
 
+use super::class::ClassReporter;
 use super::classes::{Classes, Site};
 use super::kubernetes::Kubernetes;
 use super::queue::{Outcome, Reconciler};
@@ -254,9 +255,16 @@ impl Work {
             classes: self.classes.clone(),
             queues: queues.clone(),
             turns,
+            changed: Arc::default(),
             known: Known { classes: watch::Sender::new(false), namespaces: watch::Sender::new(false) },
         };
         let known = [watches.known.classes.subscribe(), watches.known.namespaces.subscribe()];
+        let reporter = ClassReporter {
+            classes: self.classes.clone(),
+            kubernetes: kubernetes.clone(),
+            queues: queues.clone(),
+            changed: watches.changed.clone(),
+        };
         let shared = Arc::new(Shared {
             classes: self.classes.clone(),
             cluster: kubernetes,
@@ -271,6 +279,7 @@ impl Work {
             () = watches.follow_queues(queue_writer) => {}
             () = watches.follow_classes() => {}
             () = watches.follow_namespaces() => {}
+            () = reporter.run() => {}
             () = watches.follow_outputs(outputs(self.client.clone(), secret_writer)) => {}
             () = watches.follow_outputs(outputs(self.client.clone(), config_map_writer)) => {}
             () = gauges => {}

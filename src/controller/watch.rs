@@ -12,7 +12,7 @@ use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::{self, Event, watcher};
 use kube_runtime::{WatchStreamExt, reflector};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueClass, QueueSpec};
 use crate::domain::fleet::Key;
@@ -35,6 +35,8 @@ pub(super) struct Watches {
     pub(super) classes: Arc<Classes>,
     pub(super) queues: Store<Queue>,
     pub(super) turns: UnboundedSender<ObjectRef<Queue>>,
+    /// Told when a class changes.
+    pub(super) changed: Arc<Notify>,
     /// Told once the classes are known, and once the namespaces are.
     pub(super) known: Known,
 }
@@ -117,6 +119,7 @@ impl Watches {
             if is_news {
                 self.decide_anew(|_| true);
                 self.classes.tidy().await;
+                self.changed.notify_one();
             }
         }
     }

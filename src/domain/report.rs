@@ -136,20 +136,25 @@ impl Verdict {
     /// The conditions, each with `generation`; those that did not change keep their time.
     #[must_use]
     pub fn conditions(&self, previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-        let mut conditions = Conditions { previous, generation, now, made: Vec::new() };
+        let mut conditions = Conditions::after(previous, generation, now);
         let first = self.findings.first();
         let words = self.words();
         match first {
-            Some(finding) => conditions.add(ConditionType::Ready, "False", finding.reason, words.clone()),
+            Some(finding) => conditions.add(ConditionType::Ready.as_str(), "False", finding.reason, words.clone()),
             None if self.is_unfinished => {
-                conditions.add(ConditionType::Ready, "False", Reason::Progressing, "work is in progress".to_owned());
+                conditions.add(
+                    ConditionType::Ready.as_str(),
+                    "False",
+                    Reason::Progressing,
+                    "work is in progress".to_owned(),
+                );
             }
-            None => conditions.add(ConditionType::Ready, "True", self.ready.0, self.ready.1.clone()),
+            None => conditions.add(ConditionType::Ready.as_str(), "True", self.ready.0, self.ready.1.clone()),
         }
         match &self.propagated {
             Propagated::Yes => {
                 conditions.add(
-                    ConditionType::Propagated,
+                    ConditionType::Propagated.as_str(),
                     "True",
                     Reason::ReadBack,
                     "AWS reads back what was written".to_owned(),
@@ -157,20 +162,20 @@ impl Verdict {
             }
             Propagated::NotYet(awaiting) => {
                 let message = format!("written, and not read back yet: {}", awaiting.join(", "));
-                conditions.add(ConditionType::Propagated, "False", Reason::Propagating, message);
+                conditions.add(ConditionType::Propagated.as_str(), "False", Reason::Propagating, message);
             }
             Propagated::Unknown(why) => {
-                conditions.add(ConditionType::Propagated, "Unknown", Reason::NotRead, why.clone());
+                conditions.add(ConditionType::Propagated.as_str(), "Unknown", Reason::NotRead, why.clone());
             }
         }
         match first {
             Some(finding) if finding.is_stalled => {
-                conditions.add(ConditionType::Stalled, "True", finding.reason, words);
+                conditions.add(ConditionType::Stalled.as_str(), "True", finding.reason, words);
             }
-            Some(finding) => conditions.add(ConditionType::Reconciling, "True", finding.reason, words),
+            Some(finding) => conditions.add(ConditionType::Reconciling.as_str(), "True", finding.reason, words),
             None if self.is_unfinished => {
                 conditions.add(
-                    ConditionType::Reconciling,
+                    ConditionType::Reconciling.as_str(),
                     "True",
                     Reason::Progressing,
                     "work is in progress".to_owned(),
@@ -179,9 +184,9 @@ impl Verdict {
             None => {}
         }
         if !self.differences.is_empty() {
-            conditions.add(ConditionType::Drifted, "True", Reason::Differs, self.differences.join("; "));
+            conditions.add(ConditionType::Drifted.as_str(), "True", Reason::Differs, self.differences.join("; "));
         }
-        conditions.made
+        conditions.made()
     }
 
     /// All findings in one text.
@@ -193,19 +198,28 @@ impl Verdict {
     }
 }
 
-struct Conditions<'a> {
+/// Conditions in the making; those that do not change keep their time.
+pub(super) struct Conditions<'a> {
     previous: &'a [Condition],
     generation: Option<i64>,
     now: Timestamp,
     made: Vec<Condition>,
 }
 
-impl Conditions<'_> {
-    fn add(&mut self, type_: ConditionType, status: &str, reason: Reason, message: String) {
-        let before = self.previous.iter().find(|condition| condition.type_ == type_.as_str());
+impl<'a> Conditions<'a> {
+    pub(super) fn after(previous: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
+        Self { previous, generation, now, made: Vec::new() }
+    }
+
+    pub(super) fn made(self) -> Vec<Condition> {
+        self.made
+    }
+
+    pub(super) fn add(&mut self, type_: &str, status: &str, reason: Reason, message: String) {
+        let before = self.previous.iter().find(|condition| condition.type_ == type_);
         let since = before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
         self.made.push(Condition {
-            type_: type_.as_str().to_owned(),
+            type_: type_.to_owned(),
             status: status.to_owned(),
             reason: reason.as_str().to_owned(),
             message,

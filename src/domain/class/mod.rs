@@ -3,6 +3,7 @@
 mod catalog;
 mod defaults;
 mod limits;
+mod report;
 mod satisfiable;
 mod selector;
 
@@ -19,6 +20,7 @@ use super::names::Naming;
 use super::tags::{ClusterIdentity, Tags};
 pub use catalog::Catalog;
 pub use limits::Limits;
+pub use report::{Reach, status_of_class};
 pub use satisfiable::satisfiable;
 
 /// The name under which `status.target` records that the operator's flags stood in for a class. It is no valid
