@@ -268,7 +268,7 @@ fn tags_that_aws_would_not_take_or_that_are_ours_are_refused() {
 #[test]
 fn fields_that_do_not_exist_are_refused() {
     unattended(async |scope| {
-        for field in ["visibilityTimeout", "queueClassName", "alarms"] {
+        for field in ["visibilityTimeout", "className", "alarms"] {
             let refusal = scope.try_apply("bad", json!({field: 1})).await.expect_err(field);
             assert!(refusal.message.contains(&format!("spec.{field}")), "{}", refusal.message);
         }
