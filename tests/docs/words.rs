@@ -98,7 +98,9 @@ fn queries() -> impl Iterator<Item = String> {
 #[test]
 fn every_word_of_the_api_named_exists() {
     let mut known: BTreeSet<String> = WORDS_OF_OTHERS.map(str::to_owned).into();
-    schemas().iter().for_each(|schema| words(schema, &mut known));
+    for schema in schemas() {
+        words(&schema, &mut known);
+    }
     known.extend(ConditionType::ALL.map(|condition| condition.as_str().to_owned()));
     known.extend(Reason::ALL.iter().map(|(reason, _)| reason.as_str().to_owned()));
     known.extend(EventReason::ALL.iter().map(|(reason, _)| reason.as_str().to_owned()));
@@ -141,7 +143,9 @@ fn every_key_with_our_prefix_exists() {
 #[test]
 fn every_field_named_exists() {
     let mut paths = BTreeSet::new();
-    schemas().iter().for_each(|schema| collect(schema, "", &mut paths));
+    for schema in schemas() {
+        collect(&schema, "", &mut paths);
+    }
     check("field", |word| {
         let path =
             word.split([':', '[', ' ', '=']).next().filter(|p| p.starts_with("spec.") || p.starts_with("status."))?;

@@ -118,6 +118,8 @@ fn words_that_are_no_choice_are_refused() {
 fn names_that_aws_or_kubernetes_would_not_take_are_refused() {
     let too_long = "x".repeat(81);
     refused(&[
+        (json!({"queueClassName": ""}), "spec.queueClassName", "at least 1 char"),
+        (json!({"queueClassName": "(operator flags)"}), "spec.queueClassName", "should match"),
         (json!({"queueName": ""}), "spec.queueName", "should match"),
         (json!({"queueName": "with space"}), "spec.queueName", "should match"),
         (json!({"queueName": "dots.inside"}), "spec.queueName", "should match"),

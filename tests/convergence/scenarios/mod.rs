@@ -1,6 +1,7 @@
 //! Promises of `api.md` and `sqs-semantics.md`, each told as what happens.
 
 mod budgets;
+mod classes;
 mod dead_letters;
 mod deletion;
 mod encryption;

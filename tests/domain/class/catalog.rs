@@ -63,7 +63,7 @@ fn a_queue_has_the_class_that_it_names_else_the_one_marked_as_the_default() {
 #[test]
 fn a_class_that_is_not_there_is_waited_for() {
     let refusal = catalog([marked(plain("standard"))]).class_for(&naming("prod")).unwrap_err();
-    assert_eq!(refusal.to_owned().message(), "spec.queueClassName: there is no QueueClass \"prod\"; it is waited for");
+    assert_eq!(refusal.message(), "spec.queueClassName: there is no QueueClass \"prod\"; it is waited for");
     assert!(refusal.is_waiting());
     let conditions = Verdict::of_refusal(&refusal, Vec::new()).conditions(&[], Some(1), now());
     let told: Vec<(&str, &str)> = conditions.iter().map(|c| (c.type_.as_str(), c.reason.as_str())).collect();
