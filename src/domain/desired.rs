@@ -1,6 +1,8 @@
 //! What a Queue asks for, in values that cannot be wrong: `Queue + class + fleet → Desired`, or every user error.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
 
 use crate::api::conditions::Reason;
 use crate::api::queue::{
@@ -209,8 +211,14 @@ impl Desired {
     #[must_use]
     pub fn digest(&self) -> String {
         let queues = std::iter::once(&self.source).chain(self.managed_dead_letter());
-        let declared: Vec<_> = queues.map(|queue| (&queue.arn, &queue.attributes, &queue.tags)).collect();
-        sha256(&format!("{declared:?}"))
+        let declared: Vec<Value> = queues
+            .map(|DesiredQueue { arn, attributes, tags, .. }| {
+                let attributes: BTreeMap<&str, &String> =
+                    attributes.iter().map(|(attribute, value)| (attribute.as_str(), value)).collect();
+                json!([arn.to_string(), attributes, tags])
+            })
+            .collect();
+        sha256(&Value::from(declared).to_string())
     }
 
     /// The managed dead-letter queue.

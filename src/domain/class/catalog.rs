@@ -129,21 +129,19 @@ impl Catalog {
             return self.classes.get(name).map(Some).ok_or_else(missing);
         }
         let marked: Vec<(&String, &QueueClass)> = self.classes.iter().filter(|(_, class)| is_default(class)).collect();
-        match marked.as_slice() {
-            [] => Ok(None),
-            [(_, class)] => Ok(Some(class)),
-            // Whoever has one of them keeps it.
-            _ => match marked.iter().find(|(name, _)| recorded == Some(name.as_str())) {
-                Some((_, class)) => Ok(Some(class)),
-                None => {
-                    let names: Vec<&str> = marked.iter().map(|(name, _)| name.as_str()).collect();
-                    let why = format!(
-                        "is omitted, and more than one QueueClass is marked as the default ({IS_DEFAULT_CLASS}): {}; name one here, or leave the mark on one of them",
-                        names.join(", ")
-                    );
-                    Err(refusal(Reason::SeveralDefaultClasses, why))
-                }
-            },
+        // Of several, whoever has one keeps it.
+        let mine = marked.iter().find(|(name, _)| marked.len() == 1 || recorded == Some(name.as_str()));
+        match mine {
+            Some((_, class)) => Ok(Some(class)),
+            None if marked.is_empty() => Ok(None),
+            None => {
+                let names: Vec<&str> = marked.iter().map(|(name, _)| name.as_str()).collect();
+                let why = format!(
+                    "is omitted, and more than one QueueClass is marked as the default ({IS_DEFAULT_CLASS}): {}; name one here, or leave the mark on one of them",
+                    names.join(", ")
+                );
+                Err(refusal(Reason::SeveralDefaultClasses, why))
+            }
         }
     }
 }

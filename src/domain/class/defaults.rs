@@ -19,7 +19,7 @@ pub(super) fn merge(defaults: &ClassDefaults, spec: &QueueSpec) -> QueueSpec {
         delay_seconds: spec.delay_seconds.or(defaults.delay_seconds),
         maximum_message_size_bytes: spec.maximum_message_size_bytes.or(defaults.maximum_message_size_bytes),
         fifo: match (&defaults.fifo, spec.queue_type) {
-            (Some(default), QueueType::Fifo) => Some(fifo(default, spec.fifo.clone().unwrap_or_default())),
+            (Some(default), QueueType::Fifo) => Some(fifo(default, &spec.fifo.clone().unwrap_or_default())),
             _ => spec.fifo.clone(),
         },
         dead_letter: dead_letter(defaults, spec),
@@ -32,7 +32,7 @@ pub(super) fn merge(defaults: &ClassDefaults, spec: &QueueSpec) -> QueueSpec {
     }
 }
 
-fn fifo(default: &Fifo, own: Fifo) -> Fifo {
+fn fifo(default: &Fifo, own: &Fifo) -> Fifo {
     let deduplication_scope = own.deduplication_scope.or(default.deduplication_scope);
     // It needs the scope MessageGroup, which the Queue may have undone.
     let fits = |limit: &ThroughputLimit| {

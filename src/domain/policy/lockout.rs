@@ -29,7 +29,7 @@ pub(super) fn check(statement: &Statement, at: &str, context: &StatementContext)
                 context.caller_arn,
                 needed.join(", ")
             );
-            errors.push(context.trust.refuse(format!("{at}.Action"), rule));
+            errors.push(context.trust.refuse(format!("{at}.Action"), &rule));
         }
     }
     errors

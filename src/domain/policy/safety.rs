@@ -34,7 +34,7 @@ fn inversions(statement: &Statement, at: &str, context: &StatementContext) -> Ve
         matches!(statement.resources, Scope::Except(_)).then_some("Resource"),
     ];
     let refuse = |name: &str| {
-        context.trust.refuse(format!("{at}.Not{name}"), format!("means all but these; name them in {name}"))
+        context.trust.refuse(format!("{at}.Not{name}"), &format!("means all but these; name them in {name}"))
     };
     inverted.into_iter().flatten().map(refuse).collect()
 }
@@ -48,7 +48,7 @@ fn actions(statement: &Statement, at: &str, context: &StatementContext) -> Vec<F
         if !beyond.is_empty() {
             let only = MESSAGE.map(|name| format!("sqs:{name}")).join(", ");
             let rule = format!("{action} allows {}; workloads get {only} only", beyond.join(", "));
-            errors.push(context.trust.refuse(format!("{at}.Action"), rule));
+            errors.push(context.trust.refuse(format!("{at}.Action"), &rule));
         }
     }
     errors
@@ -150,7 +150,7 @@ fn principals(statement: &Statement, at: &str, context: &StatementContext) -> Ve
             Principal::Anyone => format!("{at}.Principal"),
             _ => format!("{at}.Principal.{}", principal.kind()),
         };
-        errors.push(trust.refuse(path, rule));
+        errors.push(trust.refuse(path, &rule));
     }
     errors
 }
@@ -166,7 +166,7 @@ fn foreign_conditions(statement: &Statement, at: &str, context: &StatementContex
             {
                 let others = context.trust.accounts_in_words();
                 let rule = format!("names account {account}; this queue is in {own}{others}");
-                errors.push(context.trust.refuse(format!("{at}.Condition.{below}"), rule));
+                errors.push(context.trust.refuse(format!("{at}.Condition.{below}"), &rule));
             }
         }
     }

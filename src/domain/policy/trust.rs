@@ -22,8 +22,7 @@ pub enum Trust<'a> {
 
 impl<'a> Trust<'a> {
     /// A refusal that names who could allow it.
-    pub(super) fn refuse(self, path: String, rule: impl AsRef<str>) -> FieldError {
-        let rule = rule.as_ref();
+    pub(super) fn refuse(self, path: String, rule: &str) -> FieldError {
         match self {
             Self::Class { name, .. } => FieldError::of_class(path, format!("{rule}; class {name:?} does not allow it")),
             Self::OwnAccount | Self::Anything => {

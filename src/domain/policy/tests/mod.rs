@@ -5,6 +5,7 @@ mod grammar;
 mod limits;
 mod safety;
 mod strategy;
+mod trust;
 
 use serde_json::{Value, json};
 
