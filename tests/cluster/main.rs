@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod budget;
+mod classes;
 mod crd;
 mod dead_letters;
 mod deletion;
