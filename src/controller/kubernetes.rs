@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_runtime::reflector::{ObjectRef, Store};
@@ -205,6 +205,18 @@ impl Kubernetes {
         let Some(known) = known else {
             return Err(ClusterError::Stale);
         };
+        if is_of_former_self(&known, queue) {
+            // Its owner is gone for certain, and the garbage collector has not come to it yet.
+            let preconditions = Preconditions { uid: known.uid(), resource_version: None };
+            let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+            return match self.write(kind, api.delete(&output.name, &params)).await {
+                Ok(_) | Err(ClusterError::Gone) => {
+                    let object = object::<T>(queue, output).map_err(|error| ClusterError::Failed(error.to_string()))?;
+                    self.write(kind, api.create(&PostParams::default(), &object)).await.map(|_| ())
+                }
+                Err(error) => Err(error),
+            };
+        }
         if !is_owned(&known, queue) {
             return Err(ClusterError::Foreign { kind: output.kind, name: output.name.clone() });
         }
@@ -326,6 +338,13 @@ impl Cluster for Kubernetes {
 
     async fn publish(&self, queue: &Queue, event: Announcement) {
         const MAX_NOTE: usize = 1024; // Source: events.k8s.io/v1, Event.note.
+        let (key, reason) = (Key::of(queue), event.reason);
+        // Events expire, and a namespace that is being deleted takes none.
+        if event.is_warning {
+            tracing::warn!(queue = %key, reason, "{}", event.note);
+        } else {
+            tracing::info!(queue = %key, reason, "{}", event.note);
+        }
         let now = Timestamp::now();
         let namespace = queue.namespace().unwrap_or_default();
         let object = Event {
@@ -374,6 +393,18 @@ fn is_owned<T: Resource>(object: &T, queue: &Queue) -> bool {
             .owner_references()
             .iter()
             .any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+}
+
+/// Whether an output belongs to a Queue of the same name that is gone: another UID had the name before.
+fn is_of_former_self<T: Resource>(object: &T, queue: &Queue) -> bool {
+    let is_former = |owner: &OwnerReference| {
+        owner.controller == Some(true)
+            && owner.kind == Queue::kind(&())
+            && owner.api_version == Queue::api_version(&())
+            && Some(&owner.name) == queue.metadata.name.as_ref()
+            && Some(&owner.uid) != queue.metadata.uid.as_ref()
+    };
+    is_labelled(object) && object.owner_references().iter().any(is_former)
 }
 
 fn is_labelled<T: Resource>(object: &T) -> bool {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::status::{LastWrite, RetiredDeadLetter, Target, WrittenAttribute};
+use crate::api::status::{EffectiveRedriveAllow, LastWrite, RetiredDeadLetter, Target, WrittenAttribute};
 use crate::api::{FINALIZER, Queue};
 
 use super::attributes::{Attribute, Attributes, QueueAttributes};
@@ -123,6 +123,8 @@ pub struct Record {
     pub retired: Vec<RetiredDeadLetter>,
     /// The user tags that we set.
     pub managed_tag_keys: BTreeSet<String>,
+    /// Who may use its queue as their dead-letter queue, as AWS took it last.
+    pub redrive_allow: Option<EffectiveRedriveAllow>,
     /// What was written to AWS and when.
     pub written: Option<LastWrite>,
     /// What the declaration was when it was last applied in full, where the class reports changes from outside.
@@ -154,6 +156,7 @@ impl Record {
             dead_letter,
             retired,
             managed_tag_keys: status.managed_tag_keys.into_iter().collect(),
+            redrive_allow: status.effective.map(|effective| effective.redrive_allow),
             written: status.last_write,
             applied_digest: status.applied_digest,
             was_converged: is_ready && status.observed_generation == queue.metadata.generation,

@@ -10,6 +10,7 @@ use crate::api::status::{
 };
 
 use super::attributes::{Attribute, Counts};
+use super::call::ErrorClass;
 use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::names::QueueName;
@@ -227,6 +228,29 @@ impl<'a> Conditions<'a> {
             last_transition_time: since.unwrap_or(Time(self.now)),
         });
     }
+}
+
+/// How long reads may fail before a Queue that was ready is so no more: AWS forgets an answer now and then, and others in
+/// the account use up its quotas.
+const BLIP: SignedDuration = SignedDuration::from_mins(2);
+
+/// Whether all that is wrong is that AWS did not let itself be read for a moment: nothing is known to have changed, and
+/// nothing is told.
+#[must_use]
+pub fn is_blip(input: &Input<'_>, plan: &Plan) -> bool {
+    let is_passing = |reason: Reason| matches!(reason, Reason::Throttled | Reason::AWSUnavailable);
+    let unread = input.observed.queues.values().filter_map(|sight| match sight {
+        Sight::Failed(error) => Some(error.class()),
+        _ => None,
+    });
+    let since = input.memory.failing_since;
+    input.record.was_converged
+        && plan.steps.is_empty()
+        && !plan.findings.is_empty()
+        && plan.findings.iter().all(|finding| is_passing(finding.reason))
+        && unread.clone().next().is_some()
+        && unread.clone().all(|class| matches!(class, ErrorClass::Throttled | ErrorClass::Transient))
+        && since.is_none_or(|since| input.now.duration_since(since) < BLIP)
 }
 
 /// The status of a Queue whose spec was applied as far as it went.

@@ -42,8 +42,9 @@ pub struct ControllerSettings {
     #[arg(long, env = "PRISM_QUEUE_REGION", value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 
-    /// Where to reach AWS, instead of the region's own endpoints: a VPC endpoint, or an emulator.
+    /// Where to reach AWS, all of its services, instead of the region's own endpoints: an emulator.
     ///
+    /// For one service alone, such as SQS over a VPC endpoint, set AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL_KMS.
     /// http:// only to a loopback address, or with --allow-insecure-endpoints.
     #[arg(long, env = "PRISM_QUEUE_ENDPOINT_URL", value_name = "URL", value_parser = endpoint_url)]
     pub endpoint_url: Option<String>,

@@ -1,5 +1,7 @@
 //! From `kubectl apply` to a message received.
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
 use serde_json::json;
 
 use crate::budget;
@@ -295,5 +297,30 @@ fn kubectl_get_shows_a_queue_in_a_row() {
         assert_eq!((row["Messages"], row["Dead Letters"]), (&json!(0), &json!(0)));
         assert_eq!(row["URL"], &json!(queue.status.unwrap().queue_url.unwrap()));
         assert!(row["Age"].as_str().is_some_and(|age| age.ends_with('s')), "{row:?}");
+    });
+}
+
+#[test]
+fn a_queue_made_anew_takes_over_the_secret_of_its_former_self() {
+    shared(async |scope| {
+        // As a slow garbage collector leaves it.
+        let left: Secret = serde_json::from_value(json!({
+            "metadata": {
+                "name": "work-queue",
+                "labels": {"queue.prism.io/managed-by": "prism-queue"},
+                "ownerReferences": [{
+                    "apiVersion": "queue.prism.io/v1alpha1", "kind": "Queue", "name": "work", "controller": true,
+                    "uid": "00000000-0000-4000-8000-000000000000",
+                }],
+            },
+            "stringData": {"QUEUE_URL": "https://old", "OLD": "1"},
+        }))
+        .unwrap();
+        scope.secrets.create(&PostParams::default(), &left).await.unwrap();
+        scope.apply_ready("work", json!({})).await;
+        let content = scope.secret("work-queue").await;
+        assert!(content["QUEUE_URL"].ends_with(&scope.queue("work")) && !content.contains_key("OLD"), "{content:?}");
+        let told = scope.events("work").await;
+        assert!(told.iter().all(|(reason, _)| reason != "OutputConflict"), "{told:?}");
     });
 }

@@ -16,7 +16,7 @@ const GO_THAT_FETCHES: Version = (1, 21);
 const PYTHON: Version = (3, 10);
 
 const GET_GO: &str = "Go 1.26, to build Kubernetes' programs once (1.21 and newer fetch it by themselves)
-      sudo apt-get install golang-go          or https://go.dev/doc/install";
+      https://go.dev/doc/install          or, from Debian 13 or Ubuntu 24.04 on, sudo apt-get install golang-go";
 const GET_PYTHON: &str = "Python 3.10 or newer, to run the AWS emulator
       sudo apt-get install python3 python3-venv";
 const GET_VENV: &str = "Python's module venv, to install the AWS emulator apart from the system

@@ -94,14 +94,19 @@ impl World {
         if let Some(folder) = admin.program.parent().filter(|_| !is_on_path(go::KUBECTL.name)) {
             println!("export PATH=\"$PATH:{}\"    # for kubectl", folder.display());
         }
-        println!("export AWS_ENDPOINT_URL={} AWS_REGION={REGION}", self.emulator.endpoint);
+        // Version 1 of the AWS CLI reads AWS_DEFAULT_REGION, and no endpoint from the environment for SQS.
+        println!("export AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}", self.emulator.endpoint);
         println!("export AWS_ACCESS_KEY_ID={ACCOUNT} AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
         println!();
         println!("kubectl get queues --all-namespaces --output wide");
         println!("kubectl explain queue.spec.deadLetter");
         println!("kubectl apply --filename examples/");
-        println!("aws sqs list-queues");
+        println!("aws --endpoint-url $AWS_ENDPOINT_URL sqs list-queues");
         println!("tail -f {}", self.operator.log().display());
+        println!();
+        println!(
+            "No controller-manager runs here: a deleted namespace stays Terminating, and Secrets stay when their Queue goes."
+        );
     }
 }
 

@@ -16,7 +16,7 @@ use crate::domain::fleet::Key;
 use crate::domain::observed::{EmptyWatch, Memory, Observed, Record};
 use crate::domain::outputs::OutputKind;
 use crate::domain::plan::{Input, Plan, Step, outputs_on_record, plan};
-use crate::domain::report::{Verdict, status_of_plan};
+use crate::domain::report::{Verdict, is_blip, status_of_plan};
 use crate::domain::retire::is_closed;
 
 use crate::runtime::metrics;
@@ -182,6 +182,9 @@ impl Reconciler {
         let (observed, record) = (&pass.observed, &pass.record);
         let (fleet, class) = (&fleet, &self.class);
         let input = Input { desired: &desired, observed, record, memory, fleet, class, uid: &uid, now };
+        if verdict.findings.len() == made.findings.len() && is_blip(&input, &made) {
+            return Ok(Ended { verdict, look_again: made.look_again });
+        }
         let status = status_of_plan(&input, &made, &previous);
         self.report(&applier, pass, memory, &verdict, status).await?;
         Ok(Ended { verdict, look_again: made.look_again })

@@ -147,7 +147,11 @@ fn has_tags_to_remove(input: &Input<'_>, adoptee: &QueueName) -> bool {
 }
 
 fn write_attributes(input: &Input<'_>, handle: &QueueHandle, diff: &Diff, plan: &mut Plan) {
-    let event = if input.record.was_converged { EventReason::DriftRepaired } else { EventReason::Updated };
+    // Sources come and go without an edit of this Queue.
+    let is_about_sources = diff.write.keys().chain(diff.alone.keys()).all(|a| *a == Attribute::RedriveAllowPolicy)
+        && input.record.redrive_allow.as_ref() != Some(&input.desired.effective.redrive_allow);
+    let is_drift = input.record.was_converged && !is_about_sources;
+    let event = if is_drift { EventReason::DriftRepaired } else { EventReason::Updated };
     for (attribute, value) in &diff.alone {
         let attributes = Attributes::from([(*attribute, value.clone())]);
         plan.steps.push(Step::SetAttributes { queue: handle.clone(), attributes, event });

@@ -234,3 +234,24 @@ async fn a_source_waits_for_a_dead_letter_queue_that_does_not_let_it_in_yet() {
     assert_eq!(stage.ready("media/images"), "True/Converged");
     assert!(is_wired(&stage, "media_images", "media_shared"));
 }
+
+#[tokio::test]
+async fn sources_that_come_and_go_are_no_drift() {
+    let mut stage = Stage::prompt();
+    stage.applied("media/shared", shared()).await;
+    stage.applied("media/images", to("shared")).await;
+    let told = |stage: &Stage, reason: &str| {
+        stage
+            .kube
+            .announcements(&crate::stage::key("media/shared"))
+            .iter()
+            .filter(|event| event.reason == reason)
+            .count()
+    };
+    assert_eq!((told(&stage, "DriftRepaired"), told(&stage, "Updated")), (0, 1));
+    let outside = stage.world.outside(&somebody());
+    let open = attributes(&[(Attribute::RedriveAllowPolicy, r#"{"redrivePermission":"allowAll"}"#)]);
+    outside.set_queue_attributes(&url("media_shared"), &open).unwrap();
+    stage.run(700).await;
+    assert_eq!(told(&stage, "DriftRepaired"), 1);
+}

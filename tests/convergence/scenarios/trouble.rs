@@ -207,3 +207,34 @@ async fn what_aws_denies_of_one_queue_keeps_the_other_not_waiting() {
         assert_eq!(stage.ready("media/images"), "True/Converged");
     }
 }
+
+#[tokio::test]
+async fn a_read_that_fails_now_and_then_says_nothing_about_a_queue_at_rest() {
+    for (action, kind) in [
+        ("GetQueueAttributes", ErrorKind::Transient),
+        ("GetQueueAttributes", ErrorKind::Throttled),
+        ("ListQueueTags", ErrorKind::Throttled),
+    ] {
+        let mut stage = Stage::prompt();
+        stage.applied("media/images", json!({})).await;
+        stage.run(1200).await;
+        let (kube_mark, told) = (stage.kube.mark(), stage.kube.announcements(&key("media/images")).len());
+        stage.world.inject(Trap::new(Fault::Refuse(kind)).on(action).times(3));
+        stage.run(1200).await;
+        assert!(stage.kube.writes_since(kube_mark).is_empty(), "{action} {kind:?}");
+        assert_eq!(stage.kube.announcements(&key("media/images")).len(), told, "{action} {kind:?}");
+
+        // What lasts is told.
+        stage.world.inject(Trap::new(Fault::Refuse(kind)).on(action).times(u32::MAX));
+        stage.run(1000).await;
+        assert!(stage.ready("media/images").starts_with("False/"), "{}", stage.ready("media/images"));
+        // And so is what keeps a change from being made.
+        stage.world.calm();
+        stage.run(600).await;
+        assert_eq!(stage.ready("media/images"), "True/Converged");
+        stage.world.inject(Trap::new(Fault::Refuse(kind)).on(action).times(u32::MAX));
+        stage.apply("media/images", json!({"delaySeconds": 7}));
+        stage.run(20).await;
+        assert!(stage.ready("media/images").starts_with("False/"), "{}", stage.ready("media/images"));
+    }
+}
