@@ -219,6 +219,10 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     let desired = input.desired;
     let mut status = previous.clone();
     status.target.clone_from(&input.record.target);
+    if let Some(target) = &mut status.target {
+        // Who only observes records nothing before; a class of the same place and names may have taken over there too.
+        target.queue_class_name.clone_from(&desired.target.queue_class_name);
+    }
     status.effective = Some(Effective { redrive_allow: redrive_allow(input), ..desired.effective.clone() });
     if plan.is_there
         && let Some(present) = input.observed.sight(&desired.source.name).present()
