@@ -10,7 +10,7 @@ use super::arn::Place;
 use super::attributes::Counts;
 use super::call::ErrorClass;
 use super::class::Class;
-use super::desired::{Refusal, way_back};
+use super::desired::Refusal;
 use super::finding::{Circumstances, Finding};
 use super::fleet::{Fleet, Key};
 use super::names::QueueName;
@@ -20,6 +20,7 @@ use super::policy::FENCE_SID;
 use super::retire::{CONFIRM, Fate, Retirement, is_fenced};
 use super::settings::{Names, deletion_policy};
 use super::tags::{Origin, Owner};
+use super::target::way_back;
 
 /// How long a queue just created may not answer, nor be listed. `CreateQueue` in the SQS API reference asks for a second.
 const APPEARANCE: SignedDuration = SignedDuration::from_secs(10);

@@ -14,7 +14,7 @@ use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 
 use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
-use super::class::{Class, FLAGS};
+use super::class::Class;
 use super::digest::sha256;
 use super::field::FieldError;
 use super::fleet::{Fleet, Key};
@@ -24,7 +24,8 @@ use super::policy::{PolicyDocument, StatementContext, check_limits, compile_stat
 use super::redrive::{RedriveAllow, RedrivePolicy};
 use super::reference::{Source, check_cycle, check_source_count, reference};
 use super::settings::{Names, built_in, effective, requires_tls, sqs};
-use super::tags::{MAX_TAGS, OWNER_KEYS, OWNER_PREFIX, Owner, Tags};
+use super::tags::{Owner, Tags, declared_tags};
+use super::target::check_target;
 
 /// What a Queue asks for.
 #[derive(Clone, Debug)]
@@ -148,7 +149,7 @@ impl Desired {
         let mut errors = Vec::new();
         let names = Names::of(queue, class).map_err(|more| errors.extend(more)).ok();
         let settings = effective(spec).map_err(|more| errors.extend(more)).ok();
-        let tags = all_tags(spec, class, &mut errors);
+        let tags = declared_tags(spec, class, &mut errors);
         check_key_prefixes(spec, &mut errors);
         errors.extend(class.limits.check(spec, &tags, &key.namespace));
 
@@ -371,50 +372,6 @@ fn check_key_prefixes(spec: &QueueSpec, errors: &mut Vec<FieldError>) {
     }
 }
 
-/// The class's tags and the Queue's own.
-fn all_tags(spec: &QueueSpec, class: &Class, errors: &mut Vec<FieldError>) -> Tags {
-    let mut tags = spec.tags.clone().unwrap_or_default();
-    check_tags(&tags, errors);
-    tags.extend(class.tags.clone());
-    if tags.len() + OWNER_KEYS.len() > MAX_TAGS {
-        let rule = format!(
-            "{} tags with the {} of class {:?}; SQS allows {MAX_TAGS}, of which {} are the operator's own",
-            tags.len(),
-            class.tags.len(),
-            class.name,
-            OWNER_KEYS.len()
-        );
-        errors.push(FieldError::new("spec.tags", rule));
-    }
-    tags
-}
-
-/// The tag rules again, for objects stored under an older CRD.
-fn check_tags(tags: &Tags, errors: &mut Vec<FieldError>) {
-    const MAX: usize = 40;
-    if tags.len() > MAX {
-        errors.push(FieldError::new("spec.tags", format!("{} tags; at most {MAX} are allowed", tags.len())));
-    }
-    for (key, value) in tags {
-        let path = format!("spec.tags[{key:?}]");
-        if key.starts_with(OWNER_PREFIX) {
-            errors.push(FieldError::new(
-                &path,
-                format!("the prefix {OWNER_PREFIX} is reserved for the operator's owner tags"),
-            ));
-        }
-        if key.to_ascii_lowercase().starts_with("aws:") {
-            errors.push(FieldError::new(&path, "the prefix aws: is reserved by AWS"));
-        }
-        if key.is_empty() || key.chars().count() > 128 {
-            errors.push(FieldError::new(&path, "a key has 1 to 128 characters"));
-        }
-        if value.chars().count() > 256 {
-            errors.push(FieldError::new(&path, "a value has at most 256 characters"));
-        }
-    }
-}
-
 fn redrive_allow(spec: &QueueSpec, key: &Key, fleet: &Fleet) -> RedriveAllow {
     match spec.redrive_allow.as_ref().and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto) {
         RedriveAllowMode::AllowAll => RedriveAllow::AllowAll,
@@ -427,42 +384,4 @@ fn redrive_allow(spec: &QueueSpec, key: &Key, fleet: &Fleet) -> RedriveAllow {
 fn allowed_losses(queue: &Queue) -> BTreeSet<String> {
     let text = queue.metadata.annotations.as_ref().and_then(|all| all.get(ALLOW_MESSAGE_LOSS));
     text.map(|text| text.split(',').map(|change| change.trim().to_owned()).collect()).unwrap_or_default()
-}
-
-/// A queue is never made a second time in another place.
-fn check_target(queue: &Queue, target: &Target, class: &Class) -> Result<(), Refusal> {
-    let Some(recorded) = queue.status.as_ref().and_then(|status| status.target.as_ref()) else {
-        return Ok(());
-    };
-    let parts = [
-        ("account", &recorded.account_id, &target.account_id),
-        ("region", &recorded.region, &target.region),
-        ("queue name", &recorded.queue_name, &target.queue_name),
-    ];
-    let errors: Vec<FieldError> = parts
-        .into_iter()
-        .filter(|(_, is, would_be)| is != would_be)
-        .map(|(what, is, would_be)| {
-            FieldError::new(
-                "status.target",
-                format!(
-                    "the {what} of this Queue's queue is {is}, and {} now points to {would_be}; {}, or move the queue on purpose: deletionPolicy Retain, delete the Queue, create it again",
-                    class.in_words(),
-                    way_back(&recorded.queue_class_name, class)
-                ),
-            )
-        })
-        .collect();
-    if errors.is_empty() { Ok(()) } else { Err(Refusal { reason: Reason::TargetChanged, errors }) }
-}
-
-/// How a Queue comes back to the place in which its queue was made under the class `recorded`.
-pub(super) fn way_back(recorded: &str, class: &Class) -> String {
-    if class.is_built_in() && recorded == FLAGS {
-        "start the operator as before".to_owned()
-    } else if recorded == FLAGS || recorded == class.name {
-        "name a class of that place in spec.queueClassName".to_owned()
-    } else {
-        format!("set spec.queueClassName: {recorded}")
-    }
 }

@@ -264,6 +264,10 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         let found = || Target { dead_letter_queue_name: None, ..desired.target.clone() };
         status.target = status.target.take().or_else(|| Some(found()));
     }
+    if let Some(target) = &mut status.target {
+        // Who only observes records nothing before; a class of the same place and names may have taken over there too.
+        target.queue_class_name.clone_from(&desired.target.queue_class_name);
+    }
     status.effective = Some(Effective { redrive_allow: redrive_allow(input), ..desired.effective.clone() });
     if plan.is_there
         && let Some(present) = input.observed.sight(&desired.source.name).present()

@@ -304,11 +304,12 @@ impl World {
         match step {
             Step::AddFinalizer => self.record.has_finalizer = true,
             Step::RemoveFinalizer => self.record.has_finalizer = false,
-            Step::Record { target, retired, tag_keys } => {
+            Step::Record { target, retired, tag_keys, applied_digest } => {
                 let status = self.queue.status.get_or_insert_default();
                 status.target = Some(target.clone());
                 status.retired_dead_letters.clone_from(retired);
                 status.managed_tag_keys = tag_keys.iter().cloned().collect();
+                status.applied_digest.clone_from(applied_digest);
                 self.remember();
             }
             Step::CreateQueue { name, attributes, tags } => {

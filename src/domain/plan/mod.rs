@@ -103,8 +103,13 @@ fn manage(input: &Input<'_>) -> Plan {
     let tag_keys: BTreeSet<String> =
         input.record.managed_tag_keys.iter().chain(input.desired.source.tags.keys()).cloned().collect();
     let record = input.record;
-    if record.target.as_ref() != Some(&target) || record.retired != retired || record.managed_tag_keys != tag_keys {
-        plan.steps.push(Step::Record { target, retired, tag_keys });
+    let applied_digest = record.applied_digest.clone().filter(|_| only_reports(input));
+    if record.target.as_ref() != Some(&target)
+        || record.retired != retired
+        || record.managed_tag_keys != tag_keys
+        || record.applied_digest != applied_digest
+    {
+        plan.steps.push(Step::Record { target, retired, tag_keys, applied_digest });
     }
     if !plan.steps.is_empty() {
         return plan;

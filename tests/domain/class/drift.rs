@@ -100,6 +100,21 @@ fn what_was_not_applied_in_full_yet_is_not_taken_for_a_change_from_outside() {
 }
 
 #[test]
+fn a_change_that_is_taken_back_half_way_is_taken_back_in_aws_too() {
+    let first = json!({"tags": {"team": "media"}});
+    let mut world = changed_outside().edited(json!({"visibilityTimeoutSeconds": 9, "tags": {"team": "media"}}));
+    // A process that ends here wrote something, and said nothing about it in status.
+    for expected in ["Record", "SetAttributes"] {
+        let plan = world.plan();
+        assert_eq!(step_names(&plan)[0], expected);
+        world.carry_out(&plan);
+    }
+    let mut world = world.edited(first).later(seconds(3600));
+    world.settle();
+    assert_eq!(world.present(SOURCE).attributes.settings[&Attribute::VisibilityTimeout], "300");
+}
+
+#[test]
 fn trouble_in_between_makes_no_change_from_outside_a_declared_one() {
     let mut world = changed_outside();
     // A pass in which AWS could not be read leaves Ready false, and says nothing about the declaration.
@@ -114,7 +129,7 @@ fn a_queue_deleted_from_outside_is_missed_and_not_made_again() {
     assert_eq!((step_names(&plan), reasons(&plan)), (vec![], vec!["NotFound"]));
     assert!(plan.differences.contains(&"media_orders does not exist".to_owned()));
     assert!(plan.findings[0].is_stalled);
-    let plan = world.edited(json!({"delaySeconds": 1})).plan();
+    let plan = world.edited(json!({"delaySeconds": 1, "tags": {"team": "media"}})).recorded().plan();
     assert!(plan.steps.iter().any(|step| matches!(step, Step::CreateQueue { .. })), "{:?}", plan.steps);
 }
 

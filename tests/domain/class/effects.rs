@@ -88,6 +88,14 @@ fn a_class_of_the_same_place_and_names_takes_the_place_of_another() {
 }
 
 #[test]
+fn a_queue_that_only_observes_is_of_its_new_class_too() {
+    let world = World::of(queue("orders", empty())).settled().edited(json!({"managementPolicy": "Observe"}));
+    let mut world = world.with_class(prod(&json!({})));
+    world.settle();
+    assert_eq!(world.queue.status.unwrap().target.unwrap().queue_class_name, "prod");
+}
+
+#[test]
 fn the_workload_gets_the_endpoint_of_its_class_without_prefix() {
     let class =
         prod(&json!({"aws": {"region": REGION, "accountId": ACCOUNT, "workloadEndpointUrl": "https://sqs.internal"}}));
