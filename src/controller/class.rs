@@ -60,14 +60,13 @@ impl ClassReporter {
                     asked.generation == class.metadata.generation
                         && asked.at.elapsed() < if is_good { ASK_AGAIN } else { ROUND }
                 });
-                let reach = match known {
-                    Some(known) => known.reach.clone(),
-                    None => {
-                        let reach = self.reach(&class).await;
-                        let generation = class.metadata.generation;
-                        asked.insert(name.clone(), Asked { generation, reach: reach.clone(), at: Instant::now() });
-                        reach
-                    }
+                let reach = if let Some(known) = known {
+                    known.reach.clone()
+                } else {
+                    let reach = self.reach(&class).await;
+                    let generation = class.metadata.generation;
+                    asked.insert(name.clone(), Asked { generation, reach: reach.clone(), at: Instant::now() });
+                    reach
                 };
                 // Between two rounds the count may be behind: it changes with every Queue.
                 let count = match class.status.as_ref().and_then(|status| status.queues) {
@@ -83,9 +82,9 @@ impl ClassReporter {
     }
 
     async fn reach(&self, class: &QueueClass) -> Reach {
-        match self.classes.site_of_object(class).await {
+        match self.classes.clients_of_object(class).await {
             Err(why) => Reach::Impossible(why),
-            Ok(site) => match site.clients.sts.caller_identity().await {
+            Ok(clients) => match clients.sts.caller_identity().await {
                 Ok(caller) => Reach::As { account_id: caller.account_id, caller_arn: caller.arn },
                 Err(error) => Reach::Failed(error),
             },

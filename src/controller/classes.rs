@@ -1,10 +1,10 @@
 //! The classes as last seen, and the clients of the places that they point to.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::ResourceExt;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Mutex;
 
 use crate::api::Queue;
 use crate::api::class::QueueClass;
@@ -15,46 +15,41 @@ use crate::domain::class::{Catalog, Class, Labels};
 use crate::domain::desired::Refusal;
 use crate::domain::field::FieldError;
 
-/// Which class a Queue is of, and how its place in AWS is reached. Places do not share clients, budgets or turns: one that
+/// Which class a Queue is of, and how its place in AWS is reached. Places do not share clients, budgets or lanes: one that
 /// throttles or answers nothing slows no other.
 pub struct Classes {
     catalog: RwLock<Catalog>,
-    /// The operator's own identity and place.
-    own: Arc<Site>,
-    /// Passes that may work on one place at a time.
-    turns: usize,
-    places: Mutex<HashMap<Target, Arc<Site>>>,
+    /// Clients of the operator's own identity and place.
+    own: AwsClients,
+    places: Mutex<HashMap<Target, AwsClients>>,
 }
 
-/// A place in AWS, as one identity reaches it.
-pub struct Site {
-    /// Its clients.
-    pub clients: AwsClients,
-    turns: Arc<Semaphore>,
-}
-
-impl Site {
-    fn new(clients: AwsClients, turns: usize) -> Arc<Self> {
-        Arc::new(Self { clients, turns: Arc::new(Semaphore::new(turns)) })
-    }
-
-    /// A turn to work on this place; nothing when as many passes as may are at it.
-    pub fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.turns.clone().try_acquire_owned().ok()
-    }
+/// The lane of a Queue: Queues of one place share one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// The operator's own place.
+    Own,
+    /// The place of a class.
+    Of(Box<Target>),
+    /// None: nothing is asked of AWS.
+    Nowhere,
 }
 
 impl Classes {
-    /// No classes but the operator's flags, which say `built_in` and act through `own`. Of `concurrency` passes, some are
-    /// always left to other places.
+    /// No classes but the operator's flags, which say `built_in` and act through `own`.
     #[must_use]
-    pub fn new(built_in: Class, own: AwsClients, concurrency: u16) -> Self {
-        let turns = usize::from(concurrency - concurrency / 4).max(1);
-        Self {
-            catalog: RwLock::new(Catalog::new(built_in)),
-            own: Site::new(own, turns),
-            turns,
-            places: Mutex::default(),
+    pub fn new(built_in: Class, own: AwsClients) -> Self {
+        Self { catalog: RwLock::new(Catalog::new(built_in)), own, places: Mutex::default() }
+    }
+
+    /// The lane of `queue`.
+    #[must_use]
+    pub fn lane_of(&self, queue: &Queue) -> Lane {
+        let catalog = self.catalog();
+        match catalog.class_for(queue) {
+            Ok(class) if class.is_built_in() => Lane::Own,
+            Ok(class) => catalog.get(&class.name).map_or(Lane::Nowhere, |class| Lane::Of(Box::new(target_of(class)))),
+            Err(_) => Lane::Nowhere,
         }
     }
 
@@ -89,21 +84,21 @@ impl Classes {
         self.class_for(queue).ok().or_else(|| is_on_record.then(|| self.built_in()))
     }
 
-    /// The operator's own place.
+    /// Clients of the operator's own place.
     #[must_use]
-    pub fn own_place(&self) -> Arc<Site> {
+    pub fn own_clients(&self) -> AwsClients {
         self.own.clone()
     }
 
-    /// The place of `class`.
+    /// Clients of the place of `class`.
     ///
     /// # Errors
     /// Why it cannot be reached as the class says.
-    pub async fn place_of(&self, class: &Class) -> Result<Arc<Site>, Refusal> {
+    pub async fn clients_of(&self, class: &Class) -> Result<AwsClients, Refusal> {
         let object = self.catalog().get(&class.name).map(target_of);
         match object {
             _ if class.is_built_in() => Ok(self.own.clone()),
-            Some(target) => self.place_at(&target, &class.cluster.name).await.map_err(|why| {
+            Some(target) => self.clients_at(&target, &class.cluster.name).await.map_err(|why| {
                 let rule = format!("class {:?} cannot be used: {why}", class.name);
                 Refusal { reason: Reason::ClassNotFound, errors: vec![FieldError::new("spec.queueClassName", rule)] }
             }),
@@ -116,25 +111,24 @@ impl Classes {
         }
     }
 
-    /// The place that `class` points to, whether it may be used or not.
+    /// Clients of the place that `class` points to, whether it may be used or not.
     ///
     /// # Errors
     /// A refused endpoint.
-    pub async fn site_of_object(&self, class: &QueueClass) -> Result<Arc<Site>, String> {
+    pub async fn clients_of_object(&self, class: &QueueClass) -> Result<AwsClients, String> {
         let cluster = self.built_in().cluster.name;
-        self.place_at(&target_of(class), &cluster).await
+        self.clients_at(&target_of(class), &cluster).await
     }
 
-    async fn place_at(&self, target: &Target, cluster: &str) -> Result<Arc<Site>, String> {
+    async fn clients_at(&self, target: &Target, cluster: &str) -> Result<AwsClients, String> {
         let mut places = self.places.lock().await;
-        if let Some(place) = places.get(target) {
-            return Ok(place.clone());
+        if let Some(clients) = places.get(target) {
+            return Ok(clients.clone());
         }
         let session = Session::of_operator(cluster);
-        let clients = self.own.clients.of_target(target, &session).await.map_err(|error| error.to_string())?;
-        let place = Site::new(clients, self.turns);
-        places.insert(target.clone(), place.clone());
-        Ok(place)
+        let clients = self.own.of_target(target, &session).await.map_err(|error| error.to_string())?;
+        places.insert(target.clone(), clients.clone());
+        Ok(clients)
     }
 
     /// Forgets places that no class points to any more.

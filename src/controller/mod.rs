@@ -4,6 +4,7 @@ mod class;
 mod classes;
 pub mod cluster;
 mod kubernetes;
+pub mod lanes;
 pub mod queue;
 mod run;
 pub mod schedule;

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client};
-use kube_runtime::controller::{Action, Config, ReconcileRequest};
 use kube_runtime::reflector::{self, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -22,7 +20,6 @@ use crate::aws::{CallObserver, MayWrite, Sts};
 use crate::domain::arn::Place;
 use crate::domain::call::ErrorClass;
 use crate::domain::class::{Class, FLAGS, Limits};
-use crate::domain::desired::Refusal;
 use crate::domain::fleet::Key;
 use crate::domain::names::Naming;
 use crate::domain::observed::Memory;
@@ -31,12 +28,13 @@ use crate::runtime::health::Health;
 use crate::runtime::http::Server;
 use crate::runtime::identity::holder_identity;
 use crate::runtime::lease::{Claim, Elector, KubernetesLease, SystemClock};
-use crate::runtime::metrics::{self, Metrics};
+use crate::runtime::metrics::Metrics;
 use crate::runtime::settings::ControllerSettings;
 
 use super::class::ClassReporter;
-use super::classes::{Classes, Site};
+use super::classes::Classes;
 use super::kubernetes::Kubernetes;
+use super::lanes;
 use super::queue::{Outcome, Reconciler};
 use super::schedule::{Gate, Schedule};
 use super::watch::{Known, Watches, outputs};
@@ -54,9 +52,6 @@ const PASS_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How long a task may go without a sign of life before the process is taken for hung.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
-
-/// How soon to ask again for a turn at a place that has none left.
-const BUSY: Duration = Duration::from_millis(500);
 
 /// How often the gauges are brought up to date.
 const GAUGES: Duration = Duration::from_secs(10);
@@ -102,7 +97,7 @@ pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Resul
         let concurrency = settings.concurrency;
         let held = claim.clone();
         let may_write: MayWrite = Arc::new(move || held.is_held(Instant::now()));
-        let classes = Arc::new(Classes::new(class, aws.writing_while(may_write.clone()), concurrency));
+        let classes = Arc::new(Classes::new(class, aws.writing_while(may_write.clone())));
         let work = Work { client, classes, may_write, metrics, health, claim, instance, concurrency };
         tokio::select! {
             () = work.run(stop.clone()) => Ok(()),
@@ -258,7 +253,17 @@ impl Work {
             changed: Arc::default(),
             known: Known { classes: watch::Sender::new(false), namespaces: watch::Sender::new(false) },
         };
-        let known = [watches.known.classes.subscribe(), watches.known.namespaces.subscribe()];
+        let others = [watches.known.classes.subscribe(), watches.known.namespaces.subscribe()];
+        let known = async {
+            for mut known in others {
+                if known.wait_for(|known| *known).await.is_err() {
+                    return false;
+                }
+            }
+            let filled =
+                tokio::join!(queues.wait_until_ready(), secrets.wait_until_ready(), config_maps.wait_until_ready());
+            filled.0.is_ok() && filled.1.is_ok() && filled.2.is_ok()
+        };
         let reporter = ClassReporter {
             classes: self.classes.clone(),
             kubernetes: kubernetes.clone(),
@@ -275,7 +280,7 @@ impl Work {
         let gauges = self.keep_gauges(&queues);
         tokio::select! {
             // The work ends when it is asked to; the others end with it.
-            () = self.passes(shared, &queues, &secrets, &config_maps, known, turned, stop) => {}
+            () = self.passes(shared, &queues, known, turned, stop) => {}
             () = watches.follow_queues(queue_writer) => {}
             () = watches.follow_classes() => {}
             () = watches.follow_namespaces() => {}
@@ -286,57 +291,28 @@ impl Work {
         }
     }
 
-    /// Passes over Queues, until `stop` is cancelled and those under way have ended.
+    /// Passes over Queues, from when all is `known` until `stop` is cancelled and those under way have ended.
     async fn passes(
         &self,
         shared: Arc<Shared>,
         queues: &Store<Queue>,
-        secrets: &Store<Secret>,
-        config_maps: &Store<ConfigMap>,
-        known: [watch::Receiver<bool>; 2],
-        mut turned: mpsc::UnboundedReceiver<reflector::ObjectRef<Queue>>,
+        known: impl Future<Output = bool>,
+        turned: mpsc::UnboundedReceiver<reflector::ObjectRef<Queue>>,
         stop: CancellationToken,
     ) {
         // Decisions about one Queue depend on the others: none is made before all are known.
         let caches =
             ["Queues", "Secrets", "ConfigMaps", "QueueClasses", "Namespaces"].map(|name| self.health.cache(name));
-        let filled = async {
-            for mut known in known {
-                if known.wait_for(|known| *known).await.is_err() {
-                    return false;
-                }
-            }
-            let filled =
-                tokio::join!(queues.wait_until_ready(), secrets.wait_until_ready(), config_maps.wait_until_ready());
-            filled.0.is_ok() && filled.1.is_ok() && filled.2.is_ok()
-        };
         tokio::select! {
-            filled = filled => if !filled { return },
+            is_known = known => if !is_known { return },
             () = stop.cancelled() => return,
         }
         caches.iter().for_each(crate::runtime::health::CacheSync::synced);
         tracing::info!(queues = queues.len(), "ready");
-
-        let requests = futures::stream::poll_fn(move |context| turned.poll_recv(context))
-            .map(|turn| Ok::<_, std::convert::Infallible>(ReconcileRequest::from(turn)))
-            .take_until(stop.cancelled_owned());
-        let config = Config::default().concurrency(self.concurrency);
-        let passes = kube_runtime::controller::applier(
-            |queue, shared| Box::pin(pass(queue, shared)),
-            |_, never: &std::convert::Infallible, _| match *never {},
-            shared,
-            queues.clone(),
-            requests,
-            config,
-        );
-        passes
-            .for_each(|ended| async move {
-                if let Err(error) = ended {
-                    // A Queue that was deleted while it waited for its turn.
-                    tracing::debug!(%error, "a turn came to nothing");
-                }
-            })
-            .await;
+        let classes = self.classes.clone();
+        let lane_of = move |queue: &Queue| classes.lane_of(queue);
+        let pass = move |queue| pass(queue, shared.clone());
+        lanes::work(turned, queues.clone(), lane_of, pass, self.concurrency, stop).await;
     }
 
     async fn keep_gauges(&self, queues: &Store<Queue>) {
@@ -346,7 +322,7 @@ impl Work {
         loop {
             ticks.tick().await;
             heartbeat.beat(Instant::now());
-            let rates = self.classes.own_place().clients.budget.rates();
+            let rates = self.classes.own_clients().budget.rates();
             self.metrics.aws_budget("calls", rates.calls);
             self.metrics.aws_budget("tagging", rates.tagging);
             let reasons = queues.state().iter().map(|queue| ready_reason(queue)).collect::<Vec<_>>();
@@ -365,52 +341,38 @@ fn ready_reason(queue: &Queue) -> &'static str {
     known.map_or("Unknown", |(reason, _)| reason.as_str())
 }
 
-async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Result<Action, std::convert::Infallible> {
+/// One pass. Answers when to look at the Queue again.
+async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Duration {
     let now = Timestamp::now();
-    let workplace = match shared.classes.class_for(&queue) {
-        Ok(class) => shared.classes.place_of(&class).await.map(|place| (class, place)),
-        Err(refusal) => Err(refusal),
-    };
-    // What is kept back must not wait here: it would hold up the passes over other places.
-    let turn = workplace.as_ref().ok().map(|(_, place)| place.turn());
-    if let Some(None) = turn {
-        return Ok(Action::requeue(BUSY));
-    }
     let mut memory = match shared.schedule.enter(&queue, now) {
-        Gate::Closed(rest) => return Ok(Action::requeue(rest.unsigned_abs())),
+        Gate::Closed(rest) => return rest.unsigned_abs(),
         Gate::Open(memory) => memory,
     };
     let begun = Instant::now();
-    let passing = shared.pass(&queue, workplace, &mut memory);
+    let passing = Box::pin(shared.pass(&queue, &mut memory));
     let passed = tokio::time::timeout(PASS_TIMEOUT, passing).await;
-    let Ok(outcome) = passed else {
+    let outcome = passed.unwrap_or_else(|_| {
         tracing::warn!(queue = %Key::of(&queue), "a pass took longer than {} s and was given up", PASS_TIMEOUT.as_secs());
-        shared.metrics.reconcile(metrics::Outcome::Failed, begun.elapsed());
         memory.failed(now);
-        let outcome = Outcome::given_up(&queue);
-        let requeue = outcome.requeue.unsigned_abs();
-        shared.schedule.leave(&queue, *memory, &outcome, now);
-        return Ok(Action::requeue(requeue));
-    };
+        Outcome::given_up(&queue)
+    });
     shared.metrics.reconcile(outcome.kind, begun.elapsed());
-    let requeue = outcome.requeue.unsigned_abs();
     shared.schedule.leave(&queue, *memory, &outcome, now);
-    Ok(Action::requeue(requeue))
+    outcome.requeue.unsigned_abs()
 }
 
 impl Shared {
-    async fn pass(
-        &self,
-        queue: &Queue,
-        workplace: Result<(Class, Arc<Site>), Refusal>,
-        memory: &mut Memory,
-    ) -> Outcome {
-        let (class, place, refusal) = match workplace {
-            Ok((class, place)) => (class, place, None),
-            Err(refusal) => (self.classes.built_in(), self.classes.own_place(), Some(refusal)),
+    async fn pass(&self, queue: &Queue, memory: &mut Memory) -> Outcome {
+        let workplace = match self.classes.class_for(queue) {
+            Ok(class) => self.classes.clients_of(&class).await.map(|clients| (class, clients)),
+            Err(refusal) => Err(refusal),
+        };
+        let (class, clients, refusal) = match workplace {
+            Ok((class, clients)) => (class, clients, None),
+            Err(refusal) => (self.classes.built_in(), self.classes.own_clients(), Some(refusal)),
         };
         let Key { namespace, name } = Key::of(queue);
-        let AwsClients { sqs, sts, kms, .. } = &place.clients;
+        let AwsClients { sqs, sts, kms, .. } = &clients;
         let reconciler = Reconciler {
             sqs: Arc::new(sqs.writing_as(Session::of_queue(&class.cluster.name, &namespace, &name))),
             sts: Arc::new(sts.clone()),

@@ -11,6 +11,7 @@ mod driver;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod isolation;
 mod model;
 #[cfg(test)]
 mod oracle;
