@@ -12,6 +12,7 @@ mod driver;
 mod history;
 #[cfg(test)]
 mod isolation;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod oracle;
