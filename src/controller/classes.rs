@@ -77,13 +77,6 @@ impl Classes {
         self.catalog().class_for(queue)
     }
 
-    /// By what class others should know `queue`: its own, or, while it has none, any, for where its queue lives is on record.
-    #[must_use]
-    pub fn known_by(&self, queue: &Queue) -> Option<Class> {
-        let is_on_record = queue.status.as_ref().is_some_and(|status| status.target.is_some());
-        self.class_for(queue).ok().or_else(|| is_on_record.then(|| self.built_in()))
-    }
-
     /// Clients of the operator's own place.
     #[must_use]
     pub fn own_clients(&self) -> AwsClients {

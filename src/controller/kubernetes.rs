@@ -120,7 +120,7 @@ impl Kubernetes {
     }
 
     /// Takes in a Queue as the watch shows it. Answers which Queues may have to decide anew.
-    pub fn saw_queue(&self, queue: &Queue, class: &Class) -> BTreeSet<Key> {
+    pub fn saw_queue(&self, queue: &Queue, class: Option<&Class>) -> BTreeSet<Key> {
         self.fleet.write().unwrap_or_else(PoisonError::into_inner).put(queue, class).unwrap_or_default()
     }
 

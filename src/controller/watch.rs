@@ -80,12 +80,9 @@ impl Watches {
         self.turn(&Key::of(queue));
     }
 
-    /// Takes a Queue in among the others. One that has no class yet and never had is nobody.
+    /// Takes a Queue in among the others, also while it has no class.
     fn place(&self, queue: &Queue) -> BTreeSet<Key> {
-        match self.classes.known_by(queue) {
-            Some(class) => self.kubernetes.saw_queue(queue, &class),
-            None => self.kubernetes.lost_queue(&Key::of(queue)),
-        }
+        self.kubernetes.saw_queue(queue, self.classes.class_for(queue).ok().as_ref())
     }
 
     /// Follows the classes until the process ends.
