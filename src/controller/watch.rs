@@ -89,7 +89,7 @@ impl Watches {
     pub(super) async fn follow_classes(&self) {
         let api: Api<QueueClass> = Api::all(self.client.clone());
         let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
-        let mut listed = BTreeSet::new();
+        let (mut listed, mut has_changed) = (BTreeSet::new(), false);
         while let Some(event) = events.next().await {
             let is_news = match event {
                 Ok(Event::Apply(class)) => self.classes.change(|catalog| catalog.put_class(class)),
@@ -100,13 +100,13 @@ impl Watches {
                 }
                 Ok(Event::InitApply(class)) => {
                     listed.insert(class.name_any());
-                    self.classes.change(|catalog| catalog.put_class(class));
+                    has_changed |= self.classes.change(|catalog| catalog.put_class(class));
                     false
                 }
                 Ok(Event::InitDone) => {
-                    self.classes.change(|catalog| catalog.keep_classes(&listed));
+                    let is_less = self.classes.change(|catalog| catalog.keep_classes(&listed));
                     self.known.classes.send_replace(true);
-                    true
+                    std::mem::take(&mut has_changed) || is_less
                 }
                 Err(error) => {
                     tracing::warn!(%error, "watching QueueClasses failed; it is tried again");
