@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::domain::digest::sha256;
 
@@ -101,12 +102,9 @@ impl Target {
     /// `base` for this target, before any role: its region and its variants of endpoints.
     pub(super) fn configure(&self, base: &SdkConfig) -> SdkConfig {
         let mut builder = base.to_builder().region(Region::new(self.region.clone()));
-        if self.use_fips {
-            builder.set_use_fips(Some(true));
-        }
-        if self.use_dual_stack {
-            builder.set_use_dual_stack(Some(true));
-        }
+        builder.set_use_fips(Some(self.use_fips)).set_use_dual_stack(Some(self.use_dual_stack));
+        // What the environment sets for one service is for the operator's own region.
+        builder.set_service_config(Some(Unset));
         builder.build()
     }
 
@@ -121,6 +119,16 @@ impl Target {
             builder = builder.external_id(external_id);
         }
         builder.build().await
+    }
+}
+
+/// A configuration in which nothing is set for one service.
+#[derive(Debug)]
+struct Unset;
+
+impl LoadServiceConfig for Unset {
+    fn load_config(&self, _: ServiceConfigKey<'_>) -> Option<String> {
+        None
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use prism_queue::aws::Sqs as _;
 use prism_queue::aws::sdk::{AwsClients, ConnectError, Options};
 use prism_queue::aws::target::{Endpoints, Role, Session, Target};
@@ -187,4 +188,25 @@ async fn errors_that_aws_answers_keep_nothing_back() {
         assert_eq!(sqs.get_queue_url(&name()).await.unwrap_err().kind, ErrorKind::Transient);
     }
     assert_eq!(server.seen().len(), 8);
+}
+
+#[tokio::test]
+async fn what_the_environment_sets_for_one_service_is_not_for_other_places() {
+    let (own, far) = (Server::start([]).await, Server::start([ok(&json!({"QueueUrl": URL}))]).await);
+    let config = config(&far.url).into_builder().service_config(SqsAt(own.url.clone())).build();
+    let clients = AwsClients::from_config(config, &Options::default(), Arc::new(())).await.unwrap();
+    let target = Target { region: "us-east-1".to_owned(), ..Target::default() };
+    let there = clients.of_target(&target, &Session::of_operator("prod")).await.unwrap();
+    there.sqs.get_queue_url(&name()).await.unwrap();
+    assert_eq!((own.seen().len(), far.seen().len()), (0, 1));
+}
+
+/// `AWS_ENDPOINT_URL_SQS`.
+#[derive(Debug)]
+struct SqsAt(String);
+
+impl LoadServiceConfig for SqsAt {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        (key.service_id() == "SQS").then(|| self.0.clone())
+    }
 }

@@ -113,6 +113,9 @@ pub struct QueueClassSpec {
     validation = Rule::new("!has(self.externalId) || has(self.roleArn)")
         .message("externalId has no meaning without roleArn")
         .field_path(".externalId"),
+    validation = Rule::new("!has(self.endpoints) || !((has(self.useFips) && self.useFips) || (has(self.useDualStack) && self.useDualStack))")
+        .message("endpoints cannot be combined with useFips or useDualStack: name the endpoint that you mean")
+        .field_path(".endpoints"),
     validation = Rule::new("!has(self.roleArn) || self.roleArn.split(':')[4] == self.accountId")
         .message("roleArn must be a role of accountId: queues are made in the role's account")
         .field_path(".roleArn"),

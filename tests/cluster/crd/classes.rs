@@ -96,6 +96,19 @@ fn good_extremes_are_taken() {
 }
 
 #[test]
+fn endpoints_are_named_or_chosen_by_variant_and_not_both() {
+    let aws = |variant: &str| {
+        json!({"aws": {
+            "region": "eu-central-1", "accountId": ACCOUNT, "endpoints": {"sqs": "https://sqs.example.com"}, variant: true,
+        }})
+    };
+    refused(&[
+        (aws("useFips"), "spec.aws.endpoints", "cannot be combined with useFips"),
+        (aws("useDualStack"), "spec.aws.endpoints", "cannot be combined with useFips"),
+    ]);
+}
+
+#[test]
 fn where_and_as_whom_is_checked() {
     let aws = |changes: Value| {
         let mut aws = json!({"region": "eu-central-1", "accountId": ACCOUNT});
