@@ -57,8 +57,8 @@ async fn under(policy: &str, scope: &Scope, test: impl AsyncFnOnce()) {
         _ => json!({"objectSelector": {"matchLabels": {"test": scope.name}}}),
     };
     let parameters = PostParams::default();
-    policies(kube).create(&parameters, &object(&name, source["policy"].take())).await.expect("the policy is accepted");
-    bindings(kube).create(&parameters, &object(&name, source["binding"].take())).await.expect("and its binding");
+    policies(kube).create(&parameters, &object(&name, &source["policy"])).await.expect("the policy is accepted");
+    bindings(kube).create(&parameters, &object(&name, &source["binding"])).await.expect("and its binding");
 
     let outcome = AssertUnwindSafe(test()).catch_unwind().await;
 
@@ -69,7 +69,7 @@ async fn under(policy: &str, scope: &Scope, test: impl AsyncFnOnce()) {
     }
 }
 
-fn object<K: DeserializeOwned>(name: &str, spec: Value) -> K {
+fn object<K: DeserializeOwned>(name: &str, spec: &Value) -> K {
     serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap()
 }
 
