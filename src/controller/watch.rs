@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
 
 use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueClass, QueueSpec};
+use crate::domain::class::Catalog;
 use crate::domain::fleet::Key;
 
 use super::classes::{Classes, labels_of};
@@ -92,8 +93,14 @@ impl Watches {
         let (mut listed, mut has_changed) = (BTreeSet::new(), false);
         while let Some(event) = events.next().await {
             let is_news = match event {
-                Ok(Event::Apply(class)) => self.classes.change(|catalog| catalog.put_class(class)),
-                Ok(Event::Delete(class)) => self.classes.change(|catalog| catalog.remove_class(&class.name_any())),
+                Ok(Event::Apply(class)) => {
+                    let name = class.name_any();
+                    self.class_changes(&name, |catalog| catalog.put_class(class))
+                }
+                Ok(Event::Delete(class)) => {
+                    let name = class.name_any();
+                    self.class_changes(&name, |catalog| catalog.remove_class(&name))
+                }
                 Ok(Event::Init) => {
                     listed.clear();
                     false
@@ -104,9 +111,12 @@ impl Watches {
                     false
                 }
                 Ok(Event::InitDone) => {
-                    let is_less = self.classes.change(|catalog| catalog.keep_classes(&listed));
+                    has_changed |= self.classes.change(|catalog| catalog.keep_classes(&listed));
                     self.known.classes.send_replace(true);
-                    std::mem::take(&mut has_changed) || is_less
+                    if has_changed {
+                        self.decide_anew(|_| true);
+                    }
+                    std::mem::take(&mut has_changed)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "watching QueueClasses failed; it is tried again");
@@ -114,11 +124,29 @@ impl Watches {
                 }
             };
             if is_news {
-                self.decide_anew(|_| true);
                 self.classes.tidy().await;
                 self.changed.notify_one();
             }
         }
+    }
+
+    /// Changes one class, and has those Queues decide anew that are of it, or may come to be or have been: by name, as the
+    /// default, or by where their queues are on record. Answers whether anything is new.
+    fn class_changes(&self, name: &str, change: impl FnOnce(&mut Catalog) -> bool) -> bool {
+        let (is_news, is_default) = self.classes.change(|catalog| {
+            let was_default = catalog.is_default(name);
+            let is_news = change(catalog);
+            (is_news, was_default || catalog.is_default(name))
+        });
+        if is_news {
+            self.decide_anew(|queue| {
+                let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
+                let is_on_record = target.is_some_and(|target| target.queue_class_name == name);
+                let named = queue.spec.queue_class_name.as_deref();
+                is_on_record || named.map_or(is_default, |named| named == name)
+            });
+        }
+        is_news
     }
 
     /// Follows the labels of namespaces until the process ends.

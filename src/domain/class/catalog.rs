@@ -35,6 +35,12 @@ impl Catalog {
         &self.built_in
     }
 
+    /// Whether the class of this name is there and marked as the default.
+    #[must_use]
+    pub fn is_default(&self, name: &str) -> bool {
+        self.classes.get(name).is_some_and(is_default)
+    }
+
     /// All classes.
     pub fn all(&self) -> impl Iterator<Item = &QueueClass> {
         self.classes.values()

@@ -76,7 +76,7 @@ fn good_extremes_are_taken() {
             json!({"naming": {"template": "{namespace}_{name}"}}),
             json!({"aws": {
                 "region": "eu-central-1", "accountId": ACCOUNT, "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/path/prism"),
-                "externalId": "acme", "useFips": true, "useDualStack": true, "workloadEndpointUrl": "http://sqs.internal:9324",
+                "externalId": "acme", "useFips": false, "useDualStack": false, "workloadEndpointUrl": "http://sqs.internal:9324",
                 "endpoints": {"sqs": "https://vpce-1.sqs.eu-central-1.vpce.amazonaws.com", "sts": "http://127.0.0.1:4566", "kms": "https://kms.internal/"},
             }}),
             json!({"limits": {
