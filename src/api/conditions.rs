@@ -37,7 +37,7 @@ impl ConditionType {
 pub enum ClassConditionType {
     /// The class can be used: both of the others.
     Ready,
-    /// AWS answers to the class's credentials, and they are of its account.
+    /// AWS answers to the class's credentials, they are of its account, and SQS lets queues be listed.
     Reachable,
     /// A Queue with an empty spec is possible for each type that the class allows.
     Satisfiable,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::{FrameworkMetadata, ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sqs::config::{FrameworkMetadata, IdentityCache, ProvideCredentials, SharedCredentialsProvider};
 use aws_types::service_config::ServiceConfigKey;
 
 pub use kms::SdkKms;
@@ -164,7 +164,9 @@ impl AwsClients {
             None => (own, None),
             Some(role) => {
                 let provider = SharedCredentialsProvider::new(target.assume(role, session, &own).await);
-                let config = own.to_builder().credentials_provider(provider).build();
+                // The cache of the operator's own credentials is small, and theirs not to share.
+                let cache = IdentityCache::lazy().build();
+                let config = own.to_builder().credentials_provider(provider).identity_cache(cache).build();
                 (config, Some(Writers::new(target.clone(), role.clone(), own)))
             }
         };
@@ -190,14 +192,20 @@ impl Base {
     ) -> AwsClients {
         let budget = Arc::new(Budget::default());
         let (observer, may_write) = (self.observer.clone(), self.may_write.clone());
-        let meter = Meter { budget: budget.clone(), observer, breaker: Arc::default(), may_write };
+        // A breaker for each service: one that is silent says nothing about the others.
+        let meter = || Meter {
+            budget: budget.clone(),
+            observer: observer.clone(),
+            breaker: Arc::default(),
+            may_write: may_write.clone(),
+        };
         let of = |endpoint: &Option<String>| with_endpoint(config, endpoint.as_deref());
         AwsClients {
             region,
-            sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&of(&endpoints.sqs)), meter.clone(), writers),
-            sts: SdkSts::new(aws_sdk_sts::Client::new(&of(&endpoints.sts)), meter.clone()),
-            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(&endpoints.kms)), meter),
-            budget,
+            sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&of(&endpoints.sqs)), meter(), writers),
+            sts: SdkSts::new(aws_sdk_sts::Client::new(&of(&endpoints.sts)), meter()),
+            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(&endpoints.kms)), meter()),
+            budget: budget.clone(),
             base: self.clone(),
         }
     }

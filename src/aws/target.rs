@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::IdentityCache;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::domain::digest::sha256;
@@ -171,7 +172,9 @@ impl Writers {
             return client;
         }
         let provider = self.target.assume(&self.role, session, &self.own).await;
-        let client = Client::from_conf(reader.config().to_builder().credentials_provider(provider).build());
+        let cache = IdentityCache::lazy().build();
+        let config = reader.config().to_builder().credentials_provider(provider).identity_cache(cache).build();
+        let client = Client::from_conf(config);
         self.made().keep(&session.name, client.clone());
         client
     }

@@ -66,6 +66,10 @@ impl Watches {
                 Ok(Event::InitDone) => {
                     // The cache shows the list only now. What was deleted while the watch was down sends no event.
                     self.kubernetes.missing_from(&listed).iter().for_each(|key| self.lost(key));
+                    // Classes may have come to be known while the list came, page by page.
+                    for queue in self.queues.state() {
+                        affected.append(&mut self.place(&queue));
+                    }
                     self.set_to_work(std::mem::take(&mut affected));
                     for key in &listed {
                         self.turn(key);
@@ -88,14 +92,14 @@ impl Watches {
 
     /// Follows the classes until the process ends.
     pub(super) async fn follow_classes(&self) {
-        let api: Api<QueueClass> = Api::all(self.client.clone());
+        let api: Api<DeserializeGuard<QueueClass>> = Api::all(self.client.clone());
         let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
         let (mut listed, mut has_changed) = (BTreeSet::new(), false);
         while let Some(event) = events.next().await {
             let is_news = match event {
                 Ok(Event::Apply(class)) => {
                     let name = class.name_any();
-                    self.class_changes(&name, |catalog| catalog.put_class(class))
+                    self.class_changes(&name, |catalog| put(catalog, class))
                 }
                 Ok(Event::Delete(class)) => {
                     let name = class.name_any();
@@ -107,7 +111,7 @@ impl Watches {
                 }
                 Ok(Event::InitApply(class)) => {
                     listed.insert(class.name_any());
-                    has_changed |= self.classes.change(|catalog| catalog.put_class(class));
+                    has_changed |= self.classes.change(|catalog| put(catalog, class));
                     false
                 }
                 Ok(Event::InitDone) => {
@@ -222,6 +226,18 @@ impl Watches {
     fn turn(&self, key: &Key) {
         // Without a receiver the process is about to end.
         let _ = self.turns.send(ObjectRef::new(&key.name).within(&key.namespace));
+    }
+}
+
+/// One class that cannot be read must not stop the watch of the others, nor be taken for gone: its Queues wait.
+fn put(catalog: &mut Catalog, class: DeserializeGuard<QueueClass>) -> bool {
+    match class.0 {
+        Ok(class) => catalog.put_class(class),
+        Err(invalid) => {
+            let name = invalid.metadata.name.as_deref().unwrap_or_default();
+            tracing::error!(class = name, "cannot be read, and its Queues wait: {}", invalid.error);
+            catalog.put_unreadable(invalid.metadata)
+        }
     }
 }
 

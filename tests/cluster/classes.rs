@@ -180,7 +180,10 @@ fn marking_a_class_as_the_default_moves_no_queue() {
 
         scope.mark_default(&class, false).await;
         scope.ready("old").await;
-        scope.says("young", "TargetChanged").await;
+        // Who has the class keeps it, though nobody new comes to it.
+        let young = scope.poke("young").await;
+        assert!(is_ready(&young));
+        assert_eq!(young.status.unwrap().target.unwrap().queue_class_name, class);
         drop(operator);
     });
 }

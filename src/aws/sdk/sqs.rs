@@ -43,6 +43,15 @@ impl SdkSqs {
         Self { session: Some(session), ..self.clone() }
     }
 
+    /// Lists one queue, whichever: whether SQS answers, and lets queues be listed.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn any_queue(&self) -> Result<(), CallError> {
+        let request = self.client.list_queues().max_results(1);
+        self.meter.call(read("ListQueues"), request.send()).await.map(|_| ())
+    }
+
     async fn writer(&self) -> Client {
         match (&self.writers, &self.session) {
             (Some(writers), Some(session)) => writers.client(session, &self.client).await,

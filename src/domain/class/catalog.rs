@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::class::{AllowedNamespaces, NamespacesFrom, QueueClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::class::{AllowedNamespaces, NamespacesFrom, QueueClass, QueueClassSpec};
 use crate::api::conditions::Reason;
 use crate::api::{IS_DEFAULT_CLASS, Queue};
 
@@ -20,13 +22,15 @@ pub struct Catalog {
     built_in: Class,
     classes: BTreeMap<String, QueueClass>,
     namespaces: BTreeMap<String, Labels>,
+    /// Classes that are there and cannot be read by this version; nobody may take them for gone.
+    unreadable: BTreeSet<String>,
 }
 
 impl Catalog {
     /// No classes but the operator's flags.
     #[must_use]
     pub fn new(built_in: Class) -> Self {
-        Self { built_in, classes: BTreeMap::new(), namespaces: BTreeMap::new() }
+        Self { built_in, classes: BTreeMap::new(), namespaces: BTreeMap::new(), unreadable: BTreeSet::new() }
     }
 
     /// The operator's flags.
@@ -41,9 +45,16 @@ impl Catalog {
         self.classes.get(name).is_some_and(is_default)
     }
 
-    /// All classes.
+    /// All classes that can be read.
     pub fn all(&self) -> impl Iterator<Item = &QueueClass> {
-        self.classes.values()
+        self.classes.iter().filter(|(name, _)| !self.unreadable.contains(*name)).map(|(_, class)| class)
+    }
+
+    /// Takes in a class of which only the metadata can be read. Answers whether Queues may have to decide anew.
+    pub fn put_unreadable(&mut self, metadata: ObjectMeta) -> bool {
+        let name = metadata.name.clone().unwrap_or_default();
+        self.classes.insert(name.clone(), QueueClass { metadata, spec: QueueClassSpec::default(), status: None });
+        self.unreadable.insert(name)
     }
 
     /// The class of this name.
@@ -55,13 +66,15 @@ impl Catalog {
     /// Takes in a class, or its newer version. Answers whether Queues may have to decide anew.
     pub fn put_class(&mut self, class: QueueClass) -> bool {
         let name = class.metadata.name.clone().unwrap_or_default();
+        let was_unreadable = self.unreadable.remove(&name);
         let news = (class.spec.clone(), is_default(&class));
         let before = self.classes.insert(name, class);
-        before.is_none_or(|before| (before.spec.clone(), is_default(&before)) != news)
+        was_unreadable || before.is_none_or(|before| (before.spec.clone(), is_default(&before)) != news)
     }
 
     /// Forgets a class. Answers whether it was known.
     pub fn remove_class(&mut self, name: &str) -> bool {
+        self.unreadable.remove(name);
         self.classes.remove(name).is_some()
     }
 
@@ -69,6 +82,7 @@ impl Catalog {
     pub fn keep_classes(&mut self, names: &BTreeSet<String>) -> bool {
         let before = self.classes.len();
         self.classes.retain(|name, _| names.contains(name));
+        self.unreadable.retain(|name| names.contains(name));
         self.classes.len() != before
     }
 
@@ -96,6 +110,10 @@ impl Catalog {
         let namespace = Key::of(queue).namespace;
         let is_deleting = queue.metadata.deletion_timestamp.is_some();
         let name = object.metadata.name.as_deref().unwrap_or_default();
+        if self.unreadable.contains(name) {
+            let why = format!("class {name:?} cannot be read by this version of the operator");
+            return Err(refusal(Reason::ClassNotFound, why));
+        }
         let labels = self.namespaces.get(&namespace);
         let needs_labels =
             object.spec.allowed_namespaces.selector.is_some() || object.spec.tags_from_namespace_labels.is_some();
@@ -117,18 +135,32 @@ impl Catalog {
     }
 
     /// `None`: the operator's flags.
+    ///
+    /// A Queue that is being deleted is of the class that it would have alive, if its queue is in that class's place: the
+    /// rules of today hold. Else it is of the class under which its queue was made; where that is gone, nobody may say what
+    /// becomes of the queue.
     fn choose(&self, queue: &Queue) -> Result<Option<&QueueClass>, Refusal> {
+        let alive = self.choose_alive(queue);
+        let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
+        let Some(target) = target.filter(|_| queue.metadata.deletion_timestamp.is_some()) else {
+            return alive;
+        };
+        let is_there = |class: Option<&QueueClass>| match class {
+            Some(class) => class.spec.aws.account_id == target.account_id && class.spec.aws.region == target.region,
+            None => self.built_in.place.account_id == target.account_id && self.built_in.place.region == target.region,
+        };
+        match (&alive, self.classes.get(&target.queue_class_name)) {
+            (Ok(class), _) if is_there(*class) => alive,
+            (_, Some(recorded)) => Ok(Some(recorded)),
+            (_, None) if target.queue_class_name == FLAGS => Ok(None),
+            (Ok(_), None) if queue.spec.queue_class_name.is_some() => alive,
+            (_, None) => Err(gone(&target.queue_class_name)),
+        }
+    }
+
+    fn choose_alive(&self, queue: &Queue) -> Result<Option<&QueueClass>, Refusal> {
         let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
         let recorded = target.map(|target| target.queue_class_name.as_str());
-        if queue.metadata.deletion_timestamp.is_some()
-            && let Some(recorded) = recorded
-        {
-            match self.classes.get(recorded) {
-                None if recorded == FLAGS => return Ok(None),
-                None => {}
-                found => return Ok(found),
-            }
-        }
         if let Some(name) = &queue.spec.queue_class_name {
             let missing =
                 || refusal(Reason::ClassNotFound, format!("there is no QueueClass {name:?}; it is waited for"));
@@ -137,10 +169,14 @@ impl Catalog {
         let marked: Vec<(&String, &QueueClass)> = self.classes.iter().filter(|(_, class)| is_default(class)).collect();
         // Of several, whoever has one keeps it.
         let mine = marked.iter().find(|(name, _)| marked.len() == 1 || recorded == Some(name.as_str()));
-        match mine {
-            Some((_, class)) => Ok(Some(class)),
-            None if marked.is_empty() => Ok(None),
-            None => {
+        match (mine, recorded) {
+            (Some((_, class)), _) => Ok(Some(class)),
+            // A mark that was taken away gives nobody to the flags.
+            (None, Some(name)) if marked.is_empty() && name != FLAGS => {
+                self.classes.get(name).map(Some).ok_or_else(|| gone(name))
+            }
+            (None, _) if marked.is_empty() => Ok(None),
+            (None, _) => {
                 let names: Vec<&str> = marked.iter().map(|(name, _)| name.as_str()).collect();
                 let why = format!(
                     "is omitted, and more than one QueueClass is marked as the default ({IS_DEFAULT_CLASS}): {}; name one here, or leave the mark on one of them",
@@ -150,6 +186,13 @@ impl Catalog {
             }
         }
     }
+}
+
+/// The class under which a Queue's queue was made is not there.
+fn gone(name: &str) -> Refusal {
+    let why =
+        format!("the QueueClass {name:?}, under which the queue was made, is gone; it is waited for, or name another");
+    refusal(Reason::ClassNotFound, why)
 }
 
 fn refusal(reason: Reason, why: String) -> Refusal {

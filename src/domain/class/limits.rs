@@ -1,7 +1,7 @@
 //! A class's limits: what Queues may ask for, defaults included. Each error has the path of the Queue's field, the class's
 //! name and what it allows.
 
-use regex::RegexBuilder;
+use regex::bytes::RegexBuilder;
 use serde::Serialize;
 
 use crate::api::class::{ClassLimits, Range};
@@ -117,15 +117,17 @@ fn name_rule(pattern: &str, name: &str, namespace: &str) -> Option<String> {
         return Some("which allows no custom names; leave the field out".to_owned());
     }
     match compile(pattern, namespace) {
-        Ok(regex) => (!regex.is_match(name)).then(|| format!("which allows names that match {pattern} as a whole")),
+        Ok(regex) => {
+            (!regex.is_match(name.as_bytes())).then(|| format!("which allows names that match {pattern} as a whole"))
+        }
         Err(fault) => Some(format!("whose limits.queueNamePattern cannot be used: {fault}")),
     }
 }
 
 /// The pattern for the names of a namespace, which matches whole names only.
-fn compile(pattern: &str, namespace: &str) -> Result<regex::Regex, String> {
+fn compile(pattern: &str, namespace: &str) -> Result<regex::bytes::Regex, String> {
     let pattern = pattern.replace(NAMESPACE, &regex::escape(namespace));
-    let compiled = |text: &str| RegexBuilder::new(text).size_limit(PATTERN_SIZE).build();
+    let compiled = |text: &str| RegexBuilder::new(text).unicode(false).size_limit(PATTERN_SIZE).build();
     // By itself first: what is wrong by itself could still be right within the parentheses, and mean something else.
     let whole = compiled(&pattern).and_then(|_| compiled(&format!("^(?:{pattern})$")));
     whole.map_err(|error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))

@@ -123,7 +123,9 @@ fn principals(statement: &Statement, at: &str, context: &StatementContext) -> Ve
                 format!("{name} is none of the services that may be allowed: {}", trust.services_in_words())
             }
             Principal::Anyone | Principal::Service(_) if trust.allows_public() => continue,
-            Principal::Anyone if proof.caller.max(proof.source) != Evidence::None => continue,
+            // Only services send the keys of a source: with them, "anyone" is any service.
+            Principal::Anyone if proof.caller != Evidence::None => continue,
+            Principal::Anyone if proof.source != Evidence::None && trust.allows_every_service() => continue,
             Principal::Anyone => format!(
                 "allows anyone; name principals of account {own}, or add a condition that proves it: aws:PrincipalAccount, \
                  aws:PrincipalArn, aws:SourceAccount or aws:SourceArn of {own}, under StringEquals, ArnEquals or ArnLike \

@@ -41,6 +41,11 @@ impl<'a> Trust<'a> {
         self.services().is_none_or(|services| services.iter().any(|service| service == name))
     }
 
+    /// Whether no list says which services may be let in.
+    pub(super) fn allows_every_service(self) -> bool {
+        self.services().is_none()
+    }
+
     /// The services that may be let in.
     pub(super) fn services_in_words(self) -> String {
         self.services()

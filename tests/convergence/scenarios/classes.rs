@@ -130,3 +130,115 @@ async fn where_drift_is_only_told_a_queue_deleted_from_outside_is_missed() {
     assert_eq!(stage.ready("media/images"), "True/Converged");
     assert!(stage.has("media_images") && stage.has("media_images_dlq"));
 }
+
+fn elsewhere(rules: &Value) -> Class {
+    let mut class = prod(rules);
+    class.place.account_id = "222222222222".to_owned();
+    class
+}
+
+#[tokio::test]
+async fn observe_in_a_class_of_another_account_looks_at_no_queue_of_the_callers() {
+    let mut stage = Stage::prompt();
+    stage
+        .world
+        .outside(&somebody())
+        .create_queue(&crate::stage::queue_name("media_images"), &attributes(&[]), &crate::stage::tags(&[]))
+        .unwrap();
+    ruled(&mut stage, elsewhere(&json!({}))).await;
+    stage.applied("media/images", json!({"managementPolicy": "Observe"})).await;
+    assert!(stage.secret("media/images-queue").is_none());
+}
+
+#[tokio::test]
+async fn adopt_in_a_class_of_another_account_takes_no_queue_of_the_callers() {
+    let mut stage = Stage::prompt();
+    stage
+        .world
+        .outside(&somebody())
+        .create_queue(&crate::stage::queue_name("jobs"), &attributes(&[]), &crate::stage::tags(&[]))
+        .unwrap();
+    ruled(
+        &mut stage,
+        elsewhere(&json!({"limits": {"adoptionPolicies": ["Adopt", "Never"], "queueNamePattern": "jobs"}})),
+    )
+    .await;
+    stage.apply(
+        "media/first",
+        json!({"queueName": "jobs", "adoptionPolicy": "Adopt", "deadLetter": {"mode": "None"}, "suspend": true}),
+    );
+    stage.run(5).await;
+    let mark = stage.world.mark();
+    stage
+        .applied(
+            "media/second",
+            json!({"queueName": "jobs", "adoptionPolicy": "Adopt", "deadLetter": {"mode": "None"}}),
+        )
+        .await;
+    assert_eq!(stage.writes(mark), 0);
+}
+
+#[tokio::test]
+async fn own_identity_of_another_account_deletes_nothing_of_its_own_account() {
+    let mut stage = Stage::prompt();
+    // Made under a class of the account 2222 with its role.
+    let (own, far) = (stage.operator.caller.clone(), crate::model::Caller::role("222222222222", REGION, "prism-queue"));
+    stage.operator.caller = far;
+    ruled(&mut stage, elsewhere(&json!({}))).await;
+    stage.applied("media/images", json!({"deletionPolicy": "Delete", "deadLetter": {"mode": "None"}})).await;
+    // A queue of this Queue's former self, left in the operator's own account with its owner tags.
+    let theirs = stage.world.queue("https://sqs.eu-central-1.amazonaws.com/222222222222/media_images").unwrap().tags;
+    stage
+        .world
+        .outside(&somebody())
+        .create_queue(&crate::stage::queue_name("media_images"), &attributes(&[]), &theirs)
+        .unwrap();
+    // The class loses its role.
+    stage.operator.caller = own;
+    stage.operator.restart();
+    let mark = stage.world.mark();
+    stage.run(1200).await;
+    let live = stage.writes(mark);
+    stage.delete("media/images");
+    stage.run(1200).await;
+    assert!(live == 0 && stage.has("media_images"));
+}
+
+#[tokio::test]
+async fn a_class_made_anew_elsewhere_does_not_repoint_the_secret() {
+    let mut stage = Stage::prompt();
+    let aws =
+        |region: &str, url: &str| json!({"aws": {"region": region, "accountId": ACCOUNT, "workloadEndpointUrl": url}});
+    ruled(&mut stage, prod(&aws(REGION, "https://here"))).await;
+    stage.applied("media/images", json!({})).await;
+    let before = stage.secret("media/images-queue");
+    ruled(&mut stage, prod(&aws("us-east-1", "https://there"))).await;
+    assert_eq!(stage.condition("media/images", "Stalled"), "True/TargetChanged");
+    assert_eq!(stage.secret("media/images-queue").map(|s| s.content), before.map(|s| s.content));
+}
+
+#[tokio::test]
+async fn a_class_with_limits_holds_for_a_queue_made_under_the_flags_that_it_refuses() {
+    use prism_queue::api::IS_DEFAULT_CLASS;
+    use prism_queue::domain::class::Catalog;
+    let mut stage = Stage::prompt();
+    stage.applied("media/images", json!({"deletionPolicy": "Delete"})).await;
+    let rules = json!({"limits": {"deletionPolicies": ["Retain"]}});
+    let mut spec = json!({"aws": {"region": REGION, "accountId": ACCOUNT}, "allowedNamespaces": {"from": "All"}});
+    spec.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
+    let mut object = QueueClass::new("prod", serde_json::from_value(spec).unwrap());
+    object.metadata.annotations.get_or_insert_default().insert(IS_DEFAULT_CLASS.to_owned(), "true".to_owned());
+    let mut catalog = Catalog::new(class());
+    catalog.put_class(object);
+    stage.operator.class = catalog.class_for(&stage.queue("media/images")).unwrap();
+    stage.operator.restart();
+    stage.run(60).await;
+    assert_eq!(stage.condition("media/images", "Stalled"), "True/NotAllowedByClass");
+    stage.operator.claim.store(0, std::sync::atomic::Ordering::Relaxed);
+    stage.delete("media/images");
+    stage.operator.class = catalog.class_for(&stage.queue("media/images")).unwrap();
+    stage.operator.claim.store(usize::MAX, std::sync::atomic::Ordering::Relaxed);
+    stage.operator.restart();
+    stage.run(600).await;
+    assert!(stage.has("media_images"), "deleted by Delete, which the default class forbids");
+}

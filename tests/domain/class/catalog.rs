@@ -253,3 +253,19 @@ fn a_class_says_where_and_as_whom_and_how_often() {
         (self::class().caller_arn, self::class().resync, seconds(60))
     );
 }
+
+#[test]
+fn a_queue_being_deleted_whose_class_is_gone_is_not_deleted_by_the_flags() {
+    let mut catalog = catalog([marked(object("house", &json!({"defaults": {"deletionPolicy": "Retain"}})))]);
+    assert!(catalog.remove_class("house"));
+    let found = class_of(&catalog, &made_under(queue("orders", empty()), "house").deleting());
+    assert_eq!(found.unwrap_err().0, "ClassNotFound");
+}
+
+#[test]
+fn a_mark_taken_away_does_not_give_the_queues_of_the_class_to_the_flags() {
+    let mut catalog = catalog([marked(plain("old")), plain("new")]);
+    let queue = made_under(queue("orders", empty()), "old");
+    catalog.put_class(plain("old"));
+    assert_ne!(class_of(&catalog, &queue).ok().as_deref(), Some(FLAGS));
+}

@@ -173,3 +173,13 @@ fn a_class_that_is_not_satisfiable_still_takes_queues_that_say_what_is_missing()
         desired_in(&class, empty()).is_err() && desired_in(&class, json!({"visibilityTimeoutSeconds": 60})).is_ok()
     );
 }
+
+#[test]
+fn patterns_that_the_api_server_takes_are_taken() {
+    for pattern in
+        [r"{namespace}-\w{1,40}", r"\w{1,80}", r"[\w-]{1,80}", r"{namespace}-[a-z0-9-]{1,60}", r"[[:word:]]{1,60}"]
+    {
+        let class = object("prod", &json!({"limits": {"queueNamePattern": pattern}}));
+        assert_eq!(prism_queue::domain::class::satisfiable(&class), [], "{pattern}");
+    }
+}

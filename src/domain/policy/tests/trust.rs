@@ -133,3 +133,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_star_is_no_way_around_the_services_of_the_class() {
+    let any_service = statement(&json!({"Principal": "*", "Condition": {"StringEquals": {"aws:SourceAccount": OWN}}}));
+    assert_paths(&json!({"services": []}), &any_service, &[".Principal"]);
+    let s3 = statement(
+        &json!({"Principal": "*", "Condition": {"ArnLike": {"aws:SourceArn": format!("arn:aws:events:eu-central-1:{OWN}:rule/*")}}}),
+    );
+    assert_paths(&json!({"services": ["sns.amazonaws.com"]}), &s3, &[".Principal"]);
+}
+
+#[test]
+fn allow_public_does_not_undo_services() {
+    let anyone = statement(&json!({"Principal": "*"}));
+    assert_paths(&json!({"allowPublic": true, "services": []}), &anyone, &[]);
+}
