@@ -239,7 +239,10 @@ fn a_class_edited_under_many_queues_changes_each_once_and_nothing_else() {
         let edited = json!({"aws": near(), "defaults": {"deadLetter": {"mode": "None"}, "delaySeconds": 3}});
         scope.class("many", edited).await;
         let is_write = |action: &str| {
-            !matches!(action, "GetQueueAttributes" | "ListQueueTags" | "GetCallerIdentity" | "AssumeRole")
+            !matches!(
+                action,
+                "GetQueueAttributes" | "ListQueueTags" | "GetCallerIdentity" | "ListQueues" | "AssumeRole"
+            )
         };
         let writes = async || {
             scope.world.proxy.since(mark).into_iter().filter(|call| is_write(&call.action)).collect::<Vec<_>>()
