@@ -32,6 +32,32 @@ impl ConditionType {
     }
 }
 
+/// The types of a `QueueClass`'s conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClassConditionType {
+    /// The class can be used: both of the others.
+    Ready,
+    /// AWS answers to the class's credentials, they are of its account, and SQS lets queues be listed.
+    Reachable,
+    /// A Queue with an empty spec is possible for each type that the class allows.
+    Satisfiable,
+}
+
+impl ClassConditionType {
+    /// All of them, in the order in which a class shows them.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Reachable, Self::Satisfiable];
+
+    /// The word in `conditions[].type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reachable => "Reachable",
+            Self::Satisfiable => "Satisfiable",
+        }
+    }
+}
+
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
         /// Why a condition is as it is.
@@ -94,8 +120,14 @@ reasons! {
     NameConflict,
     /// The queue carries the tags of a cluster of the same name with another UID.
     ClusterIdentityChanged,
-    /// Flags or credentials point to another place than the one where this Queue's queue lives.
+    /// The class, flags or credentials point to another place than the one where this Queue's queue lives.
     TargetChanged,
+    /// The spec asks for what its class does not allow; nothing of it was written to AWS.
+    NotAllowedByClass,
+    /// The class is not there, or cannot be used yet; it is waited for.
+    ClassNotFound,
+    /// The Queue names no class, and more than one is marked as the default.
+    SeveralDefaultClasses,
     /// The dead-letter queue has ten sources already, as many as SQS allows.
     TooManySources,
     /// Following the dead-letter queues leads back to this Queue.
@@ -108,7 +140,18 @@ reasons! {
     KubernetesUnavailable,
     /// The API server refuses a write: a quota, an admission rule, or an object that may not be changed.
     KubernetesRefused,
-    /// The queue to observe does not exist.
+    /// A class can be used.
+    Usable,
+    /// AWS answers to the class's credentials, and they are of its account.
+    Reached,
+    /// The class's credentials are of another account than the one that it names.
+    WrongAccount,
+    /// A Queue with an empty spec is possible for each type that the class allows.
+    Satisfiable,
+    /// The class's limits refuse what its defaults and the built-in ones come to.
+    Unsatisfiable,
+    /// The queue does not exist, and is not made: it is only observed, or was deleted from outside and the class reports
+    /// such changes.
     NotFound,
     /// Deletion waits for the queue and its dead-letter queues to be empty.
     WaitingForEmpty,

@@ -4,29 +4,47 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use super::Queue;
+use super::{Queue, QueueClass};
 
 /// The name of the Queue CRD.
 pub const QUEUES: &str = "queues.queue.prism.io";
+
+/// The name of the `QueueClass` CRD.
+pub const QUEUE_CLASSES: &str = "queueclasses.queue.prism.io";
 
 /// The Queue CRD.
 ///
 /// # Errors
 /// Only when the derived schema cannot be written as JSON, which a test excludes.
 pub fn queue() -> Result<CustomResourceDefinition, serde_json::Error> {
-    let mut crd = serde_json::to_value(Queue::crd())?;
-    if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
+    let mut crd = installed(&Queue::crd())?;
+    // `type` is the only default: a stored default would hide the class's for ever.
+    if let Some(queue_type) = crd.pointer_mut(&format!("{SCHEMA}/properties/spec/properties/type")) {
+        queue_type["default"] = json!("Standard");
+    }
+    serde_json::from_value(crd)
+}
+
+/// The `QueueClass` CRD.
+///
+/// # Errors
+/// Only when the derived schema cannot be written as JSON, which a test excludes.
+pub fn queue_class() -> Result<CustomResourceDefinition, serde_json::Error> {
+    serde_json::from_value(installed(&QueueClass::crd())?)
+}
+
+const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
+
+fn installed(derived: &CustomResourceDefinition) -> Result<Value, serde_json::Error> {
+    let mut crd = serde_json::to_value(derived)?;
+    if let Some(schema) = crd.pointer_mut(SCHEMA) {
         tidy(schema);
         // An object that the operator has not seen must not be taken for current (kstatus).
         if let Some(status) = schema.pointer_mut("/properties/status") {
             status["default"] = json!({"observedGeneration": -1});
         }
-        // `type` is the only default: a stored default would hide the class's for ever.
-        if let Some(queue_type) = schema.pointer_mut("/properties/spec/properties/type") {
-            queue_type["default"] = json!("Standard");
-        }
     }
-    serde_json::from_value(crd)
+    Ok(crd)
 }
 
 /// Takes out what the derive writes and the API does not mean: `null` as a value (an omitted field is

@@ -2,11 +2,14 @@
 //!
 //! The API is the product. Nothing here decides anything: [`crate::domain`] does.
 
+pub mod class;
 pub mod conditions;
 pub mod crd;
 pub mod queue;
+mod schema;
 pub mod status;
 
+pub use class::{QueueClass, QueueClassSpec, QueueClassStatus};
 pub use queue::{Queue, QueueSpec};
 pub use status::QueueStatus;
 
@@ -27,3 +30,6 @@ pub const RECONCILE_AT: &str = "queue.prism.io/reconcile-at";
 
 /// Annotation: names exactly the changes that may destroy messages, as `field=value[,field=value]`.
 pub const ALLOW_MESSAGE_LOSS: &str = "queue.prism.io/allow-message-loss";
+
+/// Annotation: `"true"` on the one `QueueClass` that is for Queues which name none.
+pub const IS_DEFAULT_CLASS: &str = "queue.prism.io/is-default-class";

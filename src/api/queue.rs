@@ -8,6 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema;
 use super::status::QueueStatus;
 
 /// What one SQS queue should be. `spec: {}` is a complete Queue.
@@ -77,6 +78,12 @@ pub struct QueueSpec {
     /// Standard or FIFO. Immutable: SQS fixes it when the queue is created.
     #[serde(rename = "type", default)]
     pub queue_type: QueueType,
+
+    /// The QueueClass: where and how the queue is made. Omitted: the default class. A queue is never moved: once it has
+    /// been made, only another class of the same account, region and names is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub queue_class_name: Option<String>,
 
     /// The queue's name in AWS. Omitted: `<prefix><namespace>_<name>`, with `.fifo` last for FIFO.
     /// 1-80 letters, digits, '-' and '_', the .fifo suffix included. Immutable.
@@ -503,35 +510,4 @@ pub enum DeletionPolicy {
     Delete,
     /// Keep the queue: remove the owner tags and let go.
     Retain,
-}
-
-/// Schemas that the derive cannot say.
-mod schema {
-    use schemars::{Schema, SchemaGenerator, json_schema};
-
-    pub(super) fn tags(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "object",
-            "maxProperties": 40,
-            "additionalProperties": {"type": "string", "maxLength": 256},
-        })
-    }
-
-    pub(super) fn statements(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "array",
-            "maxItems": 20,
-            "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
-        })
-    }
-
-    /// An enumeration's own description would stand in the place of the field's.
-    pub(super) fn undescribed(schema: &mut Schema) {
-        schema.remove("description");
-    }
-
-    /// A boolean without the default that serde's would put into the CRD.
-    pub(super) fn plain_bool(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "boolean"})
-    }
 }

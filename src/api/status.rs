@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::queue::{
     DeadLetterMode, DeduplicationScope, DeletionPolicy, EncryptionMode, QueueType, RedriveAllowMode, ThroughputLimit,
 };
+use super::schema;
 
 /// What the operator found and did.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
@@ -22,7 +23,7 @@ pub struct QueueStatus {
     pub observed_generation: Option<i64>,
     /// Ready, Propagated, Reconciling, Stalled, Drifted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "conditions_schema")]
+    #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
     /// Where the queue lives, recorded before the first write to AWS. It is looked for nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +58,10 @@ pub struct QueueStatus {
     /// What was last written to AWS, so that a restarted operator waits for it to show instead of writing again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_write: Option<LastWrite>,
+    /// With drift.mode Report in the class: what the declaration was when it was last applied in full, as a SHA-256. What
+    /// differs from the same declaration was changed from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_digest: Option<String>,
     /// Approximate message counts, written at most once a resync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<Messages>,
@@ -255,15 +260,4 @@ pub struct Messages {
     pub dead_letters: Option<i64>,
     /// When SQS was asked.
     pub observed_time: Time,
-}
-
-/// Conditions merge by type.
-fn conditions_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    let items = generator.subschema_for::<Condition>();
-    schemars::json_schema!({
-        "type": "array",
-        "items": items,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["type"],
-    })
 }

@@ -11,6 +11,7 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
 use crate::domain::call::{CallError, ErrorKind};
 
@@ -175,6 +176,13 @@ where
 fn from_unanswered(action: &'static str, error: &(dyn Error + 'static)) -> CallError {
     let credentials = std::iter::successors(Some(error), |&error| error.source())
         .find_map(|error| error.downcast_ref::<CredentialsError>());
+    // Below this very error: it may be the assuming itself that got no answer.
+    let assumed = std::iter::successors(error.source(), |&error| error.source())
+        .find_map(|error| error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>());
+    if let Some(refused) = assumed {
+        let CallError { kind, code, message, .. } = from_sdk(Service::Sts, "AssumeRole", refused);
+        return CallError { action, kind, code, message: format!("the role cannot be assumed: {message}") };
+    }
     let (kind, message) = match credentials {
         Some(error) => (credentials_kind(error), credentials_message(error)),
         None => (ErrorKind::Transient, chain(error)),

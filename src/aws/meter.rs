@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
+use super::breaker::Breaker;
 use super::budget::{Budget, Cost};
 use super::error::{self, Service};
 use crate::domain::call::{CallError, ErrorClass, ErrorKind};
@@ -33,8 +34,41 @@ pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
 pub(super) struct Meter {
     pub(super) budget: Arc<Budget>,
     pub(super) observer: Arc<dyn CallObserver>,
+    /// Whether the target answers.
+    pub(super) breaker: Arc<Circuit>,
     /// Asked when a write's turn has come: the wait for it may have been long.
     pub(super) may_write: MayWrite,
+}
+
+/// The same words whatever the wait, so that no status is written for it.
+const NOT_ANSWERING: &str = "not sent: AWS has not answered the last calls; it is tried again from time to time";
+
+/// A [`Breaker`] and its clock.
+#[derive(Debug)]
+pub(super) struct Circuit {
+    start: Instant,
+    breaker: Mutex<Breaker>,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { start: Instant::now(), breaker: Mutex::default() }
+    }
+}
+
+impl Circuit {
+    fn admit(&self) -> Result<(), Duration> {
+        self.breaker().admit(self.start.elapsed())
+    }
+
+    fn note(&self, is_answered: bool) {
+        if is_answered { self.breaker().answered() } else { self.breaker().unanswered(self.start.elapsed()) }
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        // Nothing that holds the lock can leave the breaker half written.
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An API action, as the way of all calls needs to know it.
@@ -74,14 +108,19 @@ impl Meter {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let unsent = |kind, message| CallError { action, kind, code: String::new(), message };
+        self.breaker.admit().map_err(|_| unsent(ErrorKind::Transient, NOT_ANSWERING.to_owned()))?;
         self.budget.permit(cost).await.map_err(|exhausted| unsent(ErrorKind::Throttled, exhausted.to_string()))?;
         if is_write && !(self.may_write)() {
             return Err(unsent(ErrorKind::Transient, "not sent: this process may not write any more".to_owned()));
         }
         let begin = Instant::now();
-        let answer = request.await.map_err(|error| error::from_sdk(service, action, &error));
+        let answer = request.await;
+        // An error that AWS answers may be about this one queue; silence is about the target.
+        let is_answered = matches!(answer, Ok(_) | Err(SdkError::ServiceError(_) | SdkError::ResponseError(_)));
+        let answer = answer.map_err(|error| error::from_sdk(service, action, &error));
         let outcome = answer.as_ref().map(|_| ()).map_err(CallError::class);
         self.observer.observed(action, outcome, begin.elapsed());
+        self.breaker.note(is_answered || outcome != Err(ErrorClass::Transient));
         if outcome == Err(ErrorClass::Throttled) {
             self.budget.throttled(cost);
         }

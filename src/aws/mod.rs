@@ -1,11 +1,13 @@
 //! What we ask of AWS: one narrow trait a service, the SDK behind it, one classification of errors,
 //! one budget of calls.
 
+pub mod breaker;
 pub mod budget;
 pub mod endpoint;
 pub mod error;
 mod meter;
 pub mod sdk;
+pub mod target;
 
 use async_trait::async_trait;
 

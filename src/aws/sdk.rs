@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::{FrameworkMetadata, ProvideCredentials};
+use aws_sdk_sqs::config::{FrameworkMetadata, IdentityCache, ProvideCredentials, SharedCredentialsProvider};
 use aws_types::service_config::ServiceConfigKey;
 
 pub use kms::SdkKms;
@@ -21,6 +21,7 @@ use super::budget::Budget;
 use super::endpoint::check_endpoint;
 use super::error::credentials_message;
 use super::meter::{CallObserver, MayWrite, Meter};
+use super::target::{Endpoints, Session, Target, Writers, with_endpoint};
 
 /// What the command line may override of the ordinary AWS configuration.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +83,17 @@ pub struct AwsClients {
     pub kms: SdkKms,
     /// The account's budget of calls.
     pub budget: Arc<Budget>,
+    base: Base,
+}
+
+/// What clients of other targets are made from.
+#[derive(Clone)]
+struct Base {
+    /// The operator's own identity and settings.
+    config: SdkConfig,
+    allow_insecure_endpoints: bool,
+    observer: Arc<dyn CallObserver>,
+    may_write: MayWrite,
 }
 
 impl AwsClients {
@@ -133,25 +145,69 @@ impl AwsClients {
             .retry_config(RetryConfig::standard().with_max_attempts(1));
         builder.set_framework_metadata(user_agent());
         let config = builder.build();
-
-        let budget = Arc::new(Budget::default());
-        let meter = Meter { budget: budget.clone(), observer, may_write: Arc::new(|| true) };
-        Ok(Self {
-            region,
-            sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&config), meter.clone()),
-            sts: SdkSts::new(aws_sdk_sts::Client::new(&config), meter.clone()),
-            kms: SdkKms::new(aws_sdk_kms::Client::new(&config), meter),
-            budget,
-        })
+        let allow_insecure_endpoints = options.allow_insecure_endpoints;
+        let base = Base { config: config.clone(), allow_insecure_endpoints, observer, may_write: Arc::new(|| true) };
+        Ok(base.clients(region, &config, &Endpoints::default(), None))
     }
-}
 
-impl AwsClients {
+    /// Clients of `target`, which read in the name of `session`. They have a budget of their own. Credentials of a role are
+    /// got when they are needed, and renewed.
+    ///
+    /// # Errors
+    /// A refused endpoint.
+    pub async fn of_target(&self, target: &Target, session: &Session) -> Result<Self, ConnectError> {
+        for url in target.endpoints.given() {
+            check_endpoint(url, self.base.allow_insecure_endpoints).map_err(ConnectError::Endpoint)?;
+        }
+        let own = target.configure(&self.base.config);
+        let (config, writers) = match &target.role {
+            None => (own, None),
+            Some(role) => {
+                let provider = SharedCredentialsProvider::new(target.assume(role, session, &own).await);
+                // The cache of the operator's own credentials is small, and theirs not to share.
+                let cache = IdentityCache::lazy().build();
+                let config = own.to_builder().credentials_provider(provider).identity_cache(cache).build();
+                (config, Some(Writers::new(target.clone(), role.clone(), own)))
+            }
+        };
+        Ok(self.base.clients(target.region.clone(), &config, &target.endpoints, writers))
+    }
+
     /// The same clients, which send a write only while `may_write` says so at the moment of sending.
     #[must_use]
     pub fn writing_while(mut self, may_write: MayWrite) -> Self {
+        self.base.may_write = may_write.clone();
         self.sqs = self.sqs.writing_while(may_write);
         self
+    }
+}
+
+impl Base {
+    fn clients(
+        &self,
+        region: String,
+        config: &SdkConfig,
+        endpoints: &Endpoints,
+        writers: Option<Writers>,
+    ) -> AwsClients {
+        let budget = Arc::new(Budget::default());
+        let (observer, may_write) = (self.observer.clone(), self.may_write.clone());
+        // A breaker for each service: one that is silent says nothing about the others.
+        let meter = || Meter {
+            budget: budget.clone(),
+            observer: observer.clone(),
+            breaker: Arc::default(),
+            may_write: may_write.clone(),
+        };
+        let of = |endpoint: &Option<String>| with_endpoint(config, endpoint.as_deref());
+        AwsClients {
+            region,
+            sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&of(&endpoints.sqs)), meter(), writers),
+            sts: SdkSts::new(aws_sdk_sts::Client::new(&of(&endpoints.sts)), meter()),
+            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(&endpoints.kms)), meter()),
+            budget: budget.clone(),
+            base: self.clone(),
+        }
     }
 }
 

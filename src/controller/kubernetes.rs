@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::api::status::QueueStatus;
-use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue};
+use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueClass, QueueClassStatus};
 use crate::domain::class::Class;
 use crate::domain::fleet::{Fleet, Key};
 use crate::domain::outputs::{ObservedOutput, Output, OutputKind};
@@ -120,7 +120,7 @@ impl Kubernetes {
     }
 
     /// Takes in a Queue as the watch shows it. Answers which Queues may have to decide anew.
-    pub fn saw_queue(&self, queue: &Queue, class: &Class) -> BTreeSet<Key> {
+    pub fn saw_queue(&self, queue: &Queue, class: Option<&Class>) -> BTreeSet<Key> {
         self.fleet.write().unwrap_or_else(PoisonError::into_inner).put(queue, class).unwrap_or_default()
     }
 
@@ -144,6 +144,19 @@ impl Kubernetes {
     pub fn lost_output<T: OutputObject>(&self, object: &T) -> bool {
         self.written().remove(&object.id());
         !self.removed().remove(&object.id())
+    }
+
+    /// Replaces the status of a class, unless it changed since it was read. Failing to is logged, and tried again later.
+    pub async fn write_class_status(&self, class: &QueueClass, status: QueueClassStatus) {
+        let api: Api<QueueClass> = Api::all(self.client.clone());
+        let mut newer = class.clone();
+        newer.status = Some(status);
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let name = class.name_any();
+        match self.write("QueueClass/status", api.replace_status(&name, &params, &newer)).await {
+            Ok(_) | Err(ClusterError::Stale | ClusterError::Gone | ClusterError::NotLeading) => {}
+            Err(error) => tracing::warn!(%error, class = name, "the status of a QueueClass was not written"),
+        }
     }
 
     fn written(&self) -> MutexGuard<'_, HashMap<OutputId, Output>> {

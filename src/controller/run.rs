@@ -3,37 +3,41 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client};
-use kube_runtime::controller::{Action, Config, ReconcileRequest};
 use kube_runtime::reflector::{self, Store};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::class::{ClassDefaults, DriftMode};
 use crate::api::{Queue, crd};
 use crate::aws::sdk::{AwsClients, Options};
+use crate::aws::target::Session;
 use crate::aws::{CallObserver, MayWrite, Sts};
 use crate::domain::arn::Place;
 use crate::domain::call::ErrorClass;
-use crate::domain::class::{Class, FLAGS};
+use crate::domain::class::{Class, FLAGS, Limits};
 use crate::domain::fleet::Key;
 use crate::domain::names::Naming;
-use crate::domain::tags::ClusterIdentity;
+use crate::domain::observed::Memory;
+use crate::domain::tags::{ClusterIdentity, Tags};
 use crate::runtime::health::Health;
 use crate::runtime::http::Server;
 use crate::runtime::identity::holder_identity;
 use crate::runtime::lease::{Claim, Elector, KubernetesLease, SystemClock};
-use crate::runtime::metrics::{self, Metrics};
+use crate::runtime::metrics::Metrics;
 use crate::runtime::settings::ControllerSettings;
 
+use super::class::ClassReporter;
+use super::classes::Classes;
 use super::kubernetes::Kubernetes;
+use super::lanes;
 use super::queue::{Outcome, Reconciler};
 use super::schedule::{Gate, Schedule};
-use super::watch::{Watches, outputs};
+use super::watch::{Known, Watches, outputs};
 
 /// Why the operator does not start, or ended: one line for people.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +65,7 @@ pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Resul
     let client = Client::try_default()
         .await
         .map_err(|error| Fatal(format!("no Kubernetes cluster: {error}. Run in a Pod, or set KUBECONFIG")))?;
-    check_crd(&client).await?;
+    check_crds(&client).await?;
     let cluster_uid = cluster_uid(&client).await?;
     let observer: Arc<dyn CallObserver> = Arc::new(Observer(metrics.clone()));
     let options = Options {
@@ -90,7 +94,11 @@ pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Resul
         Some(ended) = tasks.join_next() => return flatten(ended),
     };
     let worked = if leads {
-        let work = Work { client, aws, class, metrics, health, claim, instance, concurrency: settings.concurrency };
+        let concurrency = settings.concurrency;
+        let held = claim.clone();
+        let may_write: MayWrite = Arc::new(move || held.is_held(Instant::now()));
+        let classes = Arc::new(Classes::new(class, aws.writing_while(may_write.clone())));
+        let work = Work { client, classes, may_write, metrics, health, claim, instance, concurrency };
         tokio::select! {
             () = work.run(stop.clone()) => Ok(()),
             // The lease is lost, or the server failed: what was begun under the claim must not go on.
@@ -140,17 +148,17 @@ fn stand(
     (health, claim, identity)
 }
 
-/// The CRD must be there before anything else makes sense.
-async fn check_crd(client: &Client) -> Result<(), Fatal> {
+/// The CRDs must be there before anything else makes sense.
+async fn check_crds(client: &Client) -> Result<(), Fatal> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let found = bounded("read the CustomResourceDefinition", api.get_opt(crd::QUEUES)).await?;
-    match found {
-        Some(_) => Ok(()),
-        None => Err(Fatal(format!(
-            "the CustomResourceDefinition {} is not installed: install the chart, or apply crds/ of this release",
-            crd::QUEUES
-        ))),
+    for name in [crd::QUEUES, crd::QUEUE_CLASSES] {
+        if bounded("read the CustomResourceDefinition", api.get_opt(name)).await?.is_none() {
+            return Err(Fatal(format!(
+                "the CustomResourceDefinition {name} is not installed: install the chart, or apply crds/ of this release"
+            )));
+        }
     }
+    Ok(())
 }
 
 /// The UID of the namespace `kube-system`: it tells two clusters of one name apart.
@@ -185,7 +193,11 @@ async fn class(settings: &ControllerSettings, aws: &AwsClients, cluster_uid: Str
             uid: cluster_uid,
             previous_uid: settings.previous_cluster_uid.clone(),
         },
-        allow_unsafe_statements: settings.allow_unsafe_statements,
+        tags: Tags::new(),
+        defaults: ClassDefaults::default(),
+        limits: Limits::Flags { allow_unsafe_statements: settings.allow_unsafe_statements },
+        drift: DriftMode::Repair,
+        workload_endpoint_url: None,
         resync: signed(settings.resync),
         empty_for: signed(settings.empty_for),
     })
@@ -198,8 +210,8 @@ fn signed(duration: Duration) -> SignedDuration {
 /// What the leader does.
 struct Work {
     client: Client,
-    aws: AwsClients,
-    class: Class,
+    classes: Arc<Classes>,
+    may_write: MayWrite,
     metrics: Metrics,
     health: Health,
     claim: Claim,
@@ -209,7 +221,9 @@ struct Work {
 
 /// What every pass shares.
 struct Shared {
-    reconciler: Reconciler,
+    classes: Arc<Classes>,
+    cluster: Arc<Kubernetes>,
+    may_write: MayWrite,
     schedule: Arc<Schedule>,
     metrics: Metrics,
 }
@@ -233,78 +247,72 @@ impl Work {
             client: self.client.clone(),
             kubernetes: kubernetes.clone(),
             schedule: schedule.clone(),
-            class: self.class.clone(),
+            classes: self.classes.clone(),
             queues: queues.clone(),
             turns,
+            changed: Arc::default(),
+            known: Known { classes: watch::Sender::new(false), namespaces: watch::Sender::new(false) },
         };
-        let claim = self.claim.clone();
-        let may_write: MayWrite = Arc::new(move || claim.is_held(Instant::now()));
-        let aws = self.aws.clone().writing_while(may_write.clone());
-        let reconciler = Reconciler {
-            sqs: Arc::new(aws.sqs),
-            sts: Arc::new(self.aws.sts.clone()),
-            kms: Arc::new(self.aws.kms.clone()),
+        let others = [watches.known.classes.subscribe(), watches.known.namespaces.subscribe()];
+        let known = async {
+            for mut known in others {
+                if known.wait_for(|known| *known).await.is_err() {
+                    return false;
+                }
+            }
+            let filled =
+                tokio::join!(queues.wait_until_ready(), secrets.wait_until_ready(), config_maps.wait_until_ready());
+            filled.0.is_ok() && filled.1.is_ok() && filled.2.is_ok()
+        };
+        let reporter = ClassReporter {
+            classes: self.classes.clone(),
+            kubernetes: kubernetes.clone(),
+            queues: queues.clone(),
+            changed: watches.changed.clone(),
+        };
+        let shared = Arc::new(Shared {
+            classes: self.classes.clone(),
             cluster: kubernetes,
-            class: self.class.clone(),
-            clock: Arc::new(Timestamp::now),
-            may_write,
-        };
-        let shared = Arc::new(Shared { reconciler, schedule, metrics: self.metrics.clone() });
+            may_write: self.may_write.clone(),
+            schedule,
+            metrics: self.metrics.clone(),
+        });
         let gauges = self.keep_gauges(&queues);
         tokio::select! {
             // The work ends when it is asked to; the others end with it.
-            () = self.passes(shared, &queues, &secrets, &config_maps, turned, stop) => {}
+            () = self.passes(shared, &queues, known, turned, stop) => {}
             () = watches.follow_queues(queue_writer) => {}
+            () = watches.follow_classes() => {}
+            () = watches.follow_namespaces() => {}
+            () = reporter.run() => {}
             () = watches.follow_outputs(outputs(self.client.clone(), secret_writer)) => {}
             () = watches.follow_outputs(outputs(self.client.clone(), config_map_writer)) => {}
             () = gauges => {}
         }
     }
 
-    /// Passes over Queues, until `stop` is cancelled and those under way have ended.
+    /// Passes over Queues, from when all is `known` until `stop` is cancelled and those under way have ended.
     async fn passes(
         &self,
         shared: Arc<Shared>,
         queues: &Store<Queue>,
-        secrets: &Store<Secret>,
-        config_maps: &Store<ConfigMap>,
-        mut turned: mpsc::UnboundedReceiver<reflector::ObjectRef<Queue>>,
+        known: impl Future<Output = bool>,
+        turned: mpsc::UnboundedReceiver<reflector::ObjectRef<Queue>>,
         stop: CancellationToken,
     ) {
         // Decisions about one Queue depend on the others: none is made before all are known.
-        let caches = [self.health.cache("Queues"), self.health.cache("Secrets"), self.health.cache("ConfigMaps")];
-        let filled = async {
-            let filled =
-                tokio::join!(queues.wait_until_ready(), secrets.wait_until_ready(), config_maps.wait_until_ready());
-            filled.0.is_ok() && filled.1.is_ok() && filled.2.is_ok()
-        };
+        let caches =
+            ["Queues", "Secrets", "ConfigMaps", "QueueClasses", "Namespaces"].map(|name| self.health.cache(name));
         tokio::select! {
-            filled = filled => if !filled { return },
+            is_known = known => if !is_known { return },
             () = stop.cancelled() => return,
         }
         caches.iter().for_each(crate::runtime::health::CacheSync::synced);
         tracing::info!(queues = queues.len(), "ready");
-
-        let requests = futures::stream::poll_fn(move |context| turned.poll_recv(context))
-            .map(|turn| Ok::<_, std::convert::Infallible>(ReconcileRequest::from(turn)))
-            .take_until(stop.cancelled_owned());
-        let config = Config::default().concurrency(self.concurrency);
-        let passes = kube_runtime::controller::applier(
-            |queue, shared| Box::pin(pass(queue, shared)),
-            |_, never: &std::convert::Infallible, _| match *never {},
-            shared,
-            queues.clone(),
-            requests,
-            config,
-        );
-        passes
-            .for_each(|ended| async move {
-                if let Err(error) = ended {
-                    // A Queue that was deleted while it waited for its turn.
-                    tracing::debug!(%error, "a turn came to nothing");
-                }
-            })
-            .await;
+        let classes = self.classes.clone();
+        let lane_of = move |queue: &Queue| classes.lane_of(queue);
+        let pass = move |queue| pass(queue, shared.clone());
+        lanes::work(turned, queues.clone(), lane_of, pass, self.concurrency, stop).await;
     }
 
     async fn keep_gauges(&self, queues: &Store<Queue>) {
@@ -314,7 +322,7 @@ impl Work {
         loop {
             ticks.tick().await;
             heartbeat.beat(Instant::now());
-            let rates = self.aws.budget.rates();
+            let rates = self.classes.own_clients().budget.rates();
             self.metrics.aws_budget("calls", rates.calls);
             self.metrics.aws_budget("tagging", rates.tagging);
             let reasons = queues.state().iter().map(|queue| ready_reason(queue)).collect::<Vec<_>>();
@@ -333,27 +341,52 @@ fn ready_reason(queue: &Queue) -> &'static str {
     known.map_or("Unknown", |(reason, _)| reason.as_str())
 }
 
-async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Result<Action, std::convert::Infallible> {
+/// One pass. Answers when to look at the Queue again.
+async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Duration {
     let now = Timestamp::now();
     let mut memory = match shared.schedule.enter(&queue, now) {
-        Gate::Closed(rest) => return Ok(Action::requeue(rest.unsigned_abs())),
+        Gate::Closed(rest) => return rest.unsigned_abs(),
         Gate::Open(memory) => memory,
     };
     let begun = Instant::now();
-    let passed = tokio::time::timeout(PASS_TIMEOUT, shared.reconciler.pass(&queue, &mut memory)).await;
-    let Ok(outcome) = passed else {
+    let passing = Box::pin(shared.pass(&queue, &mut memory));
+    let passed = tokio::time::timeout(PASS_TIMEOUT, passing).await;
+    let outcome = passed.unwrap_or_else(|_| {
         tracing::warn!(queue = %Key::of(&queue), "a pass took longer than {} s and was given up", PASS_TIMEOUT.as_secs());
-        shared.metrics.reconcile(metrics::Outcome::Failed, begun.elapsed());
         memory.failed(now);
-        let outcome = Outcome::given_up(&queue);
-        let requeue = outcome.requeue.unsigned_abs();
-        shared.schedule.leave(&queue, *memory, &outcome, now);
-        return Ok(Action::requeue(requeue));
-    };
+        Outcome::given_up(&queue)
+    });
     shared.metrics.reconcile(outcome.kind, begun.elapsed());
-    let requeue = outcome.requeue.unsigned_abs();
     shared.schedule.leave(&queue, *memory, &outcome, now);
-    Ok(Action::requeue(requeue))
+    outcome.requeue.unsigned_abs()
+}
+
+impl Shared {
+    async fn pass(&self, queue: &Queue, memory: &mut Memory) -> Outcome {
+        let workplace = match self.classes.class_for(queue) {
+            Ok(class) => self.classes.clients_of(&class).await.map(|clients| (class, clients)),
+            Err(refusal) => Err(refusal),
+        };
+        let (class, clients, refusal) = match workplace {
+            Ok((class, clients)) => (class, clients, None),
+            Err(refusal) => (self.classes.built_in(), self.classes.own_clients(), Some(refusal)),
+        };
+        let Key { namespace, name } = Key::of(queue);
+        let AwsClients { sqs, sts, kms, .. } = &clients;
+        let reconciler = Reconciler {
+            sqs: Arc::new(sqs.writing_as(Session::of_queue(&class.cluster.name, &namespace, &name))),
+            sts: Arc::new(sts.clone()),
+            kms: Arc::new(kms.clone()),
+            cluster: self.cluster.clone(),
+            class,
+            clock: Arc::new(Timestamp::now),
+            may_write: self.may_write.clone(),
+        };
+        match refusal {
+            None => reconciler.pass(queue, memory).await,
+            Some(refusal) => reconciler.pass_without_class(queue, &refusal, memory).await,
+        }
+    }
 }
 
 /// Counts calls to AWS.

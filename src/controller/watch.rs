@@ -4,29 +4,42 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
-use kube::core::DeserializeGuard;
-use kube::{Api, Client};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::{Api, Client, ResourceExt};
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::{self, Event, watcher};
 use kube_runtime::{WatchStreamExt, reflector};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, watch};
 
-use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueSpec};
-use crate::domain::class::Class;
+use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueClass, QueueSpec};
+use crate::domain::class::Catalog;
 use crate::domain::fleet::Key;
 
+use super::classes::{Classes, labels_of};
 use super::kubernetes::{Kubernetes, OutputObject, owner_of};
 use super::schedule::Schedule;
+
+/// Whether what decisions about every Queue depend on is known.
+pub(super) struct Known {
+    pub(super) classes: watch::Sender<bool>,
+    pub(super) namespaces: watch::Sender<bool>,
+}
 
 /// Sets Queues to work.
 pub(super) struct Watches {
     pub(super) client: Client,
     pub(super) kubernetes: Arc<Kubernetes>,
     pub(super) schedule: Arc<Schedule>,
-    pub(super) class: Class,
+    pub(super) classes: Arc<Classes>,
     pub(super) queues: Store<Queue>,
     pub(super) turns: UnboundedSender<ObjectRef<Queue>>,
+    /// Told when a class changes.
+    pub(super) changed: Arc<Notify>,
+    /// Told once the classes are known, and once the namespaces are.
+    pub(super) known: Known,
 }
 
 impl Watches {
@@ -48,11 +61,15 @@ impl Watches {
                 }
                 Ok(Event::InitApply(queue)) => {
                     listed.insert(Key::of(&queue));
-                    affected.append(&mut self.kubernetes.saw_queue(&queue, &self.class));
+                    affected.append(&mut self.place(&queue));
                 }
                 Ok(Event::InitDone) => {
                     // The cache shows the list only now. What was deleted while the watch was down sends no event.
                     self.kubernetes.missing_from(&listed).iter().for_each(|key| self.lost(key));
+                    // Classes may have come to be known while the list came, page by page.
+                    for queue in self.queues.state() {
+                        affected.append(&mut self.place(&queue));
+                    }
                     self.set_to_work(std::mem::take(&mut affected));
                     for key in &listed {
                         self.turn(key);
@@ -64,8 +81,107 @@ impl Watches {
     }
 
     fn saw(&self, queue: &Queue) {
-        self.set_to_work(self.kubernetes.saw_queue(queue, &self.class));
+        self.set_to_work(self.place(queue));
         self.turn(&Key::of(queue));
+    }
+
+    /// Takes a Queue in among the others, also while it has no class.
+    fn place(&self, queue: &Queue) -> BTreeSet<Key> {
+        self.kubernetes.saw_queue(queue, self.classes.class_for(queue).ok().as_ref())
+    }
+
+    /// Follows the classes until the process ends.
+    pub(super) async fn follow_classes(&self) {
+        let api: Api<DeserializeGuard<QueueClass>> = Api::all(self.client.clone());
+        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+        let (mut listed, mut has_changed) = (BTreeSet::new(), false);
+        while let Some(event) = events.next().await {
+            let is_news = match event {
+                Ok(Event::Apply(class)) => {
+                    let name = class.name_any();
+                    self.class_changes(&name, |catalog| put(catalog, class))
+                }
+                Ok(Event::Delete(class)) => {
+                    let name = class.name_any();
+                    self.class_changes(&name, |catalog| catalog.remove_class(&name))
+                }
+                Ok(Event::Init) => {
+                    listed.clear();
+                    false
+                }
+                Ok(Event::InitApply(class)) => {
+                    listed.insert(class.name_any());
+                    has_changed |= self.classes.change(|catalog| put(catalog, class));
+                    false
+                }
+                Ok(Event::InitDone) => {
+                    has_changed |= self.classes.change(|catalog| catalog.keep_classes(&listed));
+                    self.known.classes.send_replace(true);
+                    if has_changed {
+                        self.decide_anew(|_| true);
+                    }
+                    std::mem::take(&mut has_changed)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "watching QueueClasses failed; it is tried again");
+                    false
+                }
+            };
+            if is_news {
+                self.classes.tidy().await;
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    /// Changes one class, and has those Queues decide anew that are of it, or may come to be or have been: by name, as the
+    /// default, or by where their queues are on record. Answers whether anything is new.
+    fn class_changes(&self, name: &str, change: impl FnOnce(&mut Catalog) -> bool) -> bool {
+        let (is_news, is_default) = self.classes.change(|catalog| {
+            let was_default = catalog.is_default(name);
+            let is_news = change(catalog);
+            (is_news, was_default || catalog.is_default(name))
+        });
+        if is_news {
+            self.decide_anew(|queue| {
+                let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
+                let is_on_record = target.is_some_and(|target| target.queue_class_name == name);
+                let named = queue.spec.queue_class_name.as_deref();
+                is_on_record || named.map_or(is_default, |named| named == name)
+            });
+        }
+        is_news
+    }
+
+    /// Follows the labels of namespaces until the process ends.
+    pub(super) async fn follow_namespaces(&self) {
+        let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
+        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Apply(namespace) | Event::InitApply(namespace)) => {
+                    let (name, labels) = (namespace.name_any(), labels_of(&namespace));
+                    if self.classes.change(|catalog| catalog.put_namespace(&name, labels)) {
+                        self.decide_anew(|queue| queue.metadata.namespace.as_ref() == Some(&name));
+                    }
+                }
+                Ok(Event::Delete(namespace)) => {
+                    self.classes.change(|catalog| catalog.remove_namespace(&namespace.name_any()));
+                }
+                Ok(Event::Init) => {}
+                Ok(Event::InitDone) => _ = self.known.namespaces.send_replace(true),
+                Err(error) => tracing::warn!(%error, "watching namespaces failed; it is tried again"),
+            }
+        }
+    }
+
+    /// What these Queues' classes say has changed. They take their turns under the budgets of their places.
+    fn decide_anew(&self, which: impl Fn(&Queue) -> bool) {
+        let queues: Vec<_> = self.queues.state().into_iter().filter(|queue| which(queue)).collect();
+        for queue in &queues {
+            self.set_to_work(self.place(queue));
+        }
+        self.set_to_work(queues.iter().map(|queue| Key::of(queue)));
     }
 
     fn lost(&self, key: &Key) {
@@ -110,6 +226,18 @@ impl Watches {
     fn turn(&self, key: &Key) {
         // Without a receiver the process is about to end.
         let _ = self.turns.send(ObjectRef::new(&key.name).within(&key.namespace));
+    }
+}
+
+/// One class that cannot be read must not stop the watch of the others, nor be taken for gone: its Queues wait.
+fn put(catalog: &mut Catalog, class: DeserializeGuard<QueueClass>) -> bool {
+    match class.0 {
+        Ok(class) => catalog.put_class(class),
+        Err(invalid) => {
+            let name = invalid.metadata.name.as_deref().unwrap_or_default();
+            tracing::error!(class = name, "cannot be read, and its Queues wait: {}", invalid.error);
+            catalog.put_unreadable(invalid.metadata)
+        }
     }
 }
 

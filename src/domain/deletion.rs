@@ -10,6 +10,7 @@ use super::arn::Place;
 use super::attributes::Counts;
 use super::call::ErrorClass;
 use super::class::Class;
+use super::desired::Refusal;
 use super::finding::{Circumstances, Finding};
 use super::fleet::{Fleet, Key};
 use super::names::QueueName;
@@ -19,6 +20,7 @@ use super::policy::FENCE_SID;
 use super::retire::{CONFIRM, Fate, Retirement, is_fenced};
 use super::settings::{Names, deletion_policy};
 use super::tags::{Origin, Owner};
+use super::target::way_back;
 
 /// How long a queue just created may not answer, nor be listed. `CreateQueue` in the SQS API reference asks for a second.
 const APPEARANCE: SignedDuration = SignedDuration::from_secs(10);
@@ -85,7 +87,18 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
     let key = Key::of(input.queue);
     let owner =
         Owner { cluster: input.class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() };
-    let policy = if lets_go(input.queue) { DeletionPolicy::Retain } else { deletion_policy(&input.queue.spec) };
+    let policy = if lets_go(input.queue, input.class) {
+        DeletionPolicy::Retain
+    } else {
+        deletion_policy(&input.class.spec_of(input.queue))
+    };
+    if let Some(rule) = input.class.limits.refuses_deletion(policy) {
+        let message = format!(
+            "spec.deletionPolicy: {rule}; set one of these, or Retain, which is always allowed for a Queue that is being deleted"
+        );
+        let finding = Finding::stalled(Reason::NotAllowedByClass, message, SignedDuration::from_mins(5));
+        return Plan { findings: vec![finding], ..Plan::default() };
+    }
     let deletion = Deletion { input, key, owner, policy };
     match elsewhere(input) {
         Some(finding) if policy == DeletionPolicy::Retain => {
@@ -96,11 +109,35 @@ pub fn plan_deletion(input: &Input<'_>) -> Plan {
     }
 }
 
+/// The next steps of a deletion of a Queue that has no class: nobody knows where its queues are to be looked for. It waits,
+/// unless nothing in AWS is to be deleted.
+#[must_use]
+pub fn plan_deletion_without_class(queue: &Queue, record: &Record, refusal: &Refusal) -> Plan {
+    if !record.has_finalizer {
+        return Plan::default();
+    }
+    let message = format!("{}. To let the queue go as it is, set spec.deletionPolicy: Retain", refusal.message());
+    if queue.spec.suspend || observes(queue) || queue.spec.deletion_policy == Some(DeletionPolicy::Retain) {
+        let target = record.target.as_ref().filter(|_| !observes(queue));
+        let left = target.map(|target| {
+            format!("{} was left as it is, with its owner tags: {}", target.queue_name, refusal.message())
+        });
+        return release(Plan { left_behind: left.into_iter().collect(), ..Plan::default() });
+    }
+    let finding = Finding {
+        reason: refusal.reason,
+        message,
+        is_stalled: !refusal.is_waiting(),
+        retry: SignedDuration::from_mins(5),
+    };
+    Plan { findings: vec![finding], ..Plan::default() }
+}
+
 /// Whether the deletion of `queue` keeps what is in AWS. A suspended Queue lets go as `Retain` does, and one that only
 /// observes has nothing to let go of.
 #[must_use]
-pub fn lets_go(queue: &Queue) -> bool {
-    queue.spec.suspend || observes(queue) || deletion_policy(&queue.spec) == DeletionPolicy::Retain
+pub fn lets_go(queue: &Queue, class: &Class) -> bool {
+    queue.spec.suspend || observes(queue) || deletion_policy(&class.spec_of(queue)) == DeletionPolicy::Retain
 }
 
 fn observes(queue: &Queue) -> bool {
@@ -113,8 +150,11 @@ fn elsewhere(input: &Input<'_>) -> Option<Finding> {
     let place = Place { account_id: target.account_id.clone(), region: target.region.clone() };
     (place != input.class.place).then(|| {
         let message = format!(
-            "status.target: {} lives in {place}, and the operator now acts in {}; start it as before, or set spec.deletionPolicy: Retain to let the queue go as it is",
-            target.queue_name, input.class.place
+            "status.target: {} lives in {place}, and {} now acts in {}; {}, or set spec.deletionPolicy: Retain to let the queue go as it is",
+            target.queue_name,
+            input.class.in_words(),
+            input.class.place,
+            way_back(&target.queue_class_name, input.class)
         );
         Finding::stalled(Reason::TargetChanged, message, SignedDuration::from_mins(5))
     })
@@ -159,7 +199,8 @@ impl Deletion<'_> {
         if source.as_ref().is_some_and(|source| self.retirement().is_let_go(source.origin))
             || self.policy == DeletionPolicy::Retain
         {
-            let is_refused = |ours: &Ours<'_>| lets_go(self.input.queue) && self.refused(ours.name).is_some();
+            let lets_go = lets_go(self.input.queue, self.input.class);
+            let is_refused = |ours: &Ours<'_>| lets_go && self.refused(ours.name).is_some();
             let ours = self.all_ours().filter(|ours| !is_refused(ours));
             let fates = ours.filter_map(|ours| self.let_go(&ours)).collect();
             return self.carry_out(fates, plan);
@@ -224,6 +265,7 @@ impl Deletion<'_> {
         Retirement {
             owner: &self.owner,
             policy: self.policy,
+            deletes_adopted: self.input.queue.spec.deletion_policy == Some(DeletionPolicy::Delete),
             place: &self.input.class.place,
             record: self.input.record,
             memory: self.input.memory,

@@ -1,10 +1,13 @@
 //! What a Queue asks for, in values that cannot be wrong: `Queue + class + fleet → Desired`, or every user error.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
 
 use crate::api::conditions::Reason;
 use crate::api::queue::{
-    AdoptionPolicy, DeduplicationScope, EncryptionMode, ManagementPolicy, RedriveAllowMode, ThroughputLimit,
+    AdoptionPolicy, DeduplicationScope, DeletionPolicy, EncryptionMode, ManagementPolicy, RedriveAllowMode,
+    ThroughputLimit,
 };
 use crate::api::status::{Effective, Target};
 use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
@@ -12,6 +15,7 @@ use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
 use super::class::Class;
+use super::digest::sha256;
 use super::field::FieldError;
 use super::fleet::{Fleet, Key};
 use super::names::QueueName;
@@ -20,7 +24,8 @@ use super::policy::{PolicyDocument, StatementContext, check_limits, compile_stat
 use super::redrive::{RedriveAllow, RedrivePolicy};
 use super::reference::{Source, check_cycle, check_source_count, reference};
 use super::settings::{Names, built_in, effective, requires_tls, sqs};
-use super::tags::{OWNER_PREFIX, Owner, Tags};
+use super::tags::{Owner, Tags, declared_tags};
+use super::target::check_target;
 
 /// What a Queue asks for.
 #[derive(Clone, Debug)]
@@ -39,6 +44,8 @@ pub struct Desired {
     pub dead_letter: DesiredDeadLetter,
     /// Whether a queue without owner tags is taken over.
     pub adopt: bool,
+    /// Whether a queue that was taken over may be deleted: only when the Queue itself says so, whatever its class.
+    pub deletes_adopted: bool,
     /// Whether AWS is only read.
     pub observe: bool,
     /// Its Secrets and `ConfigMap`s.
@@ -56,7 +63,8 @@ pub struct DesiredQueue {
     pub arn: QueueArn,
     /// What each attribute should be. An attribute that is not here is left as it is.
     pub attributes: Attributes,
-    /// The user's tags. The owner tags come on top, by how the queue came to be ours.
+    /// The class's tags and the user's, of which the class's win. The owner tags come on top, by how the queue came to be
+    /// ours.
     pub tags: Tags,
     /// The field that sets its retention, below `spec`.
     pub retention_field: &'static str,
@@ -108,6 +116,20 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A refusal for what the spec says.
+    #[must_use]
+    pub fn of(errors: Vec<FieldError>) -> Self {
+        let is_of_class = errors.iter().all(|error| error.is_of_class);
+        let reason = if is_of_class { Reason::NotAllowedByClass } else { Reason::InvalidSpec };
+        Self { reason, errors }
+    }
+
+    /// Whether it may end without anybody mending the Queue.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.reason == Reason::ClassNotFound
+    }
+
     /// All errors in one text.
     #[must_use]
     pub fn message(&self) -> String {
@@ -123,13 +145,13 @@ impl Desired {
     /// Every rule that the spec breaks, all at once.
     pub fn of(queue: &Queue, class: &Class, fleet: &Fleet) -> Result<Self, Refusal> {
         let key = Key::of(queue);
-        let spec = &queue.spec;
+        let spec = &class.spec_of(queue);
         let mut errors = Vec::new();
         let names = Names::of(queue, class).map_err(|more| errors.extend(more)).ok();
         let settings = effective(spec).map_err(|more| errors.extend(more)).ok();
-        let tags = spec.tags.clone().unwrap_or_default();
-        check_tags(&tags, &mut errors);
+        let tags = declared_tags(spec, class, &mut errors);
         check_key_prefixes(spec, &mut errors);
+        errors.extend(class.limits.check(spec, &tags, &key.namespace));
 
         // A wrong name must not hide what else is wrong.
         let source_arn = class.place.queue_arn(&names.as_ref().map_or_else(
@@ -144,11 +166,11 @@ impl Desired {
         let (Some(names), Some(mut settings), Some(policy), Some(reference), true) =
             (names, settings, policy, reference, errors.is_empty())
         else {
-            return Err(Refusal { reason: Reason::InvalidSpec, errors });
+            return Err(Refusal::of(errors));
         };
 
         let builder = Builder { class, settings: &settings, tags: &tags };
-        let allow = redrive_allow(queue, &key, fleet);
+        let allow = redrive_allow(spec, &key, fleet);
         let dead_letter = match names.dead_letter {
             Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
             None => reference,
@@ -167,7 +189,7 @@ impl Desired {
             },
             queue_type: spec.queue_type,
         };
-        check_target(queue, &target)?;
+        check_target(queue, &target, class)?;
         check_cycle(&key, fleet)?;
         check_source_count(&key, &source.arn.to_string(), fleet)?;
         Ok(Self {
@@ -177,11 +199,27 @@ impl Desired {
             source,
             dead_letter,
             adopt: spec.adoption_policy == Some(AdoptionPolicy::Adopt),
+            deletes_adopted: queue.spec.deletion_policy == Some(DeletionPolicy::Delete),
             observe: spec.management_policy == Some(ManagementPolicy::Observe),
-            outputs: OutputSettings::of(queue),
+            outputs: OutputSettings::of(queue, class),
             allowed_losses: allowed_losses(queue),
             key,
         })
+    }
+
+    /// A digest of all that is declared of the queues: it stays the same while neither the Queue, nor its class, nor
+    /// another Queue asks for anything else.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let queues = std::iter::once(&self.source).chain(self.managed_dead_letter());
+        let declared: Vec<Value> = queues
+            .map(|DesiredQueue { arn, attributes, tags, .. }| {
+                let attributes: BTreeMap<&str, &String> =
+                    attributes.iter().map(|(attribute, value)| (attribute.as_str(), value)).collect();
+                json!([arn.to_string(), attributes, tags])
+            })
+            .collect();
+        sha256(&Value::from(declared).to_string())
     }
 
     /// The managed dead-letter queue.
@@ -308,7 +346,7 @@ fn queue_policy(spec: &QueueSpec, arn: &str, class: &Class) -> Result<PolicyDocu
         queue_arn: arn,
         account_id: &class.place.account_id,
         caller_arn: &class.caller_arn,
-        allow_unsafe: class.allow_unsafe_statements,
+        trust: class.limits.trust(),
     };
     let raw = spec.access.as_ref().and_then(|access| access.statements.as_deref()).unwrap_or_default();
     let mut statements = compile_statements(raw, path, &context)?;
@@ -334,34 +372,8 @@ fn check_key_prefixes(spec: &QueueSpec, errors: &mut Vec<FieldError>) {
     }
 }
 
-/// The tag rules again, for objects stored under an older CRD.
-fn check_tags(tags: &Tags, errors: &mut Vec<FieldError>) {
-    const MAX: usize = 40;
-    if tags.len() > MAX {
-        errors.push(FieldError::new("spec.tags", format!("{} tags; at most {MAX} are allowed", tags.len())));
-    }
-    for (key, value) in tags {
-        let path = format!("spec.tags[{key:?}]");
-        if key.starts_with(OWNER_PREFIX) {
-            errors.push(FieldError::new(
-                &path,
-                format!("the prefix {OWNER_PREFIX} is reserved for the operator's owner tags"),
-            ));
-        }
-        if key.to_ascii_lowercase().starts_with("aws:") {
-            errors.push(FieldError::new(&path, "the prefix aws: is reserved by AWS"));
-        }
-        if key.is_empty() || key.chars().count() > 128 {
-            errors.push(FieldError::new(&path, "a key has 1 to 128 characters"));
-        }
-        if value.chars().count() > 256 {
-            errors.push(FieldError::new(&path, "a value has at most 256 characters"));
-        }
-    }
-}
-
-fn redrive_allow(queue: &Queue, key: &Key, fleet: &Fleet) -> RedriveAllow {
-    match queue.spec.redrive_allow.as_ref().and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto) {
+fn redrive_allow(spec: &QueueSpec, key: &Key, fleet: &Fleet) -> RedriveAllow {
+    match spec.redrive_allow.as_ref().and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto) {
         RedriveAllowMode::AllowAll => RedriveAllow::AllowAll,
         RedriveAllowMode::DenyAll => RedriveAllow::DenyAll,
         RedriveAllowMode::Auto | RedriveAllowMode::ByQueue => RedriveAllow::only(fleet.allowed_sources(key)),
@@ -372,27 +384,4 @@ fn redrive_allow(queue: &Queue, key: &Key, fleet: &Fleet) -> RedriveAllow {
 fn allowed_losses(queue: &Queue) -> BTreeSet<String> {
     let text = queue.metadata.annotations.as_ref().and_then(|all| all.get(ALLOW_MESSAGE_LOSS));
     text.map(|text| text.split(',').map(|change| change.trim().to_owned()).collect()).unwrap_or_default()
-}
-
-/// A queue is never made a second time in another place.
-fn check_target(queue: &Queue, target: &Target) -> Result<(), Refusal> {
-    let Some(recorded) = queue.status.as_ref().and_then(|status| status.target.as_ref()) else {
-        return Ok(());
-    };
-    let parts = [
-        ("account", &recorded.account_id, &target.account_id),
-        ("region", &recorded.region, &target.region),
-        ("queue name", &recorded.queue_name, &target.queue_name),
-    ];
-    let errors: Vec<FieldError> = parts
-        .into_iter()
-        .filter(|(_, is, would_be)| is != would_be)
-        .map(|(what, is, would_be)| {
-            FieldError::new(
-                "status.target",
-                format!("the {what} of this Queue's queue is {is}, and the operator now points to {would_be}; start the operator as before, or move the queue on purpose: deletionPolicy Retain, delete the Queue, create it again"),
-            )
-        })
-        .collect();
-    if errors.is_empty() { Ok(()) } else { Err(Refusal { reason: Reason::TargetChanged, errors }) }
 }

@@ -102,12 +102,14 @@ impl Comparison<'_> {
         diff
     }
 
-    /// The attributes that differ, whatever is to be done about it: for `Observe`.
+    /// The attributes that differ and are not about to change, whatever is to be done about it: for who only looks.
     #[must_use]
     pub fn differences(&self, desired: &DesiredQueue, observed: &QueueAttributes) -> Vec<String> {
         let have = |attribute: &Attribute| observed.settings.get(attribute).map_or("", String::as_str);
-        let differing =
-            desired.attributes.iter().filter(|(attribute, want)| !self.same(**attribute, want, have(attribute)));
+        let differing = desired.attributes.iter().filter(|(attribute, want)| {
+            let written = self.record.under_way(&desired.name, **attribute, self.now);
+            !self.same(**attribute, want, have(attribute)) && !written.is_some_and(|written| written.is(want))
+        });
         differing
             .map(|(attribute, want)| match (attribute, have(attribute)) {
                 (Attribute::Policy, _) => "Policy differs".to_owned(),

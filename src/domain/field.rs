@@ -9,12 +9,19 @@ pub struct FieldError {
     pub path: String,
     /// The rule it breaks and what to do, as a sentence without a full stop.
     pub rule: String,
+    /// Whether it is a rule of the Queue's class, which another class may not have.
+    pub is_of_class: bool,
 }
 
 impl FieldError {
     /// An error at `path`.
     pub fn new(path: impl Into<String>, rule: impl Into<String>) -> Self {
-        Self { path: path.into(), rule: rule.into() }
+        Self { path: path.into(), rule: rule.into(), is_of_class: false }
+    }
+
+    /// An error at `path` against a rule of the class.
+    pub fn of_class(path: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self { is_of_class: true, ..Self::new(path, rule) }
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Member {
     pub key: Key,
     /// Standard or FIFO.
     pub queue_type: QueueType,
+    /// Where its queue lives, there or not.
+    pub place: Place,
     /// The ARN of its queue, there or not.
     pub arn: String,
     /// Seconds that its queue is to keep a message; `None` when the spec breaks a rule.
@@ -61,7 +63,8 @@ pub struct Member {
     pub allows: Option<BTreeSet<String>>,
     /// The older object wins, then the smaller UID.
     seniority: (Option<Timestamp>, String),
-    claims: Vec<QueueName>,
+    /// The ARNs of its names: a name is taken in one account and region only.
+    claims: Vec<String>,
     managed_dead_letter_arn: Option<String>,
     /// What its `redriveAllow` lists, and whether sources found are added.
     listed_sources: Vec<String>,
@@ -82,8 +85,8 @@ enum Use {
 /// By what Queues find each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Link {
-    /// Claims this name in AWS.
-    Claims(QueueName),
+    /// Claims the name in AWS of this ARN.
+    Claims(String),
     /// Has, or is to have, the queue of this ARN.
     Has(String),
     /// Has the managed dead-letter queue of this ARN.
@@ -102,7 +105,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// The Queues as they are now.
+    /// The Queues of one class as they are now.
     pub fn of<'a>(queues: impl IntoIterator<Item = &'a Queue>, class: &Class) -> Self {
         let mut fleet = Self::default();
         for queue in queues {
@@ -112,9 +115,9 @@ impl Fleet {
     }
 
     /// Takes in a Queue, or its newer version. Answers which others may have to decide anew; nothing when what others need
-    /// to know of it has not changed.
-    pub fn put(&mut self, queue: &Queue, class: &Class) -> Option<BTreeSet<Key>> {
-        let Some(member) = Member::of(queue, class) else {
+    /// to know of it has not changed. A Queue without a class is still known by where its queue lives.
+    pub fn put<'a>(&mut self, queue: &Queue, class: impl Into<Option<&'a Class>>) -> Option<BTreeSet<Key>> {
+        let Some(member) = Member::of(queue, class.into()) else {
             return self.remove(&Key::of(queue));
         };
         if self.members.get(&member.key).is_some_and(|before| **before == member) {
@@ -138,7 +141,7 @@ impl Fleet {
     #[must_use]
     pub fn around(&self, queue: &Queue, class: &Class) -> Self {
         let mut near = Self::default();
-        let Some(me) = Member::of(queue, class).map(Arc::new) else {
+        let Some(me) = Member::of(queue, Some(class)).map(Arc::new) else {
             return near;
         };
         let named = match &me.uses {
@@ -204,7 +207,7 @@ impl Fleet {
     #[must_use]
     pub fn rival(&self, key: &Key, name: &QueueName) -> Option<&Member> {
         let me = self.members.get(key)?;
-        self.linked(&Link::Claims(name.clone()))
+        self.linked(&Link::Claims(me.place.queue_arn(name).to_string()))
             .filter(|other| other.key != *key && other.seniority < me.seniority)
             .min_by(|a, b| a.seniority.cmp(&b.seniority))
     }
@@ -317,7 +320,7 @@ impl Fleet {
         keys.into_iter().filter_map(|key| self.get(key))
     }
 
-    /// Who uses the queue of `me` and is let in without being listed: Queues of its namespace and type.
+    /// Who uses the queue of `me` and is let in without being listed: Queues of its namespace, type and place.
     fn sources(&self, me: &Member) -> Vec<&Member> {
         let mut sources: Vec<&Member> = self.users(me).filter(|other| other.is_beside(me)).collect();
         // Who is in stays in, even when an older Queue comes to use this one later.
@@ -335,7 +338,7 @@ impl Member {
 
     /// Whether it may use the queue of `other` without being listed there.
     fn is_beside(&self, other: &Self) -> bool {
-        self.key.namespace == other.key.namespace && self.queue_type == other.queue_type
+        self.key.namespace == other.key.namespace && self.queue_type == other.queue_type && self.place == other.place
     }
 
     fn links(&self) -> impl Iterator<Item = Link> {
@@ -349,19 +352,21 @@ impl Member {
         claims.chain(others.into_iter().flatten())
     }
 
-    /// `None` for a Queue without a valid name; it is refused where it is reconciled.
-    fn of(queue: &Queue, class: &Class) -> Option<Self> {
+    /// `None` for a Queue without a valid name, or with one that its class does not allow, or without a class, as long as no
+    /// queue is on record; it is refused where it is reconciled.
+    fn of(queue: &Queue, class: Option<&Class>) -> Option<Self> {
         let key = Key::of(queue);
-        let spec = &queue.spec;
+        let spec = &class.map_or_else(|| queue.spec.clone(), |class| class.spec_of(queue));
         let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
-        let names = Names::of(queue, class).ok();
+        let is_allowed = |class: &&Class| class.limits.check_names(spec, &key.namespace).is_empty();
+        let names = class.filter(is_allowed).and_then(|class| Names::of(queue, class).ok());
         // Where the queue lives is on record; flags may point elsewhere by now.
         let (place, name) = match target {
             Some(Target { account_id, region, queue_name, .. }) => {
                 let place = Place { account_id: account_id.clone(), region: region.clone() };
                 (place, QueueName::parse(queue_name).ok()?)
             }
-            None => (class.place.clone(), names.as_ref()?.queue.clone()),
+            None => (class?.place.clone(), names.as_ref()?.queue.clone()),
         };
         let managed = names.and_then(|names| names.dead_letter);
         let observes = spec.management_policy == Some(ManagementPolicy::Observe);
@@ -385,6 +390,7 @@ impl Member {
         let wired_to = status.and_then(|status| Some(status.dead_letter.as_ref()?.queue_arn.clone()));
         let recorded = target.and_then(|target| QueueName::parse(target.dead_letter_queue_name.as_ref()?).ok());
         let recorded = recorded.map(|name| place.queue_arn(&name).to_string());
+        let names_claimed = std::iter::once(&name).chain(&managed);
         Some(Self {
             queue_type: spec.queue_type,
             arn: place.queue_arn(&name).to_string(),
@@ -397,12 +403,17 @@ impl Member {
                 queue.metadata.uid.clone().unwrap_or_default(),
             ),
             managed_dead_letter_arn: recorded.filter(|arn| !observes && wired_to.as_ref() == Some(arn)),
-            claims: if observes { Vec::new() } else { std::iter::once(name).chain(managed).collect() },
+            claims: if observes {
+                Vec::new()
+            } else {
+                names_claimed.map(|name| place.queue_arn(name).to_string()).collect()
+            },
             listed_sources: allow.and_then(|allow| allow.source_queue_arns.clone()).unwrap_or_default(),
             adds_found_sources: mode == RedriveAllowMode::Auto,
             uses: reference,
             wired_to,
             key,
+            place,
         })
     }
 }

@@ -23,3 +23,4 @@ pub mod report;
 pub mod retire;
 pub mod settings;
 pub mod tags;
+mod target;

@@ -6,9 +6,11 @@
 
 use std::fmt;
 
+use crate::api::class::ClassNaming;
 use crate::api::queue::QueueType;
 
 use super::digest::sha256;
+use super::field::FieldError;
 
 /// SQS's limit, `.fifo` suffix included. Source: `CreateQueue` in the SQS API reference.
 pub const MAX_LENGTH: usize = 80;
@@ -81,7 +83,10 @@ impl fmt::Display for QueueName {
     }
 }
 
-/// How default names are made: the operator's (later the class's) prefix.
+/// What every template of a class ends in, so that no two Queues meet in one name.
+const TEMPLATE_END: &str = "{namespace}_{name}";
+
+/// How default names are made: what stands before `<namespace>_<name>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Naming {
     prefix: NamePrefix,
@@ -116,6 +121,22 @@ impl Naming {
     #[must_use]
     pub fn new(prefix: NamePrefix) -> Self {
         Self { prefix }
+    }
+
+    /// Names as a class says. Its template may put anything before `{namespace}_{name}` that a prefix may be, so that it
+    /// comes to a prefix.
+    ///
+    /// # Errors
+    /// The rule that the template or the prefix breaks.
+    pub fn of_class(naming: Option<&ClassNaming>) -> Result<Self, FieldError> {
+        let prefix = naming.and_then(|naming| naming.prefix.as_deref()).unwrap_or_default();
+        let template = naming.and_then(|naming| naming.template.as_deref()).unwrap_or("{prefix}{namespace}_{name}");
+        let Some(beginning) = template.strip_suffix(TEMPLATE_END) else {
+            let rule = format!("{template:?} must end in {TEMPLATE_END}, so that no two Queues meet in one name");
+            return Err(FieldError::new("spec.naming.template", rule));
+        };
+        let beginning = NamePrefix::parse(&beginning.replace("{prefix}", prefix));
+        beginning.map(Self::new).map_err(|rule| FieldError::new("spec.naming", rule))
     }
 
     /// The default name of the Queue `namespace/name`.

@@ -127,6 +127,8 @@ pub struct Record {
     pub redrive_allow: Option<EffectiveRedriveAllow>,
     /// What was written to AWS and when.
     pub written: Option<LastWrite>,
+    /// What the declaration was when it was last applied in full, where the class reports changes from outside.
+    pub applied_digest: Option<String>,
     /// Whether this generation of the spec was converged before: what differs now was changed from outside.
     pub was_converged: bool,
 }
@@ -156,6 +158,7 @@ impl Record {
             managed_tag_keys: status.managed_tag_keys.into_iter().collect(),
             redrive_allow: status.effective.map(|effective| effective.redrive_allow),
             written: status.last_write,
+            applied_digest: status.applied_digest,
             was_converged: is_ready && status.observed_generation == queue.metadata.generation,
         }
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::api::Queue;
 use crate::api::queue::{Output as OutputSpec, QueueType, Switch};
 
+use super::class::Class;
+
 /// Which outputs a Queue asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputSettings {
@@ -12,6 +14,8 @@ pub struct OutputSettings {
     config_map: Option<Keys>,
     /// The Service Binding Secret's name.
     pub binding: Option<String>,
+    /// What the SDK of a workload is told to ask instead of the region's own endpoint.
+    endpoint_url: Option<String>,
 }
 
 /// An object's name and what its keys begin with.
@@ -102,15 +106,18 @@ pub enum OutputChange {
     },
 }
 
+/// Read by every AWS SDK, so that no prefix goes before it.
+const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL_SQS";
+
 const OPAQUE: &str = "Opaque";
 const BINDING_TYPE: &str = "servicebinding.io/sqs";
 
 impl OutputSettings {
     /// What `queue` asks for, after defaults.
     #[must_use]
-    pub fn of(queue: &Queue) -> Self {
+    pub fn of(queue: &Queue, class: &Class) -> Self {
         let queue_name = queue.metadata.name.as_deref().unwrap_or_default();
-        let outputs = queue.spec.outputs.clone().unwrap_or_default();
+        let outputs = class.spec_of(queue).outputs.unwrap_or_default();
         let keys = |spec: Option<OutputSpec>, default: Switch| {
             let spec = spec.unwrap_or_default();
             (spec.mode.unwrap_or(default) == Switch::Enabled).then(|| Keys {
@@ -123,6 +130,7 @@ impl OutputSettings {
             secret: keys(outputs.secret, Switch::Enabled),
             config_map: keys(outputs.config_map, Switch::Disabled),
             binding: binding.then(|| format!("{queue_name}-binding")),
+            endpoint_url: class.workload_endpoint_url.clone(),
         }
     }
 
@@ -133,7 +141,7 @@ impl OutputSettings {
             kind,
             name: keys.name.clone(),
             secret_type: if kind == OutputKind::Secret { OPAQUE.to_owned() } else { String::new() },
-            data: queue.variables().map(|(key, value)| (format!("{}{key}", keys.prefix), value)).collect(),
+            data: self.variables(queue, &keys.prefix),
         };
         let binding = self.binding.as_ref().map(|name| Output {
             kind: OutputKind::Secret,
@@ -144,6 +152,12 @@ impl OutputSettings {
         let secret = self.secret.as_ref().map(|keys| with_keys(OutputKind::Secret, keys));
         let config_map = self.config_map.as_ref().map(|keys| with_keys(OutputKind::ConfigMap, keys));
         secret.into_iter().chain(config_map).chain(binding).collect()
+    }
+
+    /// Environment variables, each behind `prefix` but for the endpoint.
+    fn variables(&self, queue: &Coordinates, prefix: &str) -> BTreeMap<String, String> {
+        let endpoint_url = self.endpoint_url.iter().map(|url| (ENDPOINT_URL.to_owned(), url.clone()));
+        queue.variables().map(|(key, value)| (format!("{prefix}{key}"), value)).chain(endpoint_url).collect()
     }
 }
 

@@ -35,19 +35,24 @@ pub(super) fn reference(
     match (reference.queue_ref, reference.queue_arn) {
         (Some(to), None) => {
             let path = format!("{path}.queueRef");
-            source.by_name(&to.name, fleet).map_err(|rule| FieldError::new(path, rule))
+            source.by_name(&to.name, class, fleet).map_err(|rule| FieldError::new(path, rule))
         }
         (None, Some(text)) => {
             let path = format!("{path}.queueArn");
             let arn = QueueArn::parse(&text).map_err(|rule| FieldError::new(&path, rule))?;
-            source.by_arn(&arn, class, fleet).map_err(|rule| FieldError::new(path, rule))
+            let dead_letter = source.by_arn(&arn, class, fleet).map_err(|rule| FieldError::new(&path, rule))?;
+            let is_a_queues = fleet.dead_letter_of(source.key).is_some();
+            match class.limits.refuses_dead_letter_arn(&text).filter(|_| !is_a_queues) {
+                Some(rule) => Err(FieldError::of_class(path, rule)),
+                None => Ok(dead_letter),
+            }
         }
         _ => Err(FieldError::new(path, "exactly one of queueRef and queueArn is needed")),
     }
 }
 
 impl Source<'_> {
-    fn by_name(&self, name: &str, fleet: &Fleet) -> Result<DesiredDeadLetter, String> {
+    fn by_name(&self, name: &str, class: &Class, fleet: &Fleet) -> Result<DesiredDeadLetter, String> {
         let to = Key { namespace: self.key.namespace.clone(), name: name.to_owned() };
         let Some(member) = fleet.get(&to) else {
             return Ok(DesiredDeadLetter::NotReady { why: format!("there is no Queue {to}; it is waited for") });
@@ -56,6 +61,12 @@ impl Source<'_> {
             let (is, want) = (type_word(member.queue_type), type_word(self.queue_type));
             return Err(format!(
                 "Queue {to} is of type {is}; a dead-letter queue must be of its source's type, {want}"
+            ));
+        }
+        if member.place != class.place {
+            return Err(format!(
+                "Queue {to} lives in {}, this one in {}; SQS wants a dead-letter queue in its source's account and region",
+                member.place, class.place
             ));
         }
         self.as_dead_letter(member)

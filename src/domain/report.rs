@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use crate::api::class::DriftMode;
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{
     BindingStatus, DeadLetterStatus, Effective, EffectiveRedriveAllow, Messages, OutputReference, QueueStatus, Target,
@@ -63,6 +64,11 @@ impl Verdict {
         };
         let ready = if desired.observe {
             (Reason::Observed, format!("{name} exists; managementPolicy is Observe, so nothing is written to AWS"))
+        } else if !plan.differences.is_empty() {
+            (
+                Reason::Converged,
+                format!("{name} was made as declared; what was changed from outside since is told and left so"),
+            )
         } else {
             (Reason::Converged, format!("{name} is as declared"))
         };
@@ -87,7 +93,8 @@ impl Verdict {
     /// When nothing of the spec is written to AWS.
     #[must_use]
     pub fn of_refusal(refusal: &Refusal, failures: Vec<Finding>) -> Self {
-        let refused = Finding::stalled(refusal.reason, refusal.message(), REFUSED_RETRY);
+        let mut refused = Finding::stalled(refusal.reason, refusal.message(), REFUSED_RETRY);
+        refused.is_stalled = !refusal.is_waiting();
         Self {
             findings: std::iter::once(refused).chain(failures).collect(),
             is_unfinished: false,
@@ -130,20 +137,25 @@ impl Verdict {
     /// The conditions, each with `generation`; those that did not change keep their time.
     #[must_use]
     pub fn conditions(&self, previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-        let mut conditions = Conditions { previous, generation, now, made: Vec::new() };
+        let mut conditions = Conditions::after(previous, generation, now);
         let first = self.findings.first();
         let words = self.words();
         match first {
-            Some(finding) => conditions.add(ConditionType::Ready, "False", finding.reason, words.clone()),
+            Some(finding) => conditions.add(ConditionType::Ready.as_str(), "False", finding.reason, words.clone()),
             None if self.is_unfinished => {
-                conditions.add(ConditionType::Ready, "False", Reason::Progressing, "work is in progress".to_owned());
+                conditions.add(
+                    ConditionType::Ready.as_str(),
+                    "False",
+                    Reason::Progressing,
+                    "work is in progress".to_owned(),
+                );
             }
-            None => conditions.add(ConditionType::Ready, "True", self.ready.0, self.ready.1.clone()),
+            None => conditions.add(ConditionType::Ready.as_str(), "True", self.ready.0, self.ready.1.clone()),
         }
         match &self.propagated {
             Propagated::Yes => {
                 conditions.add(
-                    ConditionType::Propagated,
+                    ConditionType::Propagated.as_str(),
                     "True",
                     Reason::ReadBack,
                     "AWS reads back what was written".to_owned(),
@@ -151,20 +163,20 @@ impl Verdict {
             }
             Propagated::NotYet(awaiting) => {
                 let message = format!("written, and not read back yet: {}", awaiting.join(", "));
-                conditions.add(ConditionType::Propagated, "False", Reason::Propagating, message);
+                conditions.add(ConditionType::Propagated.as_str(), "False", Reason::Propagating, message);
             }
             Propagated::Unknown(why) => {
-                conditions.add(ConditionType::Propagated, "Unknown", Reason::NotRead, why.clone());
+                conditions.add(ConditionType::Propagated.as_str(), "Unknown", Reason::NotRead, why.clone());
             }
         }
         match first {
             Some(finding) if finding.is_stalled => {
-                conditions.add(ConditionType::Stalled, "True", finding.reason, words);
+                conditions.add(ConditionType::Stalled.as_str(), "True", finding.reason, words);
             }
-            Some(finding) => conditions.add(ConditionType::Reconciling, "True", finding.reason, words),
+            Some(finding) => conditions.add(ConditionType::Reconciling.as_str(), "True", finding.reason, words),
             None if self.is_unfinished => {
                 conditions.add(
-                    ConditionType::Reconciling,
+                    ConditionType::Reconciling.as_str(),
                     "True",
                     Reason::Progressing,
                     "work is in progress".to_owned(),
@@ -173,9 +185,9 @@ impl Verdict {
             None => {}
         }
         if !self.differences.is_empty() {
-            conditions.add(ConditionType::Drifted, "True", Reason::Differs, self.differences.join("; "));
+            conditions.add(ConditionType::Drifted.as_str(), "True", Reason::Differs, self.differences.join("; "));
         }
-        conditions.made
+        conditions.made()
     }
 
     /// All findings in one text.
@@ -187,19 +199,28 @@ impl Verdict {
     }
 }
 
-struct Conditions<'a> {
+/// Conditions in the making; those that do not change keep their time.
+pub(super) struct Conditions<'a> {
     previous: &'a [Condition],
     generation: Option<i64>,
     now: Timestamp,
     made: Vec<Condition>,
 }
 
-impl Conditions<'_> {
-    fn add(&mut self, type_: ConditionType, status: &str, reason: Reason, message: String) {
-        let before = self.previous.iter().find(|condition| condition.type_ == type_.as_str());
+impl<'a> Conditions<'a> {
+    pub(super) fn after(previous: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
+        Self { previous, generation, now, made: Vec::new() }
+    }
+
+    pub(super) fn made(self) -> Vec<Condition> {
+        self.made
+    }
+
+    pub(super) fn add(&mut self, type_: &str, status: &str, reason: Reason, message: String) {
+        let before = self.previous.iter().find(|condition| condition.type_ == type_);
         let since = before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
         self.made.push(Condition {
-            type_: type_.as_str().to_owned(),
+            type_: type_.to_owned(),
             status: status.to_owned(),
             reason: reason.as_str().to_owned(),
             message,
@@ -243,6 +264,10 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         let found = || Target { dead_letter_queue_name: None, ..desired.target.clone() };
         status.target = status.target.take().or_else(|| Some(found()));
     }
+    if let Some(target) = &mut status.target {
+        // Who only observes records nothing before; a class of the same place and names may have taken over there too.
+        target.queue_class_name.clone_from(&desired.target.queue_class_name);
+    }
     status.effective = Some(Effective { redrive_allow: redrive_allow(input), ..desired.effective.clone() });
     if plan.is_there
         && let Some(present) = input.observed.sight(&desired.source.name).present()
@@ -274,8 +299,20 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
         status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
     }
     status.last_write.clone_from(&input.record.written);
+    status.applied_digest = applied_digest(input, plan);
     status.messages = messages(input, previous.messages.as_ref());
     status
+}
+
+/// The declaration, when all of it has been applied; what differs from then on was changed from outside.
+fn applied_digest(input: &Input<'_>, plan: &Plan) -> Option<String> {
+    if input.class.drift != DriftMode::Report || input.desired.observe {
+        return None;
+    }
+    let digest = input.desired.digest();
+    let is_applied =
+        plan.is_read && plan.steps.is_empty() && plan.findings.is_empty() && input.observed.refused.is_empty();
+    (is_applied || input.record.applied_digest.as_ref() == Some(&digest)).then_some(digest)
 }
 
 /// Who may use the queue as their dead-letter queue: what AWS took, for sources rely on it; before there is a queue, what

@@ -34,8 +34,10 @@ pub(super) const CONFIRM: SignedDuration = SignedDuration::from_secs(5);
 pub struct Retirement<'a> {
     /// Whose it must be to be touched at all.
     pub owner: &'a Owner,
-    /// What to do with it. A queue that was adopted is deleted only with `Delete`.
+    /// What to do with it.
     pub policy: DeletionPolicy,
+    /// Whether that holds for a queue that was adopted too; else it is let go.
+    pub deletes_adopted: bool,
     /// Where it lives.
     pub place: &'a Place,
     /// What the object remembers.
@@ -118,7 +120,7 @@ impl Retirement<'_> {
     pub fn is_let_go(&self, origin: Origin) -> bool {
         match origin {
             Origin::Created => self.policy == DeletionPolicy::Retain,
-            Origin::Adopted => self.policy != DeletionPolicy::Delete,
+            Origin::Adopted => self.policy != DeletionPolicy::Delete || !self.deletes_adopted,
         }
     }
 

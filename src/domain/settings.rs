@@ -45,7 +45,7 @@ impl Names {
     pub fn of(queue: &Queue, class: &Class) -> Result<Self, Vec<FieldError>> {
         let namespace = queue.metadata.namespace.as_deref().unwrap_or_default();
         let name = queue.metadata.name.as_deref().unwrap_or_default();
-        let spec = &queue.spec;
+        let spec = &class.spec_of(queue);
         let queue_type = spec.queue_type;
         let mut errors = Vec::new();
         let custom = |path: &str, text: &str, errors: &mut Vec<FieldError>| match QueueName::custom(text, queue_type) {
@@ -98,6 +98,17 @@ pub fn dead_letter_mode(spec: &QueueSpec) -> DeadLetterMode {
     spec.dead_letter.as_ref().and_then(|dead_letter| dead_letter.mode).unwrap_or(DeadLetterMode::Managed)
 }
 
+/// How often a message may be received before it is moved.
+pub(super) fn max_receive_count(spec: &QueueSpec) -> i32 {
+    let declared = spec.dead_letter.as_ref().and_then(|dead_letter| dead_letter.max_receive_count);
+    declared.unwrap_or(built_in::MAX_RECEIVE_COUNT)
+}
+
+/// The encryption mode in effect.
+pub(super) fn encryption_mode(spec: &QueueSpec) -> EncryptionMode {
+    spec.encryption.as_ref().and_then(|encryption| encryption.mode).unwrap_or(EncryptionMode::SQSManaged)
+}
+
 /// The deletion policy in effect.
 #[must_use]
 pub fn deletion_policy(spec: &QueueSpec) -> DeletionPolicy {
@@ -110,7 +121,7 @@ pub fn requires_tls(spec: &QueueSpec) -> bool {
     spec.access.as_ref().and_then(|access| access.require_tls).unwrap_or(true)
 }
 
-/// The settings of `spec` with every default filled in. What depends on several effective values is checked here,
+/// The settings of `spec`, a spec with the class's defaults, with every other default filled in. What depends on several effective values is checked here,
 /// and so is what the CRD checks, for objects that were stored under an older CRD.
 ///
 /// # Errors
@@ -146,6 +157,7 @@ pub fn effective(spec: &QueueSpec) -> Result<Effective, Vec<FieldError>> {
         1024,
         1_048_576,
     );
+    check.redrive_allow(spec);
     let fifo = check.fifo(spec);
     let dead_letter = check.dead_letter(spec, retention);
     let encryption = check.encryption(spec);
@@ -214,6 +226,17 @@ impl Checks {
             let count = dead_letter.and_then(|dead_letter| dead_letter.max_receive_count);
             self.range("spec.deadLetter.maxReceiveCount", count, built_in::MAX_RECEIVE_COUNT, 1, 1000)
         });
+        // The mode may be the class's default, of which the API server knows nothing.
+        if mode == DeadLetterMode::None
+            && dead_letter.is_some_and(|dead_letter| dead_letter.max_receive_count.is_some())
+        {
+            let rule = "has no meaning with mode None; remove it, or set spec.deadLetter.mode";
+            self.errors.push(FieldError::new("spec.deadLetter.maxReceiveCount", rule));
+        }
+        if mode != DeadLetterMode::Managed && dead_letter.is_some_and(|dead_letter| dead_letter.managed.is_some()) {
+            let rule = "is allowed only with mode Managed; remove it, or set spec.deadLetter.mode: Managed";
+            self.errors.push(FieldError::new("spec.deadLetter.managed", rule));
+        }
         let managed_retention = (mode == DeadLetterMode::Managed).then(|| {
             let path = "spec.deadLetter.managed.messageRetentionSeconds";
             let managed = dead_letter.and_then(|dead_letter| dead_letter.managed.as_ref());
@@ -231,9 +254,21 @@ impl Checks {
         EffectiveDeadLetter { mode, max_receive_count, message_retention_seconds: managed_retention }
     }
 
+    /// The mode may be the class's default, of which the API server knows nothing.
+    fn redrive_allow(&mut self, spec: &QueueSpec) {
+        let allow = spec.redrive_allow.as_ref();
+        let mode = allow.and_then(|allow| allow.mode).unwrap_or(RedriveAllowMode::Auto);
+        let lists_sources =
+            allow.and_then(|allow| allow.source_queue_arns.as_ref()).is_some_and(|arns| !arns.is_empty());
+        if lists_sources && !matches!(mode, RedriveAllowMode::Auto | RedriveAllowMode::ByQueue) {
+            let rule = "is allowed only with mode Auto or ByQueue; remove it, or set spec.redriveAllow.mode";
+            self.errors.push(FieldError::new("spec.redriveAllow.sourceQueueArns", rule));
+        }
+    }
+
     fn encryption(&mut self, spec: &QueueSpec) -> EffectiveEncryption {
         let encryption = spec.encryption.as_ref();
-        let mode = encryption.and_then(|encryption| encryption.mode).unwrap_or(EncryptionMode::SQSManaged);
+        let mode = encryption_mode(spec);
         let kms = encryption.and_then(|encryption| encryption.kms.as_ref());
         if mode != EncryptionMode::KMS {
             if kms.is_some() {

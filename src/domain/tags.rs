@@ -1,6 +1,11 @@
-//! Tags: whose a queue is, and which tags are ours to change.
+//! Tags: whose a queue is, which tags it is to have, and which are ours to change.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::QueueSpec;
+
+use super::class::Class;
+use super::field::FieldError;
 
 /// Tags of one queue.
 pub type Tags = BTreeMap<String, String>;
@@ -12,6 +17,9 @@ const CLUSTER_UID: &str = "queue.prism.io/cluster-uid";
 const NAMESPACE: &str = "queue.prism.io/namespace";
 const NAME: &str = "queue.prism.io/name";
 const ORIGIN: &str = "queue.prism.io/origin";
+
+/// Tags that a queue may have. Source: `TagQueue` in the SQS API reference, "Amazon SQS message and queue quotas".
+pub const MAX_TAGS: usize = 50;
 
 /// The keys of all owner tags: what `Retain` removes as it lets go.
 pub const OWNER_KEYS: [&str; 5] = [CLUSTER, CLUSTER_UID, NAMESPACE, NAME, ORIGIN];
@@ -150,5 +158,60 @@ impl TagChange {
         let set = desired.iter().filter(|(key, value)| observed.get(*key) != Some(*value));
         let remove = managed.iter().filter(|key| observed.contains_key(*key) && !desired.contains_key(*key));
         Self { set: set.map(|(k, v)| (k.clone(), v.clone())).collect(), remove: remove.cloned().collect() }
+    }
+
+    /// What differs in `observed`, tag by tag.
+    #[must_use]
+    pub fn in_words(&self, observed: &Tags) -> Vec<String> {
+        let set = self.set.iter().map(|(key, declared)| match observed.get(key) {
+            Some(is) => format!("the tag {key} is {is:?}, declared is {declared:?}"),
+            None => format!("the tag {key} is not set, declared is {declared:?}"),
+        });
+        let remove = self.remove.iter().map(|key| format!("the tag {key} is set, declared is none"));
+        set.chain(remove).collect()
+    }
+}
+
+/// The class's tags and the Queue's own, of which the class's win.
+pub(super) fn declared_tags(spec: &QueueSpec, class: &Class, errors: &mut Vec<FieldError>) -> Tags {
+    let mut tags = spec.tags.clone().unwrap_or_default();
+    check_tags(&tags, errors);
+    tags.extend(class.tags.clone());
+    if tags.len() + OWNER_KEYS.len() > MAX_TAGS {
+        let rule = format!(
+            "{} tags with the {} of class {:?}; SQS allows {MAX_TAGS}, of which {} are the operator's own",
+            tags.len(),
+            class.tags.len(),
+            class.name,
+            OWNER_KEYS.len()
+        );
+        errors.push(FieldError::new("spec.tags", rule));
+    }
+    tags
+}
+
+/// The tag rules again, for objects stored under an older CRD.
+fn check_tags(tags: &Tags, errors: &mut Vec<FieldError>) {
+    const MAX: usize = 40;
+    if tags.len() > MAX {
+        errors.push(FieldError::new("spec.tags", format!("{} tags; at most {MAX} are allowed", tags.len())));
+    }
+    for (key, value) in tags {
+        let path = format!("spec.tags[{key:?}]");
+        if key.starts_with(OWNER_PREFIX) {
+            errors.push(FieldError::new(
+                &path,
+                format!("the prefix {OWNER_PREFIX} is reserved for the operator's owner tags"),
+            ));
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            errors.push(FieldError::new(&path, "the prefix aws: is reserved by AWS"));
+        }
+        if key.is_empty() || key.chars().count() > 128 {
+            errors.push(FieldError::new(&path, "a key has 1 to 128 characters"));
+        }
+        if value.chars().count() > 256 {
+            errors.push(FieldError::new(&path, "a value has at most 256 characters"));
+        }
     }
 }

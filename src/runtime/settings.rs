@@ -103,7 +103,7 @@ pub struct ControllerSettings {
     #[arg(long, env = "PRISM_QUEUE_EMPTY_FOR", value_name = "DURATION", default_value = "60s", value_parser = empty_for)]
     pub empty_for: Duration,
 
-    /// How many Queues are reconciled at the same time: 1 to 256.
+    /// How many Queues are reconciled at the same time at one place (account, region and role): 1 to 256.
     #[arg(
         long,
         env = "PRISM_QUEUE_CONCURRENCY",

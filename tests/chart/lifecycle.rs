@@ -75,6 +75,7 @@ async fn an_upgrade_brings_the_new_crd_and_an_uninstall_keeps_it_with_its_object
         // Without what lives outside the namespace, nothing but the CRD can be left behind when the test fails.
         let mut values = required();
         values["rbac"] = json!({"create": false, "aggregate": false});
+        values["admissionPolicies"] = json!({"enabled": false});
 
         scratch.remember(crds(&scratch.client), &crd_name);
         let path = chart_with(scratch, &crd(&group, "old"));

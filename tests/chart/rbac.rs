@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec,
+};
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
@@ -13,19 +16,25 @@ use crate::helm::{chart, documents, kind, only, render};
 use crate::values::required;
 
 /// All that the operator may do, as `verbs group/resource[/name]`. A longer list is a decision about security.
-const OPERATOR: [&str; 8] = [
+const OPERATOR: [&str; 11] = [
     "get,list,watch,patch queue.prism.io/queues",
     "update queue.prism.io/queues/status",
     "update queue.prism.io/queues/finalizers",
     "get,list,watch,create,patch,delete /secrets",
     "get,list,watch,create,patch,delete /configmaps",
     "create events.k8s.io/events",
-    "get /namespaces kube-system",
+    "list,watch queue.prism.io/queueclasses",
+    "update queue.prism.io/queueclasses/status",
+    "get,list,watch /namespaces",
     "get apiextensions.k8s.io/customresourcedefinitions queues.queue.prism.io",
+    "get apiextensions.k8s.io/customresourcedefinitions queueclasses.queue.prism.io",
 ];
 /// And in the namespace of its lease.
 const LEADER: [&str; 2] = ["create coordination.k8s.io/leases", "get,update coordination.k8s.io/leases prism-queue"];
 const VIEWER: [&str; 2] = ["get,list,watch queue.prism.io/queues", "get queue.prism.io/queues/status"];
+/// Of use only where it is bound for the whole cluster.
+const CLASS_VIEWER: [&str; 2] =
+    ["get,list,watch queue.prism.io/queueclasses", "get queue.prism.io/queueclasses/status"];
 const EDITOR: [&str; 1] = ["create,update,patch,delete,deletecollection queue.prism.io/queues"];
 
 /// One permission an entry, so that lists compare whichever way they are grouped.
@@ -117,7 +126,11 @@ async fn the_roles_for_people_give_queues_but_never_their_status() {
             scratch.apply(object).await;
         }
         let role = only(&rendered, "Deployment").metadata.name.clone().unwrap();
-        for (suffix, wanted) in [("view", permissions(&[&VIEWER])), ("edit", permissions(&[&EDITOR]))] {
+        for (suffix, wanted) in [
+            ("view", permissions(&[&VIEWER])),
+            ("edit", permissions(&[&EDITOR])),
+            ("view-classes", permissions(&[&CLASS_VIEWER])),
+        ] {
             let user = bind(scratch, &format!("{role}-{suffix}")).await;
             may_do_exactly(&user, &scratch.name, &scratch.name, wanted).await;
         }
@@ -134,9 +147,9 @@ async fn kubernetes_own_roles_take_them_up() {
             scratch.apply(object).await;
         }
         for (role, wanted) in [
-            ("view", permissions(&[&VIEWER])),
-            ("edit", permissions(&[&VIEWER, &EDITOR])),
-            ("admin", permissions(&[&VIEWER, &EDITOR])),
+            ("view", permissions(&[&VIEWER, &CLASS_VIEWER])),
+            ("edit", permissions(&[&VIEWER, &CLASS_VIEWER, &EDITOR])),
+            ("admin", permissions(&[&VIEWER, &CLASS_VIEWER, &EDITOR])),
         ] {
             let user = bind(scratch, role).await;
             eventually(
@@ -146,6 +159,53 @@ async fn kubernetes_own_roles_take_them_up() {
             )
             .await;
         }
+    })
+    .await;
+}
+
+/// Whether `user`, who is of `group`, may list all classes: the question that a cluster-scoped kind is asked.
+async fn may_list_classes(scratch: &Scratch, user: &str, group: &str) -> bool {
+    let api: Api<SubjectAccessReview> = Api::all(scratch.client.clone());
+    let attributes = ResourceAttributes {
+        group: Some("queue.prism.io".to_owned()),
+        resource: Some("queueclasses".to_owned()),
+        verb: Some("list".to_owned()),
+        ..ResourceAttributes::default()
+    };
+    let spec = SubjectAccessReviewSpec {
+        user: Some(user.to_owned()),
+        groups: Some(vec![group.to_owned()]),
+        resource_attributes: Some(attributes),
+        ..SubjectAccessReviewSpec::default()
+    };
+    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+    api.create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
+}
+
+#[tokio::test]
+async fn classes_are_read_by_those_who_are_named_and_by_nobody_for_a_role_in_a_namespace() {
+    scratch(&[], async |scratch| {
+        let group = format!("{}-tenants", scratch.name);
+        let mut values = required();
+        values["rbac"] = json!({
+            "aggregate": false,
+            "classReaders": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
+        });
+        let rendered = render(&scratch.name, &scratch.name, &values);
+        let role = format!("{}-view-classes", only(&rendered, "Deployment").metadata.name.clone().unwrap());
+        let of_classes = rendered.iter().filter(|object| object.metadata.name.as_deref() == Some(&role));
+        let of_classes: Vec<_> = of_classes.collect();
+        assert_eq!(
+            of_classes.iter().map(|object| kind(object)).collect::<Vec<_>>(),
+            ["ClusterRole", "ClusterRoleBinding"]
+        );
+        for object in of_classes {
+            scratch.apply(object).await;
+        }
+        let tenant = bind(scratch, &role).await;
+        let may = async || may_list_classes(scratch, &tenant, &group).await;
+        eventually("the group may list classes", may, |may| *may).await;
+        assert!(!may_list_classes(scratch, &tenant, "others").await, "the user's RoleBinding does not say so");
     })
     .await;
 }

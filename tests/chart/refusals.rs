@@ -62,6 +62,9 @@ fn bad_values_are_refused_with_their_path() {
         (json!({"replicas": "two"}), "at '/replicas': got string, want integer"),
         (json!({"http": {"port": 80}}), "at '/http/port': minimum: got 80, want 1,024"),
         (json!({"log": {"format": "xml"}}), "at '/log/format': value must be one of 'text', 'json'"),
+        (json!({"admissionPolicies": {"enabled": "no"}}), "at '/admissionPolicies/enabled': got string, want boolean"),
+        (json!({"rbac": {"classReaders": ["me"]}}), "at '/rbac/classReaders/0': got string, want object"),
+        (json!({"rbac": {"classReaders": [{"kind": "User"}]}}), "at '/rbac/classReaders/0': missing property 'name'"),
         (json!({"image": {"digest": "latest"}}), "at '/image/digest': 'latest' does not match pattern"),
     ] {
         let complaint = refusal(&change);

@@ -36,6 +36,8 @@ fn required_values_render_what_an_operator_needs_and_no_more() {
         "RoleBinding",
         "Service",
         "ServiceAccount",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
     ];
     assert_eq!(kinds, BTreeSet::from(wanted));
 }

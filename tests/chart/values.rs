@@ -13,8 +13,9 @@ pub fn everything() -> Value {
 }
 
 /// The sections of values.yaml, as JSON pointers; every other map in it belongs to the user.
-pub const SECTIONS: [&str; 14] = [
+pub const SECTIONS: [&str; 15] = [
     "",
+    "/admissionPolicies",
     "/aws",
     "/crds",
     "/http",

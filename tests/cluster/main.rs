@@ -5,7 +5,9 @@
 // All of this is test code; the exemption in clippy.toml ends at the test functions themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod admission;
 mod budget;
+mod classes;
 mod crd;
 mod dead_letters;
 mod deletion;

@@ -11,6 +11,8 @@ mod driver;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod oracle;

@@ -1,10 +1,11 @@
 //! A world, a cluster and an operator, and the words in which scenarios are told.
 
 use jiff::SignedDuration;
+use prism_queue::api::class::{ClassDefaults, DriftMode};
 use prism_queue::api::{Queue, QueueSpec};
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::attributes::{Attribute, Attributes};
-use prism_queue::domain::class::{Class, FLAGS};
+use prism_queue::domain::class::{Class, FLAGS, Limits};
 use prism_queue::domain::fleet::Key;
 use prism_queue::domain::names::{Naming, QueueName};
 use prism_queue::domain::outputs::OutputKind;
@@ -50,7 +51,11 @@ pub fn class() -> Class {
         caller_arn: operator().arn,
         naming: Naming::default(),
         cluster: ClusterIdentity { name: CLUSTER.to_owned(), uid: CLUSTER_UID.to_owned(), previous_uid: None },
-        allow_unsafe_statements: false,
+        tags: Tags::new(),
+        defaults: ClassDefaults::default(),
+        limits: Limits::Flags { allow_unsafe_statements: false },
+        drift: DriftMode::Repair,
+        workload_endpoint_url: None,
         resync: SignedDuration::from_mins(10),
         empty_for: SignedDuration::from_secs(60),
     }

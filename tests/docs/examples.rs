@@ -1,4 +1,4 @@
-//! Every Queue in the documentation and in examples/ is one that the operator takes.
+//! Every Queue and class in the documentation and in examples/ is one that the operator takes.
 
 use std::fs;
 
@@ -6,14 +6,15 @@ use jiff::SignedDuration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
+use prism_queue::api::class::{ClassDefaults, DriftMode};
 use prism_queue::api::conditions::Reason;
-use prism_queue::api::{Queue, crd};
+use prism_queue::api::{Queue, QueueClass, crd};
 use prism_queue::domain::arn::Place;
-use prism_queue::domain::class::{Class, FLAGS};
+use prism_queue::domain::class::{Class, FLAGS, Limits, satisfiable};
 use prism_queue::domain::desired::Desired;
 use prism_queue::domain::fleet::Fleet;
 use prism_queue::domain::names::{NamePrefix, Naming};
-use prism_queue::domain::tags::ClusterIdentity;
+use prism_queue::domain::tags::{ClusterIdentity, Tags};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,13 +34,17 @@ fn class() -> Class {
         caller_arn: "arn:aws:sts::123456789012:assumed-role/prism-queue/session".to_owned(),
         naming: Naming::new(NamePrefix::parse("acme-prod-").unwrap()),
         cluster: ClusterIdentity { name: "prod-1".to_owned(), uid: "0b7d6f3a".to_owned(), previous_uid: None },
-        allow_unsafe_statements: false,
+        tags: Tags::new(),
+        defaults: ClassDefaults::default(),
+        limits: Limits::Flags { allow_unsafe_statements: false },
+        drift: DriftMode::Repair,
+        workload_endpoint_url: None,
         resync: SignedDuration::from_mins(10),
         empty_for: SignedDuration::from_secs(60),
     }
 }
 
-/// Every YAML that holds a Queue: in code blocks, alone or in a here-document of the shell, and in examples/.
+/// Every YAML that holds a Queue or a class: in code blocks, alone or in a here-document of the shell, and in examples/.
 fn manifests() -> Vec<Manifest> {
     let mut found = Vec::new();
     for page in pages::all() {
@@ -66,36 +71,37 @@ fn here_document(script: &str) -> Option<String> {
     rest.split_once("\nYAML").map(|(text, _)| text.to_owned())
 }
 
-fn documents(manifest: &Manifest) -> Vec<Value> {
+fn documents(manifest: &Manifest, kind: &str) -> Vec<Value> {
     let documents = serde_yaml::Deserializer::from_str(&manifest.text);
     let read = |document| Value::deserialize(document).unwrap_or_else(|error| panic!("{}: {error}", manifest.place));
-    documents.map(read).filter(|value| value["kind"] == "Queue").collect()
+    documents.map(read).filter(|value| value["kind"] == kind).collect()
 }
 
 #[test]
 fn there_are_examples_to_look_at() {
     let places: Vec<String> = manifests().into_iter().map(|manifest| manifest.place).collect();
-    for page in ["README.md", "docs/queue.md", "docs/install.md"] {
+    for page in ["README.md", "docs/queue.md", "docs/classes.md", "docs/install.md"] {
         assert!(places.iter().any(|place| place.starts_with(page)), "{page} shows no Queue: {places:?}");
     }
 }
 
 #[test]
 fn every_field_of_every_example_is_one_that_the_crd_knows() {
-    let crd = crd::queue().unwrap();
-    let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
     let mut errors = Vec::new();
-    for manifest in manifests() {
-        for value in documents(&manifest) {
-            let mut unknown = Vec::new();
-            for key in value.as_object().unwrap().keys() {
-                match schema.properties.as_ref().unwrap().get(key) {
-                    Some(field) => unknown_fields(&value[key], field, key, &mut unknown),
-                    None if ["apiVersion", "kind", "metadata"].contains(&key.as_str()) => {}
-                    None => unknown.push(key.clone()),
+    for (kind, crd) in [("Queue", crd::queue().unwrap()), ("QueueClass", crd::queue_class().unwrap())] {
+        let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
+        for manifest in manifests() {
+            for value in documents(&manifest, kind) {
+                let mut unknown = Vec::new();
+                for key in value.as_object().unwrap().keys() {
+                    match schema.properties.as_ref().unwrap().get(key) {
+                        Some(field) => unknown_fields(&value[key], field, key, &mut unknown),
+                        None if ["apiVersion", "kind", "metadata"].contains(&key.as_str()) => {}
+                        None => unknown.push(key.clone()),
+                    }
                 }
+                errors.extend(unknown.iter().map(|path| format!("{}: {path}", manifest.place)));
             }
-            errors.extend(unknown.iter().map(|path| format!("{}: {path}", manifest.place)));
         }
     }
     assert!(errors.is_empty(), "the CRD knows no such fields: {errors:#?}");
@@ -129,7 +135,7 @@ fn the_operator_takes_every_example() {
     let class = class();
     let mut errors = Vec::new();
     for manifest in manifests() {
-        let queues: Vec<Queue> = documents(&manifest)
+        let queues: Vec<Queue> = documents(&manifest, "Queue")
             .into_iter()
             .map(|value| serde_json::from_value(value).unwrap_or_else(|error| panic!("{}: {error}", manifest.place)))
             .collect();
@@ -143,7 +149,22 @@ fn the_operator_takes_every_example() {
     assert!(errors.is_empty(), "{errors:#?}");
 }
 
-/// The promise above would hold of anything if nothing were ever refused.
+#[test]
+fn every_class_shown_can_be_used() {
+    let (mut errors, mut count) = (Vec::new(), 0);
+    for manifest in manifests() {
+        for value in documents(&manifest, "QueueClass") {
+            let class: QueueClass =
+                serde_json::from_value(value).unwrap_or_else(|error| panic!("{}: {error}", manifest.place));
+            errors.extend(satisfiable(&class).iter().map(|error| format!("{}: {error}", manifest.place)));
+            count += 1;
+        }
+    }
+    assert!(errors.is_empty(), "{errors:#?}");
+    assert!(count > 5, "only {count} classes were found");
+}
+
+/// The promises above would hold of anything if nothing were ever refused.
 #[test]
 fn a_wrong_example_would_be_noticed() {
     let wrong = serde_json::json!({

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::CommandFactory;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
 use prism_queue::api::conditions::{ConditionType, EventReason, Reason};
-use prism_queue::api::{ALLOW_MESSAGE_LOSS, FINALIZER, MANAGED_BY_LABEL, RECONCILE_AT, crd};
+use prism_queue::api::{ALLOW_MESSAGE_LOSS, FINALIZER, IS_DEFAULT_CLASS, MANAGED_BY_LABEL, RECONCILE_AT, crd};
 use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::tags::OWNER_KEYS;
 use prism_queue::runtime::metrics;
@@ -97,10 +97,10 @@ fn queries() -> impl Iterator<Item = String> {
 
 #[test]
 fn every_word_of_the_api_named_exists() {
-    let crd = crd::queue().unwrap();
-    let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
     let mut known: BTreeSet<String> = WORDS_OF_OTHERS.map(str::to_owned).into();
-    words(&schema, &mut known);
+    for schema in schemas() {
+        words(&schema, &mut known);
+    }
     known.extend(ConditionType::ALL.map(|condition| condition.as_str().to_owned()));
     known.extend(Reason::ALL.iter().map(|(reason, _)| reason.as_str().to_owned()));
     known.extend(EventReason::ALL.iter().map(|(reason, _)| reason.as_str().to_owned()));
@@ -111,6 +111,12 @@ fn every_word_of_the_api_named_exists() {
             && word.chars().all(|c| c.is_ascii_alphanumeric());
         looks_like_one.then(|| known.contains(word))
     });
+}
+
+/// The schemas of all kinds.
+fn schemas() -> Vec<JSONSchemaProps> {
+    let crds = [crd::queue().unwrap(), crd::queue_class().unwrap()];
+    crds.map(|crd| crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap()).into()
 }
 
 /// The words of every enumeration.
@@ -124,8 +130,8 @@ fn words(schema: &JSONSchemaProps, known: &mut BTreeSet<String>) {
 
 #[test]
 fn every_key_with_our_prefix_exists() {
-    let keys: BTreeSet<&str> =
-        OWNER_KEYS.into_iter().chain([FINALIZER, MANAGED_BY_LABEL, RECONCILE_AT, ALLOW_MESSAGE_LOSS]).collect();
+    let ours = [FINALIZER, MANAGED_BY_LABEL, RECONCILE_AT, ALLOW_MESSAGE_LOSS, IS_DEFAULT_CLASS];
+    let keys: BTreeSet<&str> = OWNER_KEYS.into_iter().chain(ours).collect();
     check("key", |word| {
         let key = word.split([':', '=']).next()?.trim();
         let name = key.strip_prefix("queue.prism.io/")?;
@@ -136,10 +142,10 @@ fn every_key_with_our_prefix_exists() {
 
 #[test]
 fn every_field_named_exists() {
-    let crd = crd::queue().unwrap();
-    let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
     let mut paths = BTreeSet::new();
-    collect(&schema, "", &mut paths);
+    for schema in schemas() {
+        collect(&schema, "", &mut paths);
+    }
     check("field", |word| {
         let path =
             word.split([':', '[', ' ', '=']).next().filter(|p| p.starts_with("spec.") || p.starts_with("status."))?;

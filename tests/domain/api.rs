@@ -2,14 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 
 use prism_queue::api::conditions::{ConditionType, EventReason, Reason};
-use prism_queue::api::{Queue, QueueSpec, crd};
+use prism_queue::api::{Queue, QueueClass, QueueSpec, crd};
 
 fn schema() -> Value {
-    let crd = serde_json::to_value(crd::queue().unwrap()).unwrap();
-    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+    schema_of(&crd::queue().unwrap())
+}
+
+fn schema_of(crd: &CustomResourceDefinition) -> Value {
+    serde_json::to_value(crd).unwrap()["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+}
+
+/// The schemas of all kinds.
+fn schemas() -> [Value; 2] {
+    [crd::queue(), crd::queue_class()].map(|crd| schema_of(&crd.unwrap()))
 }
 
 /// Calls `visit` with the path and the schema of every field below `schema`.
@@ -28,29 +37,31 @@ fn fields<'a>(schema: &'a Value, path: &str, visit: &mut impl FnMut(&str, &'a Va
 
 #[test]
 fn only_type_has_a_default_and_an_unseen_object_is_not_taken_for_current() {
-    let schema = schema();
-    let mut defaults = Vec::new();
-    fields(&schema, "", &mut |path, field| {
-        if let Some(default) = field.get("default") {
-            defaults.push((path.to_owned(), default.clone()));
-        }
-    });
-    let expected =
-        [(".spec.type".to_owned(), json!("Standard")), (".status".to_owned(), json!({"observedGeneration": -1}))];
-    assert_eq!(defaults, expected);
+    let unseen = || (".status".to_owned(), json!({"observedGeneration": -1}));
+    let expected = [vec![(".spec.type".to_owned(), json!("Standard")), unseen()], vec![unseen()]];
+    for (schema, expected) in schemas().iter().zip(expected) {
+        let mut defaults = Vec::new();
+        fields(schema, "", &mut |path, field| {
+            if let Some(default) = field.get("default") {
+                defaults.push((path.to_owned(), default.clone()));
+            }
+        });
+        assert_eq!(defaults, expected);
+    }
 }
 
 #[test]
 fn kubectl_explain_has_a_text_for_every_field() {
-    let schema = schema();
     let mut silent = Vec::new();
-    fields(&schema, "", &mut |path, field| {
-        let text = field["description"].as_str().unwrap_or_default();
-        let is_of_kubernetes = [".apiVersion", ".kind", ".metadata"].contains(&path);
-        if text.len() < 5 && !is_of_kubernetes {
-            silent.push(path.to_owned());
-        }
-    });
+    for schema in schemas() {
+        fields(&schema, "", &mut |path, field| {
+            let text = field["description"].as_str().unwrap_or_default();
+            let is_of_kubernetes = [".apiVersion", ".kind", ".metadata"].contains(&path);
+            if text.len() < 5 && !is_of_kubernetes {
+                silent.push(path.to_owned());
+            }
+        });
+    }
     assert_eq!(silent, [""; 0]);
 }
 
@@ -64,21 +75,22 @@ fn a_field_is_explained_by_itself_and_not_by_its_type() {
 
 #[test]
 fn no_null_and_no_unknown_format_is_in_the_schema() {
-    let schema = schema();
-    fields(&schema, "", &mut |path, field| {
-        assert!(field.get("nullable").is_none(), "{path} is nullable");
-        assert!(!field["enum"].as_array().into_iter().flatten().any(Value::is_null), "{path} may be null");
-        if let Some(format) = field["format"].as_str() {
-            assert!(["int32", "int64", "date-time"].contains(&format), "{path}: {format}");
-        }
-    });
+    for schema in schemas() {
+        fields(&schema, "", &mut |path, field| {
+            assert!(field.get("nullable").is_none(), "{path} is nullable");
+            assert!(!field["enum"].as_array().into_iter().flatten().any(Value::is_null), "{path} may be null");
+            if let Some(format) = field["format"].as_str() {
+                assert!(["int32", "int64", "date-time"].contains(&format), "{path}: {format}");
+            }
+        });
+    }
 }
 
 #[test]
 fn what_comes_in_later_issues_is_not_in_the_crd() {
     let schema = schema();
     let spec = &schema["properties"]["spec"]["properties"];
-    assert!(spec.get("queueClassName").is_none() && spec.get("alarms").is_none());
+    assert!(spec.get("alarms").is_none());
     let access: BTreeSet<&String> = spec["access"]["properties"].as_object().unwrap().keys().collect();
     assert_eq!(access.into_iter().collect::<Vec<_>>(), ["requireTLS", "statements"]);
 }
@@ -98,10 +110,41 @@ fn a_queue_is_served_as_decided() {
 }
 
 #[test]
+fn a_class_is_served_as_decided() {
+    let crd = serde_json::to_value(crd::queue_class().unwrap()).unwrap();
+    assert_eq!(crd["metadata"]["name"], crd::QUEUE_CLASSES);
+    assert_eq!(crd["spec"]["names"]["shortNames"], json!(["pqc"]));
+    assert_eq!(crd["spec"]["scope"], "Cluster");
+    let columns = crd["spec"]["versions"][0]["additionalPrinterColumns"].as_array().unwrap();
+    let names: Vec<&str> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Default", "Account", "Region", "Ready", "Reason", "Queues", "Age", "Role"]);
+}
+
+#[test]
+fn the_defaults_of_a_class_are_a_closed_type_without_identity_adoption_name_or_reference() {
+    let schema = schema_of(&crd::queue_class().unwrap());
+    let mut paths = Vec::new();
+    fields(&schema["properties"]["spec"]["properties"]["defaults"], "", &mut |path, _| paths.push(path.to_owned()));
+    let forbidden =
+        ["name", "queueName", "reference", "adoptionPolicy", "managementPolicy", "statements", "sourceQueueArns"];
+    let found: Vec<_> =
+        paths.iter().filter(|path| path.rsplit('.').next().is_some_and(|f| forbidden.contains(&f))).collect();
+    assert_eq!(found, [""; 0]);
+    // What a Queue may leave out, a class may say, but for what belongs to the Queue alone.
+    let of = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let own = ["type", "queueClassName", "queueName", "tags", "adoptionPolicy", "managementPolicy", "suspend"];
+    let of_queue = of(&self::schema()["properties"]["spec"]["properties"]);
+    let expected: BTreeSet<String> = of_queue.into_iter().filter(|field| !own.contains(&field.as_str())).collect();
+    assert_eq!(of(&schema["properties"]["spec"]["properties"]["defaults"]["properties"]), expected);
+}
+
+#[test]
 fn conditions_merge_by_type() {
-    let conditions = &schema()["properties"]["status"]["properties"]["conditions"];
-    assert_eq!(conditions["x-kubernetes-list-type"], "map");
-    assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]));
+    for schema in schemas() {
+        let conditions = &schema["properties"]["status"]["properties"]["conditions"];
+        assert_eq!(conditions["x-kubernetes-list-type"], "map");
+        assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]));
+    }
 }
 
 fn are_words(words: &[&str]) {
@@ -142,6 +185,7 @@ kind: Queue
 metadata: {name: image-processing, namespace: media}
 spec:
   type: FIFO
+  queueClassName: prod
   queueName: media-images.fifo
   visibilityTimeoutSeconds: 300
   messageRetentionSeconds: 345600
@@ -181,6 +225,50 @@ fn the_example_of_the_design_goes_round_unchanged() {
     let queue: Queue = serde_json::from_value(written.clone()).unwrap();
     assert_eq!(serde_json::to_value(&queue).unwrap()["spec"], written["spec"]);
     assert!(crate::fixtures::desired(&queue).is_ok());
+}
+
+/// The class of api.md, without what comes in later issues.
+const CLASS: &str = r#"
+apiVersion: queue.prism.io/v1alpha1
+kind: QueueClass
+metadata:
+  name: prod
+  annotations: {queue.prism.io/is-default-class: "true"}
+spec:
+  aws:
+    region: eu-central-1
+    accountId: "123456789012"
+    roleArn: arn:aws:iam::123456789012:role/prism-queue
+    externalId: acme
+    endpoints: {sqs: "https://vpce-1.sqs.eu-central-1.vpce.amazonaws.com"}
+    workloadEndpointUrl: https://sqs.internal
+    useFips: false
+    useDualStack: false
+  naming: {prefix: acme-prod-, template: "{prefix}{namespace}_{name}"}
+  allowedNamespaces: {from: Selector, selector: {matchLabels: {tier: prod}}}
+  tags: {cost-center: "42"}
+  tagsFromNamespaceLabels: {team: team}
+  defaults: {messageRetentionSeconds: 604800, deadLetter: {maxReceiveCount: 10}, encryption: {mode: KMS, kms: {key: alias/queues}}}
+  limits:
+    types: [Standard, FIFO]
+    messageRetentionSeconds: {min: 3600, max: 1209600}
+    visibilityTimeoutSeconds: {max: 3600}
+    maximumMessageSizeBytes: {max: 262144}
+    deadLetter: {modes: [Managed, Reference], maxReceiveCount: {min: 2, max: 20}, queueArns: []}
+    encryption: {modes: [KMS], kms: {keys: [alias/queues]}}
+    access: {requireTLS: true, principalAccounts: ["123456789012"], services: [sns.amazonaws.com], allowPublic: false}
+    deletionPolicies: [DeleteIfEmpty, Retain]
+    adoptionPolicies: [Never]
+    requiredTags: [team]
+    queueNamePattern: ""
+  drift: {intervalSeconds: 600, mode: Repair}
+"#;
+
+#[test]
+fn the_class_of_the_design_goes_round_unchanged() {
+    let written: Value = serde_yaml::from_str(CLASS).unwrap();
+    let class: QueueClass = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&class).unwrap()["spec"], written["spec"]);
 }
 
 #[test]

@@ -7,11 +7,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
+use prism_queue::api::class::{ClassDefaults, DriftMode};
 use prism_queue::api::status::{DeadLetterStatus, Target};
 use prism_queue::api::{FINALIZER, Queue, QueueStatus};
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::attributes::{Attributes, Counts, QueueAttributes};
-use prism_queue::domain::class::{Class, FLAGS};
+use prism_queue::domain::class::{Class, FLAGS, Limits};
 use prism_queue::domain::deletion::{self, Doomed, plan_deletion};
 use prism_queue::domain::desired::{Desired, Refusal};
 use prism_queue::domain::fleet::Fleet;
@@ -42,7 +43,11 @@ pub fn class() -> Class {
         caller_arn: format!("arn:aws:iam::{ACCOUNT}:role/prism-queue"),
         naming: Naming::default(),
         cluster: ClusterIdentity { name: "prod".to_owned(), uid: "cluster-1".to_owned(), previous_uid: None },
-        allow_unsafe_statements: false,
+        tags: Tags::new(),
+        defaults: ClassDefaults::default(),
+        limits: Limits::Flags { allow_unsafe_statements: false },
+        drift: DriftMode::Repair,
+        workload_endpoint_url: None,
         resync: SignedDuration::from_mins(10),
         empty_for: seconds(60),
     }
@@ -299,11 +304,12 @@ impl World {
         match step {
             Step::AddFinalizer => self.record.has_finalizer = true,
             Step::RemoveFinalizer => self.record.has_finalizer = false,
-            Step::Record { target, retired, tag_keys } => {
+            Step::Record { target, retired, tag_keys, applied_digest } => {
                 let status = self.queue.status.get_or_insert_default();
                 status.target = Some(target.clone());
                 status.retired_dead_letters.clone_from(retired);
                 status.managed_tag_keys = tag_keys.iter().cloned().collect();
+                status.applied_digest.clone_from(applied_digest);
                 self.remember();
             }
             Step::CreateQueue { name, attributes, tags } => {

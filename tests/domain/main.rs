@@ -7,6 +7,7 @@ mod fixtures;
 
 mod api;
 mod arn;
+mod class;
 mod deletion;
 mod desired;
 mod diff;

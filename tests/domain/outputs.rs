@@ -25,7 +25,7 @@ fn coordinates() -> Coordinates {
 }
 
 fn rendered(outputs: &Value) -> Vec<Output> {
-    OutputSettings::of(&queue("orders", json!({"outputs": outputs}))).render(&coordinates())
+    OutputSettings::of(&queue("orders", json!({"outputs": outputs})), &class()).render(&coordinates())
 }
 
 fn named(outputs: &Value) -> Vec<(OutputKind, String)> {
@@ -107,7 +107,7 @@ fn every_key_stands_behind_the_prefix() {
 #[test]
 fn without_a_dead_letter_queue_there_are_no_keys_for_one() {
     let without = Coordinates { dead_letter_url: None, dead_letter_arn: None, ..coordinates() };
-    let keys = OutputSettings::of(&queue("orders", empty())).render(&without)[0].data.len();
+    let keys = OutputSettings::of(&queue("orders", empty()), &class()).render(&without)[0].data.len();
     assert_eq!(keys, 5);
 }
 

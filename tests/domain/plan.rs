@@ -69,7 +69,7 @@ fn finalizer_and_target_come_before_anything_in_aws() {
     let mut world = World::untouched(queue("orders", json!({"tags": {"team": "media"}})));
     let plan = world.plan();
     assert_eq!(step_names(&plan), ["AddFinalizer", "Record"]);
-    let Step::Record { target, retired, tag_keys } = &plan.steps[1] else { panic!("{:?}", plan.steps) };
+    let Step::Record { target, retired, tag_keys, .. } = &plan.steps[1] else { panic!("{:?}", plan.steps) };
     assert_eq!((target.queue_name.as_str(), target.dead_letter_queue_name.as_deref()), (SOURCE, Some(DEAD_LETTER)));
     assert_eq!((target.account_id.as_str(), target.region.as_str()), (ACCOUNT, REGION));
     assert_eq!((retired.len(), tag_keys.iter().map(String::as_str).collect::<Vec<_>>()), (0, vec!["team"]));

@@ -3,16 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too, fail by panicking")]
 
 mod server;
+mod target;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_types::sdk_config::TimeSource;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use prism_queue::aws::sdk::{AwsClients, ConnectError, Options, Timeouts};
 use prism_queue::aws::{CallObserver, CallerIdentity, Kms, Sqs, Sts};
@@ -36,11 +38,22 @@ impl CallObserver for Observed {
     }
 }
 
+/// The time, as the ordinary configuration has it.
+#[derive(Debug)]
+struct Now;
+
+impl TimeSource for Now {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
 /// A configuration that owes nothing to the environment of the test.
 fn config(endpoint: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
+        .time_source(Now)
         .endpoint_url(endpoint)
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
             "AKIDTEST", "secret", None, None, "test",

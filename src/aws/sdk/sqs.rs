@@ -13,6 +13,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use crate::aws::Sqs;
 use crate::aws::error::Service;
 use crate::aws::meter::{Action, MayWrite, Meter, incomplete};
+use crate::aws::target::{Session, Writers};
 use crate::domain::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use crate::domain::call::CallError;
 use crate::domain::names::QueueName;
@@ -26,11 +27,36 @@ const PAGE: i32 = 1_000;
 pub struct SdkSqs {
     client: Client,
     meter: Meter,
+    writers: Option<Writers>,
+    /// In whose name it writes, where a role is assumed.
+    session: Option<Session>,
 }
 
 impl SdkSqs {
-    pub(super) fn new(client: Client, meter: Meter) -> Self {
-        Self { client, meter }
+    pub(super) fn new(client: Client, meter: Meter, writers: Option<Writers>) -> Self {
+        Self { client, meter, writers, session: None }
+    }
+
+    /// The same client, which writes in the name of `session` where a role is assumed.
+    #[must_use]
+    pub fn writing_as(&self, session: Session) -> Self {
+        Self { session: Some(session), ..self.clone() }
+    }
+
+    /// Lists one queue, whichever: whether SQS answers, and lets queues be listed.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn any_queue(&self) -> Result<(), CallError> {
+        let request = self.client.list_queues().max_results(1);
+        self.meter.call(read("ListQueues"), request.send()).await.map(|_| ())
+    }
+
+    async fn writer(&self) -> Client {
+        match (&self.writers, &self.session) {
+            (Some(writers), Some(session)) => writers.client(session, &self.client).await,
+            _ => self.client.clone(),
+        }
     }
 
     pub(super) fn writing_while(mut self, may_write: MayWrite) -> Self {
@@ -43,7 +69,8 @@ impl SdkSqs {
 impl Sqs for SdkSqs {
     async fn create_queue(&self, name: &QueueName, attributes: &Attributes, tags: &Tags) -> Result<String, CallError> {
         let request = self
-            .client
+            .writer()
+            .await
             .create_queue()
             .queue_name(name.as_str())
             .set_attributes(Some(to_sdk(attributes)).filter(|attributes| !attributes.is_empty()))
@@ -65,13 +92,14 @@ impl Sqs for SdkSqs {
     }
 
     async fn set_queue_attributes(&self, queue_url: &str, attributes: &Attributes) -> Result<(), CallError> {
-        let request = self.client.set_queue_attributes().queue_url(queue_url).set_attributes(Some(to_sdk(attributes)));
+        let request =
+            self.writer().await.set_queue_attributes().queue_url(queue_url).set_attributes(Some(to_sdk(attributes)));
         self.meter.call(write("SetQueueAttributes"), request.send()).await?;
         Ok(())
     }
 
     async fn delete_queue(&self, queue_url: &str) -> Result<(), CallError> {
-        let request = self.client.delete_queue().queue_url(queue_url);
+        let request = self.writer().await.delete_queue().queue_url(queue_url);
         self.meter.call(write("DeleteQueue"), request.send()).await?;
         Ok(())
     }
@@ -83,13 +111,14 @@ impl Sqs for SdkSqs {
     }
 
     async fn tag_queue(&self, queue_url: &str, tags: &Tags) -> Result<(), CallError> {
-        let request = self.client.tag_queue().queue_url(queue_url).set_tags(Some(tags.clone().into_iter().collect()));
+        let request =
+            self.writer().await.tag_queue().queue_url(queue_url).set_tags(Some(tags.clone().into_iter().collect()));
         self.meter.call(write("TagQueue").tagging(), request.send()).await?;
         Ok(())
     }
 
     async fn untag_queue(&self, queue_url: &str, keys: &[String]) -> Result<(), CallError> {
-        let request = self.client.untag_queue().queue_url(queue_url).set_tag_keys(Some(keys.to_vec()));
+        let request = self.writer().await.untag_queue().queue_url(queue_url).set_tag_keys(Some(keys.to_vec()));
         self.meter.call(write("UntagQueue").tagging(), request.send()).await?;
         Ok(())
     }

@@ -76,7 +76,9 @@ impl Applier<'_> {
             Step::SetAttributes { queue, attributes, .. } => return self.set(queue, attributes, pass, memory).await,
             Step::AddFinalizer => self.set_finalizer(pass, memory, true).await?,
             Step::RemoveFinalizer => self.set_finalizer(pass, memory, false).await?,
-            Step::Record { target, retired, tag_keys } => self.record(target, retired, tag_keys, pass, memory).await?,
+            Step::Record { target, retired, tag_keys, applied_digest } => {
+                self.record(target, retired, tag_keys, applied_digest.as_ref(), pass, memory).await?;
+            }
             Step::TagQueue { queue, tags, .. } => {
                 let result = self.observer.sqs.tag_queue(&queue.url, tags).await;
                 result.map_err(|error| self.failed(&queue.name, &error, pass, memory))?;
@@ -123,6 +125,7 @@ impl Applier<'_> {
         target: &Target,
         retired: &[RetiredDeadLetter],
         tag_keys: &BTreeSet<String>,
+        applied_digest: Option<&String>,
         pass: &mut Pass,
         memory: &Memory,
     ) -> Result<(), Failure> {
@@ -130,6 +133,7 @@ impl Applier<'_> {
         status.target = Some(target.clone());
         status.retired_dead_letters = retired.to_vec();
         status.managed_tag_keys = tag_keys.iter().cloned().collect();
+        status.applied_digest = applied_digest.cloned();
         let conditions =
             Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
         status.conditions = conditions;

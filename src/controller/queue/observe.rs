@@ -26,7 +26,9 @@ impl Observer<'_> {
     pub(super) async fn live(&self, desired: &Desired, record: &Record, fleet: &Fleet) -> Observed {
         let mut observed = Observed::default();
         let source = &desired.source.name;
-        let must_find = |name: &QueueName| desired.observe || fleet.rival(&desired.key, name).is_some();
+        // Where changes from outside are only told, nothing is made to find out what is there.
+        let is_applied = record.applied_digest.is_some();
+        let must_find = |name: &QueueName| desired.observe || is_applied || fleet.rival(&desired.key, name).is_some();
         let sight = self.look(source, record.queue_url.as_deref(), must_find(source)).await;
         observed.queues.insert(source.to_string(), sight);
 
@@ -72,13 +74,17 @@ impl Observer<'_> {
 
     /// Looks at one queue: at `url`, or, when `must_find`, wherever its name leads.
     pub(super) async fn look(&self, name: &QueueName, url: Option<&str>, must_find: bool) -> Sight {
-        // A URL in status that is not this queue's is not followed.
-        let known = url.filter(|url| url.rsplit('/').next() == Some(name.as_str()));
+        // A URL in status that is not this queue's, or of another account, is not followed.
+        let known = url.filter(|url| url.rsplit('/').next() == Some(name.as_str()) && self.stranger(url).is_none());
         let url = match known {
             Some(url) => url.to_owned(),
             None if !must_find => return Sight::Unseen,
+            // It is looked for in the account of the credentials, which need not be the class's.
             None => match self.sqs.get_queue_url(name).await {
-                Ok(url) => url,
+                Ok(url) => match self.stranger(&url) {
+                    None => url,
+                    Some(account) => return Sight::OtherAccount(account),
+                },
                 Err(error) => return self.missing(name, error).await,
             },
         };
@@ -87,6 +93,9 @@ impl Observer<'_> {
             // A URL in status is a hint: the name is what counts.
             Err(error) if known.is_some() && error.kind == ErrorKind::QueueDoesNotExist => {
                 match self.sqs.get_queue_url(name).await {
+                    Ok(found) if self.stranger(&found).is_some() => {
+                        self.stranger(&found).map_or(Sight::Unseen, Sight::OtherAccount)
+                    }
                     Ok(found) if found != url => match self.read(&found).await {
                         Ok(present) => Sight::Present(present),
                         Err(error) => self.missing(name, error).await,
@@ -96,6 +105,12 @@ impl Observer<'_> {
             }
             Err(error) => self.missing(name, error).await,
         }
+    }
+
+    /// The account in a queue's URL (`…/<account>/<name>`), when it is not the one in which the operator acts here.
+    fn stranger(&self, url: &str) -> Option<String> {
+        let account = url.rsplit('/').nth(1).unwrap_or_default();
+        (account != self.class.place.account_id).then(|| account.to_owned())
     }
 
     /// Looks at a queue that was just created: it may not answer for a moment.

@@ -9,7 +9,7 @@ use crate::api::conditions::EventReason;
 use crate::api::status::QueueStatus;
 use crate::aws::{Kms, Sqs, Sts};
 use crate::domain::class::Class;
-use crate::domain::deletion::{self, Doomed, plan_deletion};
+use crate::domain::deletion::{self, Doomed, plan_deletion, plan_deletion_without_class};
 use crate::domain::desired::{Desired, Refusal};
 use crate::domain::finding::{Finding, resync_after};
 use crate::domain::fleet::Key;
@@ -81,6 +81,15 @@ impl Reconciler {
     /// One pass over `queue`. It never fails: what goes wrong is in the object's status, and decides when to look
     /// again.
     pub async fn pass(&self, queue: &Queue, memory: &mut Memory) -> Outcome {
+        self.work(queue, None, memory).await
+    }
+
+    /// One pass over a Queue that has no class: nothing is asked of AWS.
+    pub async fn pass_without_class(&self, queue: &Queue, refusal: &Refusal, memory: &mut Memory) -> Outcome {
+        self.work(queue, Some(refusal), memory).await
+    }
+
+    async fn work(&self, queue: &Queue, refusal: Option<&Refusal>, memory: &mut Memory) -> Outcome {
         let now = (self.clock)();
         let is_deleting = queue.metadata.deletion_timestamp.is_some();
         let uid = queue.metadata.uid.clone().unwrap_or_default();
@@ -96,10 +105,11 @@ impl Reconciler {
         let mut record = Record::of(queue);
         record.also_wrote(memory.written.as_ref());
         let mut pass = Pass { record, queue: queue.clone(), observed: Observed::default(), superseded: Vec::new() };
-        let ended = if is_deleting {
-            self.deletion(&mut pass, memory, now).await
-        } else {
-            self.life(&mut pass, memory, now).await
+        let ended = match (refusal, is_deleting) {
+            (None, false) => self.life(&mut pass, memory, now).await,
+            (None, true) => self.deletion(&mut pass, memory, now).await,
+            (Some(refusal), false) => self.refused(&self.applier(now), refusal, &mut pass, memory, now).await,
+            (Some(refusal), true) => self.deletion_without_class(refusal, &mut pass, memory, now).await,
         };
         let Pass { superseded, queue: newest, record, .. } = pass;
         memory.written = record.written;
@@ -191,7 +201,7 @@ impl Reconciler {
     ) -> Result<Ended, Failure> {
         self.note_outputs(pass, memory);
         let mut failures = Vec::new();
-        let outputs = outputs_on_record(&pass.queue, refusal, &pass.observed, memory);
+        let outputs = outputs_on_record(&pass.queue, &self.class, refusal, &pass.observed, memory);
         self.write_outputs(applier, &outputs, pass, memory, &mut failures).await?;
         note_failures(&failures, &pass.observed, memory, now);
         let verdict = Verdict::of_refusal(refusal, failures);
@@ -283,7 +293,7 @@ impl Reconciler {
             if failures.is_empty() {
                 done.extend(steps);
             }
-            if deletion::lets_go(&pass.queue) && pass.observed.refused.len() > refused {
+            if deletion::lets_go(&pass.queue, &self.class) && pass.observed.refused.len() > refused {
                 failures.clear(); // What AWS refuses to let go is left as it is by the next plan.
             }
             if !pass.record.has_finalizer {
@@ -296,6 +306,28 @@ impl Reconciler {
         if pass.record.has_finalizer {
             let mut status = pass.queue.status.clone().unwrap_or_default();
             status.last_write.clone_from(&pass.record.written);
+            self.report(&applier, pass, memory, &verdict, status).await?;
+        } else {
+            self.announce(&pass.queue, EventReason::LeftBehind, true, &made.left_behind).await;
+        }
+        Ok(Ended { verdict, look_again: None })
+    }
+
+    async fn deletion_without_class(
+        &self,
+        refusal: &Refusal,
+        pass: &mut Pass,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) -> Result<Ended, Failure> {
+        let applier = self.applier(now);
+        let made = plan_deletion_without_class(&pass.queue, &pass.record, refusal);
+        let mut failures = Vec::new();
+        self.try_to(&applier, &made.steps, pass, memory, &mut failures).await?;
+        note_failures(&failures, &pass.observed, memory, now);
+        let verdict = Verdict::of_deletion(&made, failures);
+        if pass.record.has_finalizer {
+            let status = pass.queue.status.clone().unwrap_or_default();
             self.report(&applier, pass, memory, &verdict, status).await?;
         } else {
             self.announce(&pass.queue, EventReason::LeftBehind, true, &made.left_behind).await;

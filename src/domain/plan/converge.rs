@@ -11,7 +11,7 @@ use super::super::finding::Finding;
 use super::super::names::QueueName;
 use super::super::observed::{PATIENCE, Present, Refused, Sight, read_for_empty_every};
 use super::super::tags::{Origin, Ownership, TagChange, Tags};
-use super::{Input, Plan, QueueHandle, SLOW, Step, circumstances, comparison, is_owned};
+use super::{Input, Plan, QueueHandle, SLOW, Step, circumstances, comparison, is_owned, only_reports};
 
 /// How soon to look again at a queue that was just made and does not answer.
 const APPEARING: SignedDuration = SignedDuration::from_secs(2);
@@ -34,6 +34,15 @@ pub(super) enum Standing {
 pub(super) fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan) -> Standing {
     match input.observed.sight(&queue.name) {
         Sight::Unseen | Sight::Absent if input.observed.refused.contains_key(queue.name.as_str()) => Standing::Blocked,
+        Sight::Absent if only_reports(input) => {
+            let message = format!(
+                "{} does not exist any more; class {:?} reports changes from outside (drift.mode: Report), so that it is made again only when what is declared changes",
+                queue.name, input.class.name
+            );
+            plan.differences.push(format!("{} does not exist", queue.name));
+            plan.findings.push(Finding::stalled(Reason::NotFound, message, SLOW));
+            Standing::Blocked
+        }
         Sight::Unseen | Sight::Absent => {
             if let Some(rival) = input.fleet.rival(&input.desired.key, &queue.name) {
                 let message = format!(
@@ -103,8 +112,15 @@ fn owned(input: &Input<'_>, queue: &DesiredQueue, present: &Present, plan: &mut 
     let before = plan.steps.len();
     let comparison = comparison(input);
     let diff = comparison.diff(queue, &present.attributes);
-    write_attributes(input, &handle, &diff, plan);
     let change = TagChange::between(&full_tags(input, queue, origin), &present.tags, &input.record.managed_tag_keys);
+    if only_reports(input) {
+        plan.awaiting.extend(diff.awaiting.iter().map(|attribute| (queue.name.clone(), *attribute)));
+        let differences =
+            comparison.differences(queue, &present.attributes).into_iter().chain(change.in_words(&present.tags));
+        plan.differences.extend(differences.map(|difference| format!("{}: {difference}", queue.name)));
+        return Standing::Settled;
+    }
+    write_attributes(input, &handle, &diff, plan);
     if !change.set.is_empty() {
         plan.steps.push(Step::TagQueue { queue: handle.clone(), tags: change.set, event: EventReason::Tagged });
     }

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::Queue;
+use crate::api::class::DriftMode;
 use crate::api::conditions::Reason;
 use crate::api::status::{RetiredDeadLetter, RetiredState, Target};
 
@@ -102,8 +103,13 @@ fn manage(input: &Input<'_>) -> Plan {
     let tag_keys: BTreeSet<String> =
         input.record.managed_tag_keys.iter().chain(input.desired.source.tags.keys()).cloned().collect();
     let record = input.record;
-    if record.target.as_ref() != Some(&target) || record.retired != retired || record.managed_tag_keys != tag_keys {
-        plan.steps.push(Step::Record { target, retired, tag_keys });
+    let applied_digest = record.applied_digest.clone().filter(|_| only_reports(input));
+    if record.target.as_ref() != Some(&target)
+        || record.retired != retired
+        || record.managed_tag_keys != tag_keys
+        || record.applied_digest != applied_digest
+    {
+        plan.steps.push(Step::Record { target, retired, tag_keys, applied_digest });
     }
     if !plan.steps.is_empty() {
         return plan;
@@ -147,6 +153,8 @@ fn manage(input: &Input<'_>) -> Plan {
 fn to_record(input: &Input<'_>) -> (Target, Vec<RetiredDeadLetter>) {
     let wanted = input.desired.target.dead_letter_queue_name.clone();
     let mut target = input.record.target.clone().unwrap_or_else(|| input.desired.target.clone());
+    // A class of the same place and names may take the place of another.
+    target.queue_class_name.clone_from(&input.desired.target.queue_class_name);
     let before = std::mem::replace(&mut target.dead_letter_queue_name, wanted.clone());
     let mut retired = input.record.retired.clone();
     retired.retain(|retired| Some(&retired.queue_name) != wanted.as_ref());
@@ -202,6 +210,7 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
         let retirement = Retirement {
             owner: &input.desired.owner,
             policy: input.desired.effective.deletion_policy,
+            deletes_adopted: input.desired.deletes_adopted,
             place: &input.class.place,
             record: input.record,
             memory: input.memory,
@@ -237,12 +246,25 @@ fn write_outputs(input: &Input<'_>, present: &Present, plan: &mut Plan) {
     plan.outputs = output_steps(&input.desired.outputs, &coordinates(input, present), input.observed, input.memory);
 }
 
-/// The outputs of a Queue whose spec is refused: its queue is where it was when it was last seen.
+/// The outputs of a Queue whose spec is refused: its queue is where it was when it was last seen. Another class than the
+/// one under which the queue was made says nothing about them.
 #[must_use]
-pub fn outputs_on_record(queue: &Queue, refusal: &Refusal, observed: &Observed, memory: &Memory) -> Vec<Step> {
+pub fn outputs_on_record(
+    queue: &Queue,
+    class: &Class,
+    refusal: &Refusal,
+    observed: &Observed,
+    memory: &Memory,
+) -> Vec<Step> {
     let is_about_outputs = refusal.errors.iter().any(|error| error.path.starts_with("spec.outputs"));
-    let found = Coordinates::on_record(queue).filter(|_| !is_about_outputs);
-    found.map_or_else(Vec::new, |found| output_steps(&OutputSettings::of(queue), &found, observed, memory))
+    let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
+    let is_of_class = target.is_some_and(|target| {
+        target.queue_class_name == class.name
+            && target.account_id == class.place.account_id
+            && target.region == class.place.region
+    });
+    let found = Coordinates::on_record(queue).filter(|_| is_of_class && !is_about_outputs);
+    found.map_or_else(Vec::new, |found| output_steps(&OutputSettings::of(queue, class), &found, observed, memory))
 }
 
 fn output_steps(
@@ -314,6 +336,11 @@ fn comparison<'a>(input: &Input<'a>) -> Comparison<'a> {
         empty_for: input.class.empty_for,
         now: input.now,
     }
+}
+
+/// Whether what differs is told and left as it is: the class says so, and all that is declared was applied before.
+fn only_reports(input: &Input<'_>) -> bool {
+    input.class.drift == DriftMode::Report && input.record.applied_digest == Some(input.desired.digest())
 }
 
 /// Whether the queue `name` answers and is this Queue's.

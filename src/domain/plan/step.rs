@@ -25,6 +25,8 @@ pub enum Step {
         retired: Vec<RetiredDeadLetter>,
         /// The keys of the tags that are or will be set.
         tag_keys: BTreeSet<String>,
+        /// The declaration that is known to be applied in full; that of another is forgotten before this one is begun.
+        applied_digest: Option<String>,
     },
     /// Create a queue, then read back its tags and attributes.
     CreateQueue {

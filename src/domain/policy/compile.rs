@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::statement::Statement;
+use super::trust::Trust;
 use super::{grammar, limits, read, safety};
 use crate::domain::field::FieldError;
 
@@ -17,8 +18,8 @@ pub struct StatementContext<'a> {
     pub account_id: &'a str,
     /// The operator's own identity, as `sts:GetCallerIdentity` tells it: a role session, a role or a user.
     pub caller_arn: &'a str,
-    /// Whether what is unsafe is accepted (`--allow-unsafe-statements`). Grammar and limits hold regardless.
-    pub allow_unsafe: bool,
+    /// Whom statements may let in. Grammar and limits hold regardless.
+    pub trust: Trust<'a>,
 }
 
 /// Reads and checks the statements of a Queue, which stand at `path` (for example `spec.access.statements`).
@@ -26,7 +27,7 @@ pub struct StatementContext<'a> {
 /// They are in IAM's own grammar: Effect, Principal, Action, Resource, Condition and Sid, a string or a list of
 /// strings wherever IAM takes either. Resource defaults to the queue, and may name nothing else.
 ///
-/// Refused as unsafe unless [`StatementContext::allow_unsafe`]: an Allow to `"*"` or to a service without a condition
+/// Refused as unsafe, but for what [`StatementContext::trust`] accepts: an Allow to `"*"` or to a service without a condition
 /// that proves the queue's account, to other accounts, to federated or canonical users, or of anything but message
 /// actions; `NotPrincipal`, `NotAction` and `NotResource`; a Deny that would keep the operator from managing the queue.
 ///
@@ -63,7 +64,7 @@ fn check(statement: &Statement, at: &str, context: &StatementContext) -> Vec<Fie
     if let Some(rule) = limits::actions_rule(statement) {
         errors.push(FieldError::new(format!("{at}.{}", statement.actions.element("Action")), rule));
     }
-    if !context.allow_unsafe {
+    if !matches!(context.trust, Trust::Anything) {
         errors.extend(safety::check(statement, at, context));
     }
     errors

@@ -8,6 +8,7 @@ use super::compile::StatementContext;
 use super::condition::{AccountKey, Operator};
 use super::principal::{Principal, arn_parts, is_account_id, is_unique_id};
 use super::statement::{Folded, RESERVED_SID_PREFIX, Scope, Statement};
+use super::trust::Trust;
 use crate::domain::field::FieldError;
 
 /// The longest Sid. Source: `AddPermission` in the SQS API reference, whose label becomes the Sid.
@@ -127,8 +128,12 @@ pub(super) fn action_rule(action: &Folded, context: &StatementContext) -> Option
         return Some(format!("{action} is no action of its own; {single} covers batches too"));
     }
     // SQS may learn actions that this list lacks: the way round is the same as for those refused as unsafe.
-    let rule = "; check its spelling; an operator started with --allow-unsafe-statements passes it on to SQS";
-    (!context.allow_unsafe).then(|| format!("{action} matches no SQS action{rule}"))
+    let way_round = match context.trust {
+        Trust::Anything => return None,
+        Trust::OwnAccount => "; an operator started with --allow-unsafe-statements passes it on to SQS",
+        Trust::Class { .. } => "",
+    };
+    Some(format!("{action} matches no SQS action; check its spelling{way_round}"))
 }
 
 fn strip_batch(action: &str) -> Option<&str> {

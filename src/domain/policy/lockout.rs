@@ -5,7 +5,6 @@ use super::actions::{OPERATOR, expand};
 use super::compile::StatementContext;
 use super::grammar::action_rule;
 use super::principal::{Identity, Principal, account_of_arn};
-use super::safety::WAY_ROUND;
 use super::statement::{Scope, Statement};
 use crate::domain::field::FieldError;
 
@@ -26,11 +25,11 @@ pub(super) fn check(statement: &Statement, at: &str, context: &StatementContext)
         if !needed.is_empty() {
             let rule = format!(
                 "{action} would deny the operator ({}) {}, whatever the condition; \
-                 deny message actions only, or principals that cannot be the operator{WAY_ROUND}",
+                 deny message actions only, or principals that cannot be the operator",
                 context.caller_arn,
                 needed.join(", ")
             );
-            errors.push(FieldError::new(format!("{at}.Action"), rule));
+            errors.push(context.trust.refuse(format!("{at}.Action"), &rule));
         }
     }
     errors

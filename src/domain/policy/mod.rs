@@ -19,9 +19,12 @@ mod safety;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use compile::{StatementContext, compile_statements};
 pub use compose::compose;
 pub use document::PolicyDocument;
 pub use limits::{MAX_ACTIONS, MAX_BYTES, MAX_CONDITIONS, MAX_PRINCIPALS, MAX_STATEMENTS, check_limits};
+
 pub use statement::{FENCE_SID, REQUIRE_TLS_SID, Statement, fence, require_tls};
+pub use trust::Trust;

@@ -12,12 +12,9 @@ use super::principal::Principal;
 use super::statement::{Effect, Scope, Statement};
 use crate::domain::field::FieldError;
 
-/// How each refusal ends, so that there is always a way on.
-pub(super) const WAY_ROUND: &str = "; an operator started with --allow-unsafe-statements accepts it";
-
 /// All that is unsafe about `statement`, which stands at the path `at`.
 pub(super) fn check(statement: &Statement, at: &str, context: &StatementContext) -> Vec<FieldError> {
-    let mut errors = inversions(statement, at);
+    let mut errors = inversions(statement, at, context);
     match statement.effect {
         Effect::Allow => {
             errors.extend(actions(statement, at, context));
@@ -30,14 +27,14 @@ pub(super) fn check(statement: &Statement, at: &str, context: &StatementContext)
 }
 
 /// "All but these" also means whatever AWS adds tomorrow.
-fn inversions(statement: &Statement, at: &str) -> Vec<FieldError> {
+fn inversions(statement: &Statement, at: &str, context: &StatementContext) -> Vec<FieldError> {
     let inverted = [
         matches!(statement.principals, Scope::Except(_)).then_some("Principal"),
         matches!(statement.actions, Scope::Except(_)).then_some("Action"),
         matches!(statement.resources, Scope::Except(_)).then_some("Resource"),
     ];
     let refuse = |name: &str| {
-        FieldError::new(format!("{at}.Not{name}"), format!("means all but these; name them in {name}{WAY_ROUND}"))
+        context.trust.refuse(format!("{at}.Not{name}"), &format!("means all but these; name them in {name}"))
     };
     inverted.into_iter().flatten().map(refuse).collect()
 }
@@ -51,7 +48,7 @@ fn actions(statement: &Statement, at: &str, context: &StatementContext) -> Vec<F
         if !beyond.is_empty() {
             let only = MESSAGE.map(|name| format!("sqs:{name}")).join(", ");
             let rule = format!("{action} allows {}; workloads get {only} only", beyond.join(", "));
-            errors.push(FieldError::new(format!("{at}.Action"), format!("{rule}{WAY_ROUND}")));
+            errors.push(context.trust.refuse(format!("{at}.Action"), &rule));
         }
     }
     errors
@@ -60,14 +57,14 @@ fn actions(statement: &Statement, at: &str, context: &StatementContext) -> Vec<F
 /// What the conditions of a statement prove about the requests that fit them.
 ///
 /// An account is proved by a key that tells one ([`AccountKey`]), under an operator that needs the key to be there
-/// and to match, with only values that are tied to this very account. All operators and keys of a statement must
+/// and to match, with only values that are tied to this very account, or to one that the class trusts. All operators and keys of a statement must
 /// fit together, so one proof is enough. Organisations, VPCs, endpoints and IP addresses prove no account: a stranger's
 /// principal may come from ours, or ours be named wrongly and be a stranger's.
 #[derive(Clone, Copy, Debug, Default)]
 struct Proof {
-    /// That the caller, who is no service, belongs to this account.
+    /// That the caller, who is no service, belongs to a trusted account.
     caller: Evidence,
-    /// That a service acts for a resource of this account.
+    /// That a service acts for a resource of a trusted account.
     source: Evidence,
 }
 
@@ -77,18 +74,18 @@ enum Evidence {
     None,
     /// Another account is named, which [`foreign_conditions`] refuses: no need to complain of the principal too.
     Refused,
-    /// This account, and no other.
-    Own,
+    /// Trusted accounts, and no others.
+    Trusted,
 }
 
 impl Proof {
     fn of(statement: &Statement, context: &StatementContext) -> Self {
         let mut proof = Self::default();
         for (_, key, ties) in account_conditions(statement) {
-            let is_own = |tie: &Tie| *tie == Tie::Account(context.account_id);
-            let evidence = if ties.iter().all(is_own) {
-                Evidence::Own
-            } else if ties.iter().any(|tie| *tie != Tie::Loose && !is_own(tie)) {
+            let is_trusted = |tie: &Tie| matches!(tie, Tie::Account(account) if context.trusts_account(account));
+            let evidence = if ties.iter().all(is_trusted) {
+                Evidence::Trusted
+            } else if ties.iter().any(|tie| *tie != Tie::Loose && !is_trusted(tie)) {
                 Evidence::Refused
             } else {
                 Evidence::None
@@ -116,13 +113,19 @@ fn account_conditions(statement: &Statement) -> impl Iterator<Item = (String, Ac
 
 fn principals(statement: &Statement, at: &str, context: &StatementContext) -> Vec<FieldError> {
     let Scope::Only(principals) = &statement.principals else { return Vec::new() };
-    let own = context.account_id;
+    let (own, trust) = (context.account_id, context.trust);
     let proof = Proof::of(statement, context);
     let mut errors = Vec::new();
     // What grammar refuses says nothing about safety: one error for one mistake.
     for principal in principals.iter().filter(|principal| principal_rule(principal, context).is_none()) {
         let rule = match principal {
-            Principal::Anyone if proof.caller.max(proof.source) != Evidence::None => continue,
+            Principal::Service(name) if !trust.allows_service(name) => {
+                format!("{name} is none of the services that may be allowed: {}", trust.services_in_words())
+            }
+            Principal::Anyone | Principal::Service(_) if trust.allows_public() => continue,
+            // Only services send the keys of a source: with them, "anyone" is any service.
+            Principal::Anyone if proof.caller != Evidence::None => continue,
+            Principal::Anyone if proof.source != Evidence::None && trust.allows_every_service() => continue,
             Principal::Anyone => format!(
                 "allows anyone; name principals of account {own}, or add a condition that proves it: aws:PrincipalAccount, \
                  aws:PrincipalArn, aws:SourceAccount or aws:SourceArn of {own}, under StringEquals, ArnEquals or ArnLike \
@@ -133,9 +136,13 @@ fn principals(statement: &Statement, at: &str, context: &StatementContext) -> Ve
                 "{name} acts for whoever asks it to; add a condition that proves account {own}: StringEquals on \
                  aws:SourceAccount, or ArnLike on aws:SourceArn (the ARN of an S3 bucket names no account)"
             ),
-            Principal::Account(_) | Principal::Aws(_) if principal.account() == Some(own) => continue,
+            Principal::Account(_) | Principal::Aws(_)
+                if principal.account().is_some_and(|account| context.trusts_account(account)) =>
+            {
+                continue;
+            }
             Principal::Account(name) | Principal::Aws(name) => {
-                format!("{name} is not of account {own}, which this queue is in")
+                format!("{name} is not of account {own}, which this queue is in{}", trust.accounts_in_words())
             }
             Principal::Federated(_) | Principal::CanonicalUser(_) => {
                 format!("{} principals tell no account; name a role of account {own} instead", principal.kind())
@@ -145,7 +152,7 @@ fn principals(statement: &Statement, at: &str, context: &StatementContext) -> Ve
             Principal::Anyone => format!("{at}.Principal"),
             _ => format!("{at}.Principal.{}", principal.kind()),
         };
-        errors.push(FieldError::new(path, format!("{rule}{WAY_ROUND}")));
+        errors.push(trust.refuse(path, &rule));
     }
     errors
 }
@@ -157,10 +164,11 @@ fn foreign_conditions(statement: &Statement, at: &str, context: &StatementContex
     for (below, _, ties) in account_conditions(statement) {
         for tie in ties {
             if let Tie::Account(account) = tie
-                && account != own
+                && !context.trusts_account(account)
             {
-                let rule = format!("names account {account}; this queue is in {own}{WAY_ROUND}");
-                errors.push(FieldError::new(format!("{at}.Condition.{below}"), rule));
+                let others = context.trust.accounts_in_words();
+                let rule = format!("names account {account}; this queue is in {own}{others}");
+                errors.push(context.trust.refuse(format!("{at}.Condition.{below}"), &rule));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The CRD as the API server understands it.
 
 mod changes;
+mod classes;
 mod refusals;
 mod schema;
 

@@ -118,6 +118,8 @@ fn words_that_are_no_choice_are_refused() {
 fn names_that_aws_or_kubernetes_would_not_take_are_refused() {
     let too_long = "x".repeat(81);
     refused(&[
+        (json!({"queueClassName": ""}), "spec.queueClassName", "at least 1 char"),
+        (json!({"queueClassName": "(operator flags)"}), "spec.queueClassName", "should match"),
         (json!({"queueName": ""}), "spec.queueName", "should match"),
         (json!({"queueName": "with space"}), "spec.queueName", "should match"),
         (json!({"queueName": "dots.inside"}), "spec.queueName", "should match"),
@@ -272,7 +274,7 @@ fn fields_that_do_not_exist_are_refused() {
             "visibilityTimeout",
             "deadLetter.managed.fifo",
             // What a later version may know: until then nobody may think that it has an effect.
-            "queueClassName",
+            "className",
             "access.producers",
             "access.consumers",
             "access.allowedNamespaces",

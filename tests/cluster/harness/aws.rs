@@ -11,10 +11,15 @@ use super::{ACCOUNT, REGION};
 
 /// An ordinary client of SQS in the tests' account.
 pub fn client(endpoint: &str) -> Client {
+    client_in(endpoint, ACCOUNT, REGION)
+}
+
+/// An ordinary client of SQS in another account or region.
+pub fn client_in(endpoint: &str, account: &str, region: &'static str) -> Client {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(REGION))
-        .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"))
+        .region(Region::new(region))
+        .credentials_provider(Credentials::new(account, "secret", None, None, "test"))
         .endpoint_url(endpoint)
         .build();
     Client::from_conf(config)

@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::Status;
 use kube::{Api, ResourceExt as _};
 use kube_runtime::wait::await_condition;
-use prism_queue::api::{GROUP, Queue, RECONCILE_AT};
+use prism_queue::api::{GROUP, IS_DEFAULT_CLASS, Queue, QueueClass, RECONCILE_AT};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -140,6 +140,33 @@ impl Scope {
         self.until(name, &format!("says {reason}"), |queue| ready_reason(queue) == Some(reason)).await
     }
 
+    /// Applies a class of this test, for its namespace unless `spec` says otherwise. Answers its name.
+    pub async fn class(&self, name: &str, mut spec: Value) -> String {
+        let name = format!("{}-{name}", self.name);
+        if spec.get("allowedNamespaces").is_none() {
+            spec["allowedNamespaces"] = json!({"from": "Names", "names": [self.name]});
+        }
+        let object = json!({
+            "apiVersion": format!("{GROUP}/v1alpha1"), "kind": "QueueClass",
+            "metadata": {"name": name, "labels": {"test": self.name}}, "spec": spec,
+        });
+        let parameters = PatchParams::apply("platform").force().validation_strict();
+        let applied = self.classes().patch(&name, &parameters, &Patch::Apply(&object)).await;
+        applied.unwrap_or_else(|error| panic!("{name}: {error}"));
+        name
+    }
+
+    /// Marks a class as the default, or takes the mark away.
+    pub async fn mark_default(&self, class: &str, is_default: bool) {
+        let mark = is_default.then_some("true");
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {IS_DEFAULT_CLASS: mark}}}));
+        self.classes().patch(class, &PatchParams::default(), &patch).await.expect("the class can be marked");
+    }
+
+    fn classes(&self) -> Api<QueueClass> {
+        Api::all(self.world.kube.clone())
+    }
+
     /// Deletes a Queue without waiting for its end.
     pub async fn delete(&self, name: &str) {
         self.queues.delete(name, &DeleteParams::default()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -223,5 +250,7 @@ impl Scope {
             let _ = self.queues.delete(&name, &DeleteParams::default()).await;
             let _ = self.queues.patch(&name, &PatchParams::default(), &Patch::Merge(&without)).await;
         }
+        let of_this_test = ListParams::default().labels(&format!("test={}", self.name));
+        let _ = self.classes().delete_collection(&DeleteParams::default(), &of_this_test).await;
     }
 }

@@ -2,6 +2,7 @@
 
 mod adversity;
 mod budgets;
+mod classes;
 mod dead_letters;
 mod deletion;
 mod encryption;

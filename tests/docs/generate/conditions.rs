@@ -41,7 +41,8 @@ fn meaning(condition: ConditionType) -> &'static str {
         ConditionType::Reconciling => "Work is in progress, or waits for something that comes by itself.",
         ConditionType::Stalled => "A person must mend something. The operator goes on trying, slowly.",
         ConditionType::Drifted => {
-            "The queue differs from its declaration and is left so, because the Queue only observes it."
+            "The queue differs from its declaration and is left so, because the Queue only observes it or its class only \
+             reports changes from outside."
         }
     }
 }

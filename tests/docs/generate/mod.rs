@@ -1,4 +1,4 @@
-//! Files that follow from the types: the CRD, and the reference pages.
+//! Files that follow from the types: the CRDs, and the reference pages.
 
 mod conditions;
 mod crd;
@@ -6,18 +6,23 @@ mod flags;
 mod markdown;
 mod metrics;
 mod queue;
+mod queue_class;
+mod schema;
 
 use std::path::PathBuf;
 
 /// Every generated file, by its path in the checkout, with its whole text.
 pub fn files() -> Vec<(PathBuf, String)> {
-    let crd = prism_queue::api::crd::queue().unwrap();
-    let manifest = crd::manifest(&crd);
+    let queue = prism_queue::api::crd::queue().unwrap();
+    let queue_class = prism_queue::api::crd::queue_class().unwrap();
     [
-        ("crds/queue.prism.io_queues.yaml", manifest.clone()),
+        ("crds/queue.prism.io_queues.yaml", crd::manifest(&queue)),
+        ("crds/queue.prism.io_queueclasses.yaml", crd::manifest(&queue_class)),
         // Helm packages no file from outside of the chart.
-        ("charts/prism-queue/files/crds/queue.prism.io_queues.yaml", manifest),
-        ("docs/reference/queue.md", queue::page(&crd)),
+        ("charts/prism-queue/files/crds/queue.prism.io_queues.yaml", crd::manifest(&queue)),
+        ("charts/prism-queue/files/crds/queue.prism.io_queueclasses.yaml", crd::manifest(&queue_class)),
+        ("docs/reference/queue.md", queue::page(&queue)),
+        ("docs/reference/queueclass.md", queue_class::page(&queue_class)),
         ("docs/reference/conditions.md", conditions::page()),
         ("docs/reference/flags.md", flags::page()),
         ("docs/reference/metrics.md", metrics::page()),

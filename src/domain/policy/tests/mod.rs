@@ -5,10 +5,11 @@ mod grammar;
 mod limits;
 mod safety;
 mod strategy;
+mod trust;
 
 use serde_json::{Value, json};
 
-use super::{PolicyDocument, Statement, StatementContext, compile_statements};
+use super::{PolicyDocument, Statement, StatementContext, Trust, compile_statements};
 
 const OWN: &str = "123456789012";
 const FOREIGN: &str = "999999999999";
@@ -17,7 +18,7 @@ const OPERATOR: &str = "arn:aws:sts::123456789012:assumed-role/operator/session-
 const PATH: &str = "spec.access.statements";
 
 fn context() -> StatementContext<'static> {
-    StatementContext { queue_arn: QUEUE, account_id: OWN, caller_arn: OPERATOR, allow_unsafe: false }
+    StatementContext { queue_arn: QUEUE, account_id: OWN, caller_arn: OPERATOR, trust: Trust::OwnAccount }
 }
 
 fn compile(raw: &[Value]) -> Result<Vec<Statement>, Vec<(String, String)>> {
@@ -25,7 +26,7 @@ fn compile(raw: &[Value]) -> Result<Vec<Statement>, Vec<(String, String)>> {
 }
 
 fn compile_unsafe(raw: &[Value]) -> Result<Vec<Statement>, Vec<(String, String)>> {
-    compile_in(raw, &StatementContext { allow_unsafe: true, ..context() })
+    compile_in(raw, &StatementContext { trust: Trust::Anything, ..context() })
 }
 
 fn compile_in(raw: &[Value], context: &StatementContext) -> Result<Vec<Statement>, Vec<(String, String)>> {

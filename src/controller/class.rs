@@ -1,0 +1,129 @@
+//! The `QueueClass`: whether it can be used, and by how many Queues it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube_runtime::reflector::Store;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::api::Queue;
+use crate::api::class::QueueClass;
+use crate::aws::Sts;
+use crate::domain::class::{Reach, status_of_class};
+
+use super::classes::Classes;
+use super::kubernetes::Kubernetes;
+
+/// How often counts are brought up to date, and what failed is tried again.
+const ROUND: Duration = Duration::from_secs(30);
+
+/// How often AWS is asked whether credentials that were good still are.
+const ASK_AGAIN: Duration = Duration::from_mins(5);
+
+/// Keeps the status of classes.
+pub(super) struct ClassReporter {
+    pub(super) classes: Arc<Classes>,
+    pub(super) kubernetes: Arc<Kubernetes>,
+    pub(super) queues: Store<Queue>,
+    /// Told when a class changes.
+    pub(super) changed: Arc<Notify>,
+}
+
+/// What AWS said, of which version of a class, and when.
+struct Asked {
+    /// Another object of the same name begins with the same generation.
+    version: (Option<String>, Option<i64>),
+    reach: Reach,
+    at: Instant,
+}
+
+impl Asked {
+    fn now(class: &QueueClass, reach: Reach) -> Self {
+        Self { version: version(class), reach, at: Instant::now() }
+    }
+
+    /// Whether it is time to ask again.
+    fn is_due(&self, class: &QueueClass) -> bool {
+        let rest = if matches!(self.reach, Reach::As { .. }) { ASK_AGAIN } else { ROUND };
+        self.version != version(class) || self.at.elapsed() >= rest
+    }
+}
+
+fn version(class: &QueueClass) -> (Option<String>, Option<i64>) {
+    (class.metadata.uid.clone(), class.metadata.generation)
+}
+
+impl ClassReporter {
+    /// Reports until the process ends.
+    pub(super) async fn run(self) {
+        if self.queues.wait_until_ready().await.is_err() {
+            return std::future::pending().await; // The process is about to end.
+        }
+        let mut asked: BTreeMap<String, Asked> = BTreeMap::new();
+        let mut rounds = tokio::time::interval(ROUND);
+        loop {
+            let is_round = tokio::select! {
+                _ = rounds.tick() => true,
+                () = self.changed.notified() => false,
+            };
+            let all = self.classes.all();
+            asked.retain(|name, _| all.iter().any(|class| class.name_any() == *name));
+            // Side by side: one that answers nothing keeps no other waiting for long.
+            let due = all.iter().filter(|class| asked.get(&class.name_any()).is_none_or(|asked| asked.is_due(class)));
+            let reached = join_all(
+                due.map(async |class| (class.name_any(), Asked::now(class, Box::pin(self.reach(class)).await))),
+            );
+            asked.extend(reached.await);
+            let users = self.users();
+            for class in all {
+                let name = class.name_any();
+                let Some(Asked { reach, .. }) = asked.get(&name) else { continue };
+                // Between two rounds the count may be behind: it changes with every Queue.
+                let count = match class.status.as_ref().and_then(|status| status.queues) {
+                    Some(before) if !is_round => usize::try_from(before).unwrap_or_default(),
+                    _ => users.get(&name).copied().unwrap_or_default(),
+                };
+                let status = status_of_class(&class, reach, count, Timestamp::now());
+                if class.status.as_ref() != Some(&status) {
+                    self.kubernetes.write_class_status(&class, status).await;
+                }
+            }
+        }
+    }
+
+    async fn reach(&self, class: &QueueClass) -> Reach {
+        match self.classes.clients_of_object(class).await {
+            Err(why) => Reach::Impossible(why),
+            Ok(clients) => match clients.sts.caller_identity().await {
+                // In the right account SQS is asked too: its endpoint, and the right to list, which everything needs.
+                Ok(caller) if caller.account_id == class.spec.aws.account_id => match clients.sqs.any_queue().await {
+                    Ok(()) => Reach::As { account_id: caller.account_id, caller_arn: caller.arn },
+                    Err(error) => Reach::Failed(error),
+                },
+                Ok(caller) => Reach::As { account_id: caller.account_id, caller_arn: caller.arn },
+                Err(error) => Reach::Failed(error),
+            },
+        }
+    }
+
+    /// How many Queues are of each class: by what they say, or by where their queues are on record.
+    fn users(&self) -> BTreeMap<String, usize> {
+        let mut users = BTreeMap::new();
+        for queue in self.queues.state() {
+            let recorded = queue.status.as_ref().and_then(|status| status.target.as_ref());
+            let recorded = recorded.map(|target| target.queue_class_name.clone());
+            let chosen = self.classes.class_for(&queue).ok().map(|class| class.name);
+            // One whose queue was made under another class may need that one to come back to.
+            let of: BTreeSet<String> = recorded.into_iter().chain(chosen).collect();
+            for class in of {
+                *users.entry(class).or_default() += 1;
+            }
+        }
+        users
+    }
+}

@@ -1,0 +1,156 @@
+//! The classes as last seen, and the clients of the places that they point to.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use kube::ResourceExt;
+use tokio::sync::Mutex;
+
+use crate::api::Queue;
+use crate::api::class::QueueClass;
+use crate::api::conditions::Reason;
+use crate::aws::sdk::AwsClients;
+use crate::aws::target::{Endpoints, Role, Session, Target};
+use crate::domain::class::{Catalog, Class, Labels};
+use crate::domain::desired::Refusal;
+use crate::domain::field::FieldError;
+
+/// Which class a Queue is of, and how its place in AWS is reached. Places do not share clients, budgets or lanes: one that
+/// throttles or answers nothing slows no other.
+pub struct Classes {
+    catalog: RwLock<Catalog>,
+    /// Clients of the operator's own identity and place.
+    own: AwsClients,
+    places: Mutex<HashMap<Target, AwsClients>>,
+}
+
+/// The lane of a Queue: Queues of one place share one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// The operator's own place.
+    Own,
+    /// The place of a class.
+    Of(Box<Target>),
+    /// None: nothing is asked of AWS.
+    Nowhere,
+}
+
+impl Classes {
+    /// No classes but the operator's flags, which say `built_in` and act through `own`.
+    #[must_use]
+    pub fn new(built_in: Class, own: AwsClients) -> Self {
+        Self { catalog: RwLock::new(Catalog::new(built_in)), own, places: Mutex::default() }
+    }
+
+    /// The lane of `queue`.
+    #[must_use]
+    pub fn lane_of(&self, queue: &Queue) -> Lane {
+        let catalog = self.catalog();
+        match catalog.class_for(queue) {
+            Ok(class) if class.is_built_in() => Lane::Own,
+            Ok(class) => catalog.get(&class.name).map_or(Lane::Nowhere, |class| Lane::Of(Box::new(target_of(class)))),
+            Err(_) => Lane::Nowhere,
+        }
+    }
+
+    /// Changes what is known. Answers as `change` does: whether Queues may have to decide anew.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Catalog) -> T) -> T {
+        let mut catalog: RwLockWriteGuard<'_, Catalog> = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut catalog)
+    }
+
+    fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the operator's flags say.
+    #[must_use]
+    pub fn built_in(&self) -> Class {
+        self.catalog().built_in().clone()
+    }
+
+    /// The class of `queue`.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub fn class_for(&self, queue: &Queue) -> Result<Class, Refusal> {
+        self.catalog().class_for(queue)
+    }
+
+    /// Clients of the operator's own place.
+    #[must_use]
+    pub fn own_clients(&self) -> AwsClients {
+        self.own.clone()
+    }
+
+    /// Clients of the place of `class`.
+    ///
+    /// # Errors
+    /// Why it cannot be reached as the class says.
+    pub async fn clients_of(&self, class: &Class) -> Result<AwsClients, Refusal> {
+        let object = self.catalog().get(&class.name).map(target_of);
+        match object {
+            _ if class.is_built_in() => Ok(self.own.clone()),
+            Some(target) => self.clients_at(&target, &class.cluster.name).await.map_err(|why| {
+                let rule = format!("class {:?} cannot be used: {why}", class.name);
+                Refusal { reason: Reason::ClassNotFound, errors: vec![FieldError::new("spec.queueClassName", rule)] }
+            }),
+            // It went between two looks.
+            None => {
+                let rule = format!("there is no QueueClass {:?}; it is waited for", class.name);
+                let errors = vec![FieldError::new("spec.queueClassName", rule)];
+                Err(Refusal { reason: Reason::ClassNotFound, errors })
+            }
+        }
+    }
+
+    /// Clients of the place that `class` points to, whether it may be used or not.
+    ///
+    /// # Errors
+    /// A refused endpoint.
+    pub async fn clients_of_object(&self, class: &QueueClass) -> Result<AwsClients, String> {
+        let cluster = self.built_in().cluster.name;
+        self.clients_at(&target_of(class), &cluster).await
+    }
+
+    async fn clients_at(&self, target: &Target, cluster: &str) -> Result<AwsClients, String> {
+        let mut places = self.places.lock().await;
+        if let Some(clients) = places.get(target) {
+            return Ok(clients.clone());
+        }
+        let session = Session::of_operator(cluster);
+        let clients = self.own.of_target(target, &session).await.map_err(|error| error.to_string())?;
+        places.insert(target.clone(), clients.clone());
+        Ok(clients)
+    }
+
+    /// Forgets places that no class points to any more.
+    pub async fn tidy(&self) {
+        let used: Vec<Target> = self.catalog().all().map(target_of).collect();
+        self.places.lock().await.retain(|target, _| used.contains(target));
+    }
+
+    /// All classes.
+    #[must_use]
+    pub fn all(&self) -> Vec<QueueClass> {
+        self.catalog().all().cloned().collect()
+    }
+}
+
+/// Where a class points to.
+fn target_of(class: &QueueClass) -> Target {
+    let aws = &class.spec.aws;
+    let endpoints = aws.endpoints.clone().unwrap_or_default();
+    Target {
+        region: aws.region.clone(),
+        role: aws.role_arn.clone().map(|arn| Role { arn, external_id: aws.external_id.clone() }),
+        endpoints: Endpoints { sqs: endpoints.sqs, sts: endpoints.sts, kms: endpoints.kms },
+        use_fips: aws.use_fips.unwrap_or_default(),
+        use_dual_stack: aws.use_dual_stack.unwrap_or_default(),
+    }
+}
+
+/// The labels of an object.
+pub(super) fn labels_of<T: ResourceExt>(object: &T) -> Labels {
+    object.labels().clone()
+}

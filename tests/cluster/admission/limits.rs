@@ -1,0 +1,239 @@
+//! What a class does not allow.
+
+use prism_queue::api::QueueSpec;
+use prism_queue::api::class::ClassLimits;
+use prism_queue::domain::class::Limits;
+use serde_json::{Value, json};
+
+use super::{LIMITS, dry_run, label, name_of, near, policies, refused, taken, under};
+use crate::harness::wait::eventually;
+use crate::harness::{Scope, condition, shared, unattended};
+
+/// A limit of each sort, all of which the built-in defaults keep.
+fn strict() -> Value {
+    json!({
+        "types": ["Standard"],
+        "visibilityTimeoutSeconds": {"max": 300},
+        "messageRetentionSeconds": {"min": 3600, "max": 345_600},
+        "receiveWaitTimeSeconds": {"min": 5},
+        "delaySeconds": {"max": 0},
+        "maximumMessageSizeBytes": {"min": 2048},
+        "deadLetter": {"modes": ["Managed", "Reference"], "maxReceiveCount": {"min": 2, "max": 20}},
+        "encryption": {"modes": ["SQSManaged", "KMS"], "kms": {"keys": ["alias/queues", "alias/more"]}},
+        "access": {"requireTLS": true},
+        "deletionPolicies": ["DeleteIfEmpty", "Retain"],
+        "requiredTags": ["team", "owner"],
+        "queueNamePattern": "{namespace}-[a-z]+",
+    })
+}
+
+/// A spec that is allowed, but for these changes.
+fn spec(class: &str, changes: &Value) -> Value {
+    let mut spec = json!({"queueClassName": class, "tags": {"team": "media", "owner": "me"}});
+    spec.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    spec
+}
+
+/// What the operator has against a spec of a class with these limits and without defaults.
+fn words_of_the_operator(scope: &Scope, class: &str, limits: &Value, spec: &Value) -> String {
+    let limits: ClassLimits = serde_json::from_value(limits.clone()).unwrap();
+    let limits = Limits::Class { name: class.to_owned(), limits: Box::new(limits) };
+    let spec: QueueSpec = serde_json::from_value(spec.clone()).unwrap();
+    let tags = spec.tags.clone().unwrap_or_default();
+    let errors = limits.check(&spec, &tags, &scope.name);
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn each_limit_is_refused_by_its_path_in_the_operators_words() {
+    unattended(async |scope| {
+        let class = scope.class("strict", json!({"aws": near(), "limits": strict()})).await;
+        let (name, inside) = (format!("{}-images", scope.name), format!("x{}-images", scope.name));
+        let wrong = [
+            ("spec.type: FIFO", json!({"type": "FIFO"})),
+            ("spec.visibilityTimeoutSeconds: 301", json!({"visibilityTimeoutSeconds": 301})),
+            ("spec.messageRetentionSeconds: 3599", json!({"messageRetentionSeconds": 3599})),
+            ("spec.messageRetentionSeconds: 345601", json!({"messageRetentionSeconds": 345_601})),
+            ("spec.receiveWaitTimeSeconds: 4", json!({"receiveWaitTimeSeconds": 4})),
+            ("spec.delaySeconds: 1", json!({"delaySeconds": 1})),
+            ("spec.maximumMessageSizeBytes: 2047", json!({"maximumMessageSizeBytes": 2047})),
+            ("spec.deadLetter.maxReceiveCount: 1 ", json!({"deadLetter": {"maxReceiveCount": 1}})),
+            ("spec.deadLetter.maxReceiveCount: 21", json!({"deadLetter": {"maxReceiveCount": 21}})),
+            ("spec.deadLetter.mode: None", json!({"deadLetter": {"mode": "None"}})),
+            ("spec.encryption.mode: None", json!({"encryption": {"mode": "None"}})),
+            (
+                "spec.encryption.kms.key: arn:aws:kms:eu-west-1:123456789012:alias/queues",
+                json!({"encryption": {"mode": "KMS", "kms": {"key": "arn:aws:kms:eu-west-1:123456789012:alias/queues"}}}),
+            ),
+            ("spec.access.requireTLS: false", json!({"access": {"requireTLS": false}})),
+            ("spec.deletionPolicy: Delete ", json!({"deletionPolicy": "Delete"})),
+            ("spec.adoptionPolicy: Adopt", json!({"adoptionPolicy": "Adopt"})),
+            ("spec.queueName: \"images\"", json!({"queueName": "images"})),
+            ("spec.queueName", json!({"queueName": inside})),
+            ("spec.deadLetter.managed.queueName", json!({"deadLetter": {"managed": {"queueName": "images"}}})),
+            ("spec.tags: class", json!({"tags": {"team": "media"}})),
+            ("the tag \"team\"", json!({"tags": {}})),
+        ];
+        under(LIMITS, scope, async || {
+            for (words, changes) in &wrong {
+                let spec = spec(&class, changes);
+                let refusal = refused(scope, "work", &spec, words).await;
+                assert_eq!(refusal, words_of_the_operator(scope, &class, &strict(), &spec));
+            }
+            let mut all = spec(&class, &json!({}));
+            for (_, changes) in &wrong[1..] {
+                all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            }
+            let refusal = refused(scope, "work", &all, "spec.deletionPolicy").await;
+            assert_eq!(refusal, words_of_the_operator(scope, &class, &strict(), &all), "all at once");
+
+            let to_the_limit = json!({
+                "queueName": name, "visibilityTimeoutSeconds": 300, "messageRetentionSeconds": 3600, "receiveWaitTimeSeconds": 5,
+                "delaySeconds": 0, "maximumMessageSizeBytes": 2048,
+                "deadLetter": {"mode": "Managed", "maxReceiveCount": 2, "managed": {"queueName": format!("{name}s")}},
+                "encryption": {"mode": "KMS", "kms": {"key": "alias/more"}}, "access": {"requireTLS": true},
+                "deletionPolicy": "Retain", "adoptionPolicy": "Never",
+            });
+            taken(scope, "work", &spec(&class, &to_the_limit)).await;
+            taken(scope, "work", &spec(&class, &json!({}))).await;
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_class_without_limits_refuses_custom_names_and_adoption() {
+    unattended(async |scope| {
+        let class = scope.class("plain", json!({"aws": near()})).await;
+        under(LIMITS, scope, async || {
+            for (words, changes) in [
+                ("spec.queueName", json!({"queueName": "images"})),
+                ("spec.adoptionPolicy", json!({"adoptionPolicy": "Adopt"})),
+            ] {
+                let spec = spec(&class, &changes);
+                let refusal = refused(scope, "work", &spec, words).await;
+                assert_eq!(refusal, words_of_the_operator(scope, &class, &json!({}), &spec));
+            }
+            taken(scope, "work", &spec(&class, &json!({"type": "FIFO", "deletionPolicy": "Delete"}))).await;
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_required_tag_may_come_from_the_queue_the_class_or_the_namespace() {
+    unattended(async |scope| {
+        label(scope, json!({"team": "media"})).await;
+        let class = scope
+            .class(
+                "tags",
+                json!({
+                    "aws": near(), "tags": {"cost": "42"}, "tagsFromNamespaceLabels": {"unit": "team", "stage": "stage"},
+                    "limits": {"requiredTags": ["cost", "unit", "stage", "owner"]},
+                }),
+            )
+            .await;
+        under(LIMITS, scope, async || {
+            let wants =
+                |tag: &str| format!("spec.tags: class {class:?} wants every queue to have the tag {tag:?}; set it");
+            let refusal = refused(scope, "work", &json!({"queueClassName": class}), "owner").await;
+            assert_eq!(refusal, format!("{}; {}", wants("stage"), wants("owner")));
+            let own = json!({"queueClassName": class, "tags": {"owner": "me"}});
+            assert_eq!(refused(scope, "work", &own, "stage").await, wants("stage"));
+            // The label comes, and with it the tag.
+            label(scope, json!({"stage": "prod"})).await;
+            let answer = async || dry_run(scope, "work", &own).await;
+            eventually("the tag is there", answer, Result::is_ok).await.unwrap();
+        })
+        .await;
+    });
+}
+
+/// The API server bounds what rules may cost, and a policy that costs more says nothing.
+#[test]
+fn the_largest_class_is_still_asked_and_a_long_message_is_cut() {
+    unattended(async |scope| {
+        let many = |count: usize, name: &dyn Fn(usize) -> String| (0..count).map(name).collect::<Value>();
+        let long = |n: usize, size: usize| format!("{n:0size$}");
+        let expressions: Vec<Value> = (0..20)
+            .map(|n| json!({"key": format!("k{n}"), "operator": "NotIn", "values": many(64, &|n| long(n, 63))}))
+            .collect();
+        let labels: serde_json::Map<_, _> = (0..20).map(|n| (format!("l{n}"), json!(long(n, 63)))).collect();
+        label(scope, Value::Object(labels.clone())).await;
+        let pattern = format!("({})+", "[a-z]*|".repeat(36));
+        let limits = json!({
+            "encryption": {"kms": {"keys": many(100, &|n| long(n, 2048))}},
+            "requiredTags": many(40, &|n| long(n, 128)),
+            "queueNamePattern": pattern,
+        });
+        let selector = json!({"matchLabels": labels, "matchExpressions": expressions});
+        let class = scope
+            .class(
+                "large",
+                json!({"aws": near(), "limits": limits, "allowedNamespaces": {"from": "Selector", "selector": selector}}),
+            )
+            .await;
+        let key = "x".repeat(2048);
+        let spec = json!({
+            "queueClassName": class, "queueName": "0".repeat(80), "encryption": {"mode": "KMS", "kms": {"key": key}},
+        });
+        under(LIMITS, scope, async || {
+            let refusal = refused(scope, "work", &spec, "spec.queueName").await;
+            assert!(refusal.ends_with('…') && refusal.chars().count() == 4001, "{refusal}");
+            label(scope, json!({"l7": "other"})).await;
+            refused(scope, "work", &spec, "its allowedNamespaces are those with the labels").await;
+        })
+        .await;
+    });
+}
+
+/// The API server's controller looks at policies with the kinds at hand: a misspelt field would be told here.
+#[test]
+fn the_rules_fit_the_kinds() {
+    unattended(async |scope| {
+        under(LIMITS, scope, async || {
+            let name = name_of(scope, LIMITS);
+            let look = async || policies(&scope.world.kube).get(&name).await.expect("the policy is there").status;
+            let checked = eventually("the policy is checked", look, |status| {
+                status.as_ref().is_some_and(|status| status.type_checking.is_some())
+            });
+            let warnings = checked.await.and_then(|status| status.type_checking?.expression_warnings);
+            assert_eq!(warnings.unwrap_or_default(), []);
+        })
+        .await;
+    });
+}
+
+/// The last word is the operator's: without the policies it refuses the same, in the same words.
+#[test]
+fn without_the_policies_the_operator_says_the_same() {
+    shared(async |scope| {
+        let class = scope.class("strict", json!({"aws": near(), "limits": strict()})).await;
+        let only = json!({"from": "Selector", "selector": {
+            "matchLabels": {"tier": "gold"},
+            "matchExpressions": [{"key": "stage", "operator": "In", "values": ["prod", "test"]}, {"key": "old", "operator": "DoesNotExist"}],
+        }});
+        let others = scope.class("others", json!({"aws": near(), "allowedNamespaces": only})).await;
+        let nobodys = json!({"from": "Names", "names": ["nobody"]});
+        let nobodys = scope.class("nobodys", json!({"aws": near(), "allowedNamespaces": nobodys})).await;
+        let wrong = json!({
+            "type": "FIFO", "messageRetentionSeconds": 60, "deletionPolicy": "Delete", "queueName": "images.fifo", "tags": {},
+        });
+        let mut said = Vec::new();
+        let specs = [spec(&class, &wrong), json!({"queueClassName": others}), json!({"queueClassName": nobodys})];
+        for (n, spec) in specs.into_iter().enumerate() {
+            let name = format!("work{n}");
+            scope.apply(&name, spec.clone()).await;
+            let queue = scope.says(&name, "NotAllowedByClass").await;
+            let stalled = condition(&queue, "Stalled").expect("a person must mend it").message.clone();
+            assert!(!stalled.is_empty());
+            said.push((spec, stalled));
+        }
+        under(LIMITS, scope, async || {
+            for (spec, stalled) in &said {
+                assert_eq!(&refused(scope, "another", spec, "spec.").await, stalled);
+            }
+        })
+        .await;
+    });
+}
