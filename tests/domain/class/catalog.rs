@@ -269,3 +269,21 @@ fn a_mark_taken_away_does_not_give_the_queues_of_the_class_to_the_flags() {
     catalog.put_class(plain("old"));
     assert_ne!(class_of(&catalog, &queue).ok().as_deref(), Some(FLAGS));
 }
+
+#[test]
+fn a_class_that_cannot_be_read_is_not_taken_for_gone() {
+    let unreadable = |catalog: &mut Catalog, class: QueueClass| catalog.put_unreadable(class.metadata);
+    let mut catalog = catalog([marked(plain("house")), plain("other")]);
+    assert!(unreadable(&mut catalog, marked(plain("house"))), "news");
+    assert!(!unreadable(&mut catalog, marked(plain("house"))), "once");
+    let unnamed = queue("orders", empty());
+    for queue in
+        [unnamed.clone(), made_under(unnamed.clone(), "house"), made_under(unnamed.clone(), "house").deleting()]
+    {
+        assert_eq!(class_of(&catalog, &queue).unwrap_err().0, "ClassNotFound", "neither the flags nor another class");
+    }
+    assert_eq!(class_of(&catalog, &queue("orders", json!({"queueClassName": "other"}))).as_deref(), Ok("other"));
+    assert!(catalog.all().all(|class| class.metadata.name.as_deref() != Some("house")), "nobody asks AWS for it");
+    assert!(catalog.put_class(marked(plain("house"))), "readable again");
+    assert_eq!(class_of(&catalog, &unnamed).as_deref(), Ok("house"));
+}
