@@ -1,7 +1,7 @@
 //! The classes as last seen, and the clients of the places that they point to.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use kube::ResourceExt;
 use tokio::sync::Mutex;
@@ -45,18 +45,16 @@ impl Classes {
     /// The lane of `queue`.
     #[must_use]
     pub fn lane_of(&self, queue: &Queue) -> Lane {
-        let catalog = self.catalog();
-        match catalog.class_for(queue) {
-            Ok(class) if class.is_built_in() => Lane::Own,
-            Ok(class) => catalog.get(&class.name).map_or(Lane::Nowhere, |class| Lane::Of(Box::new(target_of(class)))),
+        match self.catalog().object_for(queue) {
+            Ok(None) => Lane::Own,
+            Ok(Some(class)) => Lane::Of(Box::new(target_of(class))),
             Err(_) => Lane::Nowhere,
         }
     }
 
     /// Changes what is known. Answers as `change` does: whether Queues may have to decide anew.
     pub fn change<T>(&self, change: impl FnOnce(&mut Catalog) -> T) -> T {
-        let mut catalog: RwLockWriteGuard<'_, Catalog> = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut catalog)
+        change(&mut self.catalog.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {

@@ -193,11 +193,9 @@ impl Kubernetes {
         let kind = output.kind.as_str();
         let mut known = known;
         if known.is_none() {
-            let object = object::<T>(queue, output).map_err(|error| ClusterError::Failed(error.to_string()))?;
-            match self.write(kind, api.create(&PostParams::default(), &object)).await {
-                Ok(_) => return Ok(()),
+            match self.create(&api, queue, output).await {
                 Err(ClusterError::Stale) => {}
-                Err(error) => return Err(error),
+                ended => return ended,
             }
             // Something of this name is there: ours behind a slow cache or without its label, or somebody else's.
             known = bounded(api.get_opt(&output.name)).await?;
@@ -207,15 +205,8 @@ impl Kubernetes {
         };
         if is_of_former_self(&known, queue) {
             // Its owner is gone for certain, and the garbage collector has not come to it yet.
-            let preconditions = Preconditions { uid: known.uid(), resource_version: None };
-            let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-            return match self.write(kind, api.delete(&output.name, &params)).await {
-                Ok(_) | Err(ClusterError::Gone) => {
-                    let object = object::<T>(queue, output).map_err(|error| ClusterError::Failed(error.to_string()))?;
-                    self.write(kind, api.create(&PostParams::default(), &object)).await.map(|_| ())
-                }
-                Err(error) => Err(error),
-            };
+            self.delete_exactly(&api, &known).await?;
+            return self.create(&api, queue, output).await;
         }
         if !is_owned(&known, queue) {
             return Err(ClusterError::Foreign { kind: output.kind, name: output.name.clone() });
@@ -234,14 +225,31 @@ impl Kubernetes {
         self.write(kind, api.patch(&output.name, &params, &Patch::Merge(&patch))).await.map(|_| ())
     }
 
+    /// Creates one output.
+    async fn create<T>(&self, api: &Api<T>, queue: &Queue, output: &Output) -> Result<(), ClusterError>
+    where
+        T: serde::de::DeserializeOwned + serde::Serialize + Clone + std::fmt::Debug,
+    {
+        let object = object::<T>(queue, output).map_err(|error| ClusterError::Failed(error.to_string()))?;
+        self.write(output.kind.as_str(), api.create(&PostParams::default(), &object)).await.map(|_| ())
+    }
+
+    /// Deletes the very object that was seen: another one of its name may be somebody else's. Answers whether it was there.
+    async fn delete_exactly<T>(&self, api: &Api<T>, seen: &T) -> Result<bool, ClusterError>
+    where
+        T: OutputObject + serde::de::DeserializeOwned + std::fmt::Debug,
+    {
+        let preconditions = Preconditions { uid: seen.uid(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match self.write(T::KIND.as_str(), api.delete(&seen.name_any(), &params)).await {
+            Ok(_) => Ok(true),
+            Err(ClusterError::Gone) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes one output. Answers whether there was one to remove.
-    async fn remove<T>(
-        &self,
-        queue: &Queue,
-        kind: OutputKind,
-        name: &str,
-        known: Option<T>,
-    ) -> Result<bool, ClusterError>
+    async fn remove<T>(&self, queue: &Queue, name: &str, known: Option<T>) -> Result<bool, ClusterError>
     where
         T: OutputObject + Resource<Scope = k8s_openapi::NamespaceResourceScope>,
         T: serde::de::DeserializeOwned + std::fmt::Debug,
@@ -251,16 +259,9 @@ impl Kubernetes {
             Some(known) => Some(known),
             None => bounded(api.get_opt(name)).await?,
         };
-        let Some(known) = known.filter(|known| is_owned(known, queue)) else {
-            return Ok(false);
-        };
-        // Only the very object that was seen: another one of this name may be somebody else's.
-        let preconditions = Preconditions { uid: known.uid(), resource_version: None };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.write(kind.as_str(), api.delete(&known.name_any(), &params)).await {
-            Ok(_) => Ok(true),
-            Err(ClusterError::Gone) => Ok(false),
-            Err(error) => Err(error),
+        match known.filter(|known| is_owned(known, queue)) {
+            Some(known) => self.delete_exactly(&api, &known).await,
+            None => Ok(false),
         }
     }
 }
@@ -327,8 +328,8 @@ impl Cluster for Kubernetes {
         self.written().remove(&id);
         self.removed().insert(id.clone());
         let result = match kind {
-            OutputKind::Secret => self.remove(queue, kind, name, cached(&self.secrets, &id)).await,
-            OutputKind::ConfigMap => self.remove(queue, kind, name, cached(&self.config_maps, &id)).await,
+            OutputKind::Secret => self.remove(queue, name, cached(&self.secrets, &id)).await,
+            OutputKind::ConfigMap => self.remove(queue, name, cached(&self.config_maps, &id)).await,
         };
         if result != Ok(true) {
             self.removed().remove(&id);

@@ -50,27 +50,19 @@ impl Watches {
             .default_backoff()
             .try_filter_map(|event| future::ready(Ok(readable(event))));
         let mut events = std::pin::pin!(reflector(writer, events));
-        let (mut listed, mut affected) = (BTreeSet::new(), BTreeSet::new());
+        let mut listed = BTreeSet::new();
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::Apply(queue)) => self.saw(&queue),
                 Ok(Event::Delete(queue)) => self.lost(&Key::of(&queue)),
-                Ok(Event::Init) => {
-                    listed.clear();
-                    affected.clear();
-                }
-                Ok(Event::InitApply(queue)) => {
-                    listed.insert(Key::of(&queue));
-                    affected.append(&mut self.place(&queue));
-                }
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(queue)) => _ = listed.insert(Key::of(&queue)),
                 Ok(Event::InitDone) => {
                     // The cache shows the list only now. What was deleted while the watch was down sends no event.
                     self.kubernetes.missing_from(&listed).iter().for_each(|key| self.lost(key));
-                    // Classes may have come to be known while the list came, page by page.
-                    for queue in self.queues.state() {
-                        affected.append(&mut self.place(&queue));
-                    }
-                    self.set_to_work(std::mem::take(&mut affected));
+                    let affected: BTreeSet<Key> =
+                        self.queues.state().iter().flat_map(|queue| self.place(queue)).collect();
+                    self.set_to_work(affected);
                     for key in &listed {
                         self.turn(key);
                     }

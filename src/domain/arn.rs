@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use crate::api::class::ClassAws;
+use crate::api::status::Target;
+
 use super::names::{FIFO_SUFFIX, QueueName};
 
 /// The account and region in which queues are made.
@@ -14,6 +17,22 @@ pub struct Place {
     pub account_id: String,
     /// For example `eu-central-1`.
     pub region: String,
+}
+
+impl Target {
+    /// Where the queue lives.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { account_id: self.account_id.clone(), region: self.region.clone() }
+    }
+}
+
+impl ClassAws {
+    /// Where the class's queues live.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { account_id: self.account_id.clone(), region: self.region.clone() }
+    }
 }
 
 impl Place {

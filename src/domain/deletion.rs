@@ -6,7 +6,6 @@ use crate::api::Queue;
 use crate::api::conditions::Reason;
 use crate::api::queue::{DeletionPolicy, ManagementPolicy};
 
-use super::arn::Place;
 use super::attributes::Counts;
 use super::call::ErrorClass;
 use super::class::Class;
@@ -147,7 +146,7 @@ fn observes(queue: &Queue) -> bool {
 /// Whether the queues live in another place than the one the operator acts in.
 fn elsewhere(input: &Input<'_>) -> Option<Finding> {
     let target = input.record.target.as_ref()?;
-    let place = Place { account_id: target.account_id.clone(), region: target.region.clone() };
+    let place = target.place();
     (place != input.class.place).then(|| {
         let message = format!(
             "status.target: {} lives in {place}, and {} now acts in {}; {}, or set spec.deletionPolicy: Retain to let the queue go as it is",

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 
 use crate::api::Queue;
 use crate::api::queue::{DeadLetterMode, ManagementPolicy, QueueType, RedriveAllowMode};
-use crate::api::status::Target;
 
 use super::arn::Place;
 use super::class::Class;
@@ -362,10 +361,7 @@ impl Member {
         let names = class.filter(is_allowed).and_then(|class| Names::of(queue, class).ok());
         // Where the queue lives is on record; flags may point elsewhere by now.
         let (place, name) = match target {
-            Some(Target { account_id, region, queue_name, .. }) => {
-                let place = Place { account_id: account_id.clone(), region: region.clone() };
-                (place, QueueName::parse(queue_name).ok()?)
-            }
+            Some(target) => (target.place(), QueueName::parse(&target.queue_name).ok()?),
             None => (class?.place.clone(), names.as_ref()?.queue.clone()),
         };
         let managed = names.and_then(|names| names.dead_letter);

@@ -76,33 +76,34 @@ impl Observer<'_> {
     pub(super) async fn look(&self, name: &QueueName, url: Option<&str>, must_find: bool) -> Sight {
         // A URL in status that is not this queue's, or of another account, is not followed.
         let known = url.filter(|url| url.rsplit('/').next() == Some(name.as_str()) && self.stranger(url).is_none());
-        let url = match known {
-            Some(url) => url.to_owned(),
-            None if !must_find => return Sight::Unseen,
-            // It is looked for in the account of the credentials, which need not be the class's.
-            None => match self.sqs.get_queue_url(name).await {
-                Ok(url) => match self.stranger(&url) {
-                    None => url,
-                    Some(account) => return Sight::OtherAccount(account),
-                },
-                Err(error) => return self.missing(name, error).await,
-            },
+        let Some(url) = known else {
+            if !must_find {
+                return Sight::Unseen;
+            }
+            return match self.sqs.get_queue_url(name).await {
+                Ok(found) => self.look_at(name, &found).await,
+                Err(error) => self.missing(name, error).await,
+            };
         };
-        match self.read(&url).await {
+        match self.read(url).await {
             Ok(present) => Sight::Present(present),
             // A URL in status is a hint: the name is what counts.
-            Err(error) if known.is_some() && error.kind == ErrorKind::QueueDoesNotExist => {
-                match self.sqs.get_queue_url(name).await {
-                    Ok(found) if self.stranger(&found).is_some() => {
-                        self.stranger(&found).map_or(Sight::Unseen, Sight::OtherAccount)
-                    }
-                    Ok(found) if found != url => match self.read(&found).await {
-                        Ok(present) => Sight::Present(present),
-                        Err(error) => self.missing(name, error).await,
-                    },
-                    _ => self.missing(name, error).await,
-                }
-            }
+            Err(error) if error.kind == ErrorKind::QueueDoesNotExist => match self.sqs.get_queue_url(name).await {
+                Ok(found) if found != url => self.look_at(name, &found).await,
+                _ => self.missing(name, error).await,
+            },
+            Err(error) => self.missing(name, error).await,
+        }
+    }
+
+    /// Looks at the queue that its name led to. It was looked for in the account of the credentials, which need not be the
+    /// class's.
+    async fn look_at(&self, name: &QueueName, url: &str) -> Sight {
+        if let Some(account) = self.stranger(url) {
+            return Sight::OtherAccount(account);
+        }
+        match self.read(url).await {
+            Ok(present) => Sight::Present(present),
             Err(error) => self.missing(name, error).await,
         }
     }

@@ -301,12 +301,25 @@ impl Reconciler {
             }
             forget_filled(&pass.observed, memory);
         }
-        note_failures(&failures, &pass.observed, memory, now);
-        let verdict = Verdict::of_deletion(&made, failures);
+        let mut status = pass.queue.status.clone().unwrap_or_default();
+        status.last_write.clone_from(&pass.record.written);
+        self.report_deletion(&applier, pass, memory, &made, failures, status).await
+    }
+
+    /// Tells how far a deletion went, or, when it is over, what stays behind.
+    async fn report_deletion(
+        &self,
+        applier: &Applier<'_>,
+        pass: &mut Pass,
+        memory: &mut Memory,
+        made: &Plan,
+        failures: Vec<Finding>,
+        status: QueueStatus,
+    ) -> Result<Ended, Failure> {
+        note_failures(&failures, &pass.observed, memory, applier.now);
+        let verdict = Verdict::of_deletion(made, failures);
         if pass.record.has_finalizer {
-            let mut status = pass.queue.status.clone().unwrap_or_default();
-            status.last_write.clone_from(&pass.record.written);
-            self.report(&applier, pass, memory, &verdict, status).await?;
+            self.report(applier, pass, memory, &verdict, status).await?;
         } else {
             self.announce(&pass.queue, EventReason::LeftBehind, true, &made.left_behind).await;
         }
@@ -324,15 +337,8 @@ impl Reconciler {
         let made = plan_deletion_without_class(&pass.queue, &pass.record, refusal);
         let mut failures = Vec::new();
         self.try_to(&applier, &made.steps, pass, memory, &mut failures).await?;
-        note_failures(&failures, &pass.observed, memory, now);
-        let verdict = Verdict::of_deletion(&made, failures);
-        if pass.record.has_finalizer {
-            let status = pass.queue.status.clone().unwrap_or_default();
-            self.report(&applier, pass, memory, &verdict, status).await?;
-        } else {
-            self.announce(&pass.queue, EventReason::LeftBehind, true, &made.left_behind).await;
-        }
-        Ok(Ended { verdict, look_again: None })
+        let status = pass.queue.status.clone().unwrap_or_default();
+        self.report_deletion(&applier, pass, memory, &made, failures, status).await
     }
 
     /// One status write, and none when nothing changed.

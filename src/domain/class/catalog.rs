@@ -97,41 +97,54 @@ impl Catalog {
         self.namespaces.remove(name);
     }
 
-    /// The class of `queue`: the one that it names, else the one marked as the default, else the operator's flags. A
-    /// Queue that is being deleted is of the class under which its queue was made, as long as that is there, whatever the
-    /// class allows by now: there is always a way out.
+    /// The class of `queue`: see [`Catalog::object_for`], or the operator's flags.
     ///
     /// # Errors
     /// Why it has none, with what is waited for or to be mended.
     pub fn class_for(&self, queue: &Queue) -> Result<Class, Refusal> {
-        let Some(object) = self.choose(queue)? else {
+        let Some(object) = self.object_for(queue)? else {
             return Ok(self.built_in.clone());
         };
-        let namespace = Key::of(queue).namespace;
-        let is_deleting = queue.metadata.deletion_timestamp.is_some();
+        let none = Labels::new();
+        let labels = self.namespaces.get(&Key::of(queue).namespace).unwrap_or(&none);
+        Class::of(object, &self.built_in, labels).map_err(|fault| {
+            let name = object.metadata.name.as_deref().unwrap_or_default();
+            refusal(Reason::ClassNotFound, format!("class {name:?} cannot be used: {fault}"))
+        })
+    }
+
+    /// The object that says what class `queue` is of: the one that it names, else the one marked as the default, else none:
+    /// the operator's flags. What a class allows by now does not keep a Queue from being deleted.
+    ///
+    /// # Errors
+    /// Why it has none, with what is waited for or to be mended.
+    pub fn object_for(&self, queue: &Queue) -> Result<Option<&QueueClass>, Refusal> {
+        let Some(object) = self.choose(queue)? else {
+            return Ok(None);
+        };
         let name = object.metadata.name.as_deref().unwrap_or_default();
         if self.unreadable.contains(name) {
             let why = format!("class {name:?} cannot be read by this version of the operator");
             return Err(refusal(Reason::ClassNotFound, why));
         }
+        if queue.metadata.deletion_timestamp.is_some() {
+            return Ok(Some(object));
+        }
+        let namespace = Key::of(queue).namespace;
         let labels = self.namespaces.get(&namespace);
         let needs_labels =
             object.spec.allowed_namespaces.selector.is_some() || object.spec.tags_from_namespace_labels.is_some();
-        if needs_labels && labels.is_none() && !is_deleting {
+        if needs_labels && labels.is_none() {
             let why =
                 format!("class {name:?} depends on the labels of the namespace {namespace}, which are not known yet");
             return Err(refusal(Reason::ClassNotFound, why));
         }
         let none = Labels::new();
-        let labels = labels.unwrap_or(&none);
-        if !is_deleting && let Some(rule) = refuses(&object.spec.allowed_namespaces, &namespace, labels) {
+        if let Some(rule) = refuses(&object.spec.allowed_namespaces, &namespace, labels.unwrap_or(&none)) {
             let why = format!("class {name:?} is not for the namespace {namespace}: {rule}");
             return Err(Refusal::of(vec![FieldError::of_class(PATH, why)]));
         }
-        Class::of(object, &self.built_in, labels).map_err(|fault| {
-            let why = format!("class {name:?} cannot be used: {fault}");
-            refusal(Reason::ClassNotFound, why)
-        })
+        Ok(Some(object))
     }
 
     /// `None`: the operator's flags.
@@ -145,9 +158,9 @@ impl Catalog {
         let Some(target) = target.filter(|_| queue.metadata.deletion_timestamp.is_some()) else {
             return alive;
         };
-        let is_there = |class: Option<&QueueClass>| match class {
-            Some(class) => class.spec.aws.account_id == target.account_id && class.spec.aws.region == target.region,
-            None => self.built_in.place.account_id == target.account_id && self.built_in.place.region == target.region,
+        let is_there = |class: Option<&QueueClass>| {
+            let place = class.map_or_else(|| self.built_in.place.clone(), |class| class.spec.aws.place());
+            place == target.place()
         };
         match (&alive, self.classes.get(&target.queue_class_name)) {
             (Ok(class), _) if is_there(*class) => alive,

@@ -74,7 +74,7 @@ impl Class {
             from_labels.filter_map(|(tag, label)| Some((tag.clone(), labels.get(label)?.clone()))).collect();
         tags.extend(spec.tags.clone().unwrap_or_default());
         Ok(Self {
-            place: Place { account_id: spec.aws.account_id.clone(), region: spec.aws.region.clone() },
+            place: spec.aws.place(),
             caller_arn: spec.aws.role_arn.clone().unwrap_or_else(|| built_in.caller_arn.clone()),
             naming,
             cluster: built_in.cluster.clone(),

@@ -258,11 +258,8 @@ pub fn outputs_on_record(
 ) -> Vec<Step> {
     let is_about_outputs = refusal.errors.iter().any(|error| error.path.starts_with("spec.outputs"));
     let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
-    let is_of_class = target.is_some_and(|target| {
-        target.queue_class_name == class.name
-            && target.account_id == class.place.account_id
-            && target.region == class.place.region
-    });
+    let is_of_class =
+        target.is_some_and(|target| target.queue_class_name == class.name && target.place() == class.place);
     let found = Coordinates::on_record(queue).filter(|_| is_of_class && !is_about_outputs);
     found.map_or_else(Vec::new, |found| output_steps(&OutputSettings::of(queue, class), &found, observed, memory))
 }
