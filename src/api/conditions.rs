@@ -159,6 +159,8 @@ reasons! {
     Deleting,
     /// Deletion waits for the Queues that use this one as their dead-letter queue.
     InUseAsDeadLetter,
+    /// An IAM policy that is no longer wanted is attached to somebody, and waits until it is detached.
+    PolicyAttached,
 }
 
 macro_rules! event_reasons {
@@ -186,11 +188,11 @@ macro_rules! event_reasons {
 }
 
 event_reasons! {
-    /// A queue was created in AWS.
+    /// A queue or an IAM policy was created in AWS.
     Created,
-    /// Attributes of a queue were changed as declared.
+    /// Attributes of a queue, or what an IAM policy allows, were changed as declared.
     Updated,
-    /// Attributes of a queue that were changed from outside were set back.
+    /// What was changed from outside was set back: attributes of a queue, or an IAM policy.
     DriftRepaired,
     /// Tags of a queue were changed.
     Tagged,
@@ -198,9 +200,9 @@ event_reasons! {
     Adopted,
     /// New messages are refused, so that the queue can be seen to be empty.
     Fenced,
-    /// A queue was deleted in AWS.
+    /// A queue or an IAM policy was deleted in AWS.
     Deleted,
-    /// The owner tags were removed and the queue let go.
+    /// The owner tags were removed and the queue or the IAM policy let go.
     Released,
     /// A dead-letter queue is no longer used and will be deleted when empty.
     DeadLetterRetired,

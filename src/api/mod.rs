@@ -5,6 +5,7 @@
 pub mod class;
 pub mod conditions;
 pub mod crd;
+pub mod iam;
 pub mod queue;
 mod schema;
 pub mod status;

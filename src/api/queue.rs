@@ -8,6 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::iam::Iam;
 use super::schema;
 use super::status::QueueStatus;
 
@@ -73,6 +74,9 @@ use super::status::QueueStatus;
     validation = Rule::new("!has(self.deadLetter) || !has(self.deadLetter.reference) || !has(self.deadLetter.reference.queueArn) || self.deadLetter.reference.queueArn.endsWith('.fifo') == (self.type == 'FIFO')")
         .message("the dead-letter queue must be of the same type as its source: a FIFO queue's ARN ends in .fifo")
         .field_path(".deadLetter.reference.queueArn"),
+    validation = Rule::new("!has(self.iam) || !has(self.iam.policies) || !has(self.deadLetter) || !has(self.deadLetter.mode) || self.deadLetter.mode != 'None' || !self.iam.policies.exists(p, p == 'Inspect' || p == 'Redrive')")
+        .message("Inspect and Redrive are about the dead-letter queue, and deadLetter.mode is None: remove them, or choose another mode")
+        .field_path(".iam.policies"),
 )]
 pub struct QueueSpec {
     /// Standard or FIFO. Immutable: SQS fixes it when the queue is created.
@@ -138,6 +142,10 @@ pub struct QueueSpec {
     /// Who may use the queue: its queue policy. Omitted: no statements but the refusal of plain HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
+
+    /// Managed policies in IAM for those who use the queue. Omitted: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<Iam>,
 
     /// What workloads read. Omitted: a Secret `<name>-queue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use super::iam::{Permission, PolicyStatus};
+
 /// A DNS label (RFC 1123).
 const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
@@ -121,6 +123,28 @@ pub(super) fn conditions(generator: &mut SchemaGenerator) -> Schema {
         "items": items,
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
+    })
+}
+
+/// A set of permissions.
+pub(super) fn permissions(_: &mut SchemaGenerator) -> Schema {
+    let words = Permission::ALL.map(Permission::as_str);
+    json_schema!({
+        "type": "array",
+        "maxItems": words.len(),
+        "items": {"type": "string", "enum": words},
+        "x-kubernetes-list-type": "set",
+    })
+}
+
+/// One policy a permission.
+pub(super) fn policies(generator: &mut SchemaGenerator) -> Schema {
+    let items = generator.subschema_for::<PolicyStatus>();
+    json_schema!({
+        "type": "array",
+        "items": items,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["permission"],
     })
 }
 

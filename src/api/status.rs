@@ -1,5 +1,5 @@
 //! `Queue.status`: what the operator learned. Everything here can be lost and is found again, but
-//! `target`, which says where the queue lives, and `retiredDeadLetters`.
+//! `target`, which says where the queue lives, `retiredDeadLetters`, and the policies of `iam` that are no longer declared.
 // The descriptions are what `kubectl explain` shows: plain text, no Markdown.
 #![allow(clippy::doc_markdown, rustdoc::invalid_html_tags)]
 
@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::iam::IamStatus;
 use super::queue::{
     DeadLetterMode, DeduplicationScope, DeletionPolicy, EncryptionMode, QueueType, RedriveAllowMode, ThroughputLimit,
 };
@@ -52,6 +53,9 @@ pub struct QueueStatus {
     /// The Secrets and ConfigMaps that workloads read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputReference>,
+    /// What is in IAM for those who use the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<IamStatus>,
     /// The keys of the tags that the operator set; it removes no others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub managed_tag_keys: Vec<String>,

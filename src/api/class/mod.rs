@@ -57,6 +57,9 @@ pub use limits::{AccessLimits, ClassLimits, DeadLetterLimits, EncryptionLimits, 
     validation = Rule::new("has(self.naming) == has(oldSelf.naming) && (!has(self.naming) || self.naming == oldSelf.naming)")
         .message("naming is immutable, also from unset to set and back: queues cannot be renamed; make another class")
         .field_path(".naming"),
+    validation = Rule::new("(has(self.iam) && has(self.iam.path) ? self.iam.path : '/prism-queue/') == (has(oldSelf.iam) && has(oldSelf.iam.path) ? oldSelf.iam.path : '/prism-queue/')")
+        .message("iam.path is immutable, and /prism-queue/ when unset: IAM moves nothing to another path; make another class")
+        .field_path(".iam"),
 )]
 pub struct QueueClassSpec {
     /// Where the queues are made, and as whom.
@@ -104,6 +107,10 @@ pub struct QueueClassSpec {
     /// How queues are kept as declared. Omitted: repaired, at the operator's own interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<ClassDrift>,
+
+    /// What is made in IAM for the Queues of the class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<ClassIam>,
 }
 
 /// Where queues are made, and as whom.
@@ -241,6 +248,17 @@ pub struct ClassDrift {
     /// applied all the same. Omitted: Repair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<DriftMode>,
+}
+
+/// What is made in IAM for the Queues of a class.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClassIam {
+    /// The path of all that is made, so that the operator's own permissions can be held to it: at most 512 characters,
+    /// beginning and ending with '/'. Omitted: /prism-queue/. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^/([A-Za-z0-9+=,.@_-]+/)*$"))]
+    pub path: Option<String>,
 }
 
 /// What is done about changes from outside.
