@@ -35,17 +35,19 @@ impl ConditionType {
 /// The types of a `QueueClass`'s conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClassConditionType {
-    /// The class can be used: both of the others.
+    /// The class can be used: none of the others is False.
     Ready,
     /// AWS answers to the class's credentials, they are of its account, and SQS lets queues be listed.
     Reachable,
+    /// The policies of the class's role allow all that the operator does with queues.
+    Permitted,
     /// A Queue with an empty spec is possible for each type that the class allows.
     Satisfiable,
 }
 
 impl ClassConditionType {
     /// All of them, in the order in which a class shows them.
-    pub const ALL: [Self; 3] = [Self::Ready, Self::Reachable, Self::Satisfiable];
+    pub const ALL: [Self; 4] = [Self::Ready, Self::Reachable, Self::Permitted, Self::Satisfiable];
 
     /// The word in `conditions[].type`.
     #[must_use]
@@ -53,6 +55,7 @@ impl ClassConditionType {
         match self {
             Self::Ready => "Ready",
             Self::Reachable => "Reachable",
+            Self::Permitted => "Permitted",
             Self::Satisfiable => "Satisfiable",
         }
     }
@@ -146,6 +149,12 @@ reasons! {
     Reached,
     /// The class's credentials are of another account than the one that it names.
     WrongAccount,
+    /// The policies of the class's role allow all that the operator does with queues.
+    Permitted,
+    /// The policies of the class's role lack actions that the operator needs; the message names them.
+    MissingPermissions,
+    /// IAM does not say what the class's role may do.
+    NotAsked,
     /// A Queue with an empty spec is possible for each type that the class allows.
     Satisfiable,
     /// The class's limits refuse what its defaults and the built-in ones come to.

@@ -24,6 +24,8 @@ pub enum Service {
     Sts,
     /// AWS Key Management Service.
     Kms,
+    /// AWS Identity and Access Management.
+    Iam,
 }
 
 /// What the error `code` of `service`, sent with HTTP `status`, means. `None` for a code is an answer without

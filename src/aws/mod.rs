@@ -13,6 +13,7 @@ use async_trait::async_trait;
 
 use crate::domain::attributes::{Attributes, QueueAttributes};
 use crate::domain::call::CallError;
+use crate::domain::class::{Question, Refused};
 use crate::domain::names::QueueName;
 use crate::domain::tags::Tags;
 
@@ -68,6 +69,14 @@ pub struct CallerIdentity {
 pub trait Sts: Send + Sync {
     /// `GetCallerIdentity`: needs no permission, so it fails only on bad credentials or no network.
     async fn caller_identity(&self) -> Result<CallerIdentity, CallError>;
+}
+
+/// The call to IAM that the operator makes.
+#[async_trait]
+pub trait Iam: Send + Sync {
+    /// `SimulatePrincipalPolicy`: which of the actions in question the policies of a role or user do not allow, its
+    /// permissions boundary and the organisation's policies among them. Nothing is done.
+    async fn refused_actions(&self, question: &Question) -> Result<Vec<Refused>, CallError>;
 }
 
 /// The call to KMS that the operator makes.

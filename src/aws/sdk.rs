@@ -1,5 +1,6 @@
 //! The AWS SDK behind the traits: ordinary AWS configuration, no hidden retries, every call bounded in time.
 
+mod iam;
 mod kms;
 mod sqs;
 mod sts;
@@ -13,6 +14,7 @@ use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{FrameworkMetadata, IdentityCache, ProvideCredentials, SharedCredentialsProvider};
 use aws_types::service_config::ServiceConfigKey;
 
+pub use iam::SdkIam;
 pub use kms::SdkKms;
 pub use sqs::SdkSqs;
 pub use sts::SdkSts;
@@ -81,6 +83,8 @@ pub struct AwsClients {
     pub sts: SdkSts,
     /// AWS Key Management Service.
     pub kms: SdkKms,
+    /// AWS Identity and Access Management.
+    pub iam: SdkIam,
     /// The account's budget of calls.
     pub budget: Arc<Budget>,
     base: Base,
@@ -205,6 +209,7 @@ impl Base {
             sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&of(&endpoints.sqs)), meter(), writers),
             sts: SdkSts::new(aws_sdk_sts::Client::new(&of(&endpoints.sts)), meter()),
             kms: SdkKms::new(aws_sdk_kms::Client::new(&of(&endpoints.kms)), meter()),
+            iam: SdkIam::new(aws_sdk_iam::Client::new(&of(&endpoints.iam)), meter()),
             budget: budget.clone(),
             base: self.clone(),
         }
@@ -228,7 +233,7 @@ fn configured_endpoints(config: &SdkConfig) -> Vec<String> {
             .ok()?;
         config.service_config()?.load_config(key)
     };
-    let services = ["SQS", "STS", "KMS"].into_iter().filter_map(of_service);
+    let services = ["SQS", "STS", "KMS", "IAM"].into_iter().filter_map(of_service);
     config.endpoint_url().map(ToOwned::to_owned).into_iter().chain(services).collect()
 }
 

@@ -45,12 +45,14 @@ pub struct Endpoints {
     pub sts: Option<String>,
     /// AWS Key Management Service.
     pub kms: Option<String>,
+    /// AWS Identity and Access Management.
+    pub iam: Option<String>,
 }
 
 impl Endpoints {
     /// Those that are given.
     pub fn given(&self) -> impl Iterator<Item = &str> {
-        [&self.sqs, &self.sts, &self.kms].into_iter().flatten().map(String::as_str)
+        [&self.sqs, &self.sts, &self.kms, &self.iam].into_iter().flatten().map(String::as_str)
     }
 }
 

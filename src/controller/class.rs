@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use crate::api::Queue;
 use crate::api::class::QueueClass;
-use crate::aws::Sts;
-use crate::domain::class::{Reach, status_of_class};
+use crate::aws::sdk::AwsClients;
+use crate::aws::{Iam, Sts};
+use crate::domain::class::{Permissions, Reach, questions, status_of_class};
 
 use super::classes::Classes;
 use super::kubernetes::Kubernetes;
@@ -24,6 +25,9 @@ const ROUND: Duration = Duration::from_secs(30);
 
 /// How often AWS is asked whether credentials that were good still are.
 const ASK_AGAIN: Duration = Duration::from_mins(5);
+
+/// How often IAM is asked that said nothing: each time shows as a denied call in the account's logs.
+const ASK_SELDOM: Duration = Duration::from_hours(1);
 
 /// Keeps the status of classes.
 pub(super) struct ClassReporter {
@@ -40,17 +44,24 @@ struct Asked {
     version: (Option<String>, Option<i64>),
     reach: Reach,
     at: Instant,
+    permissions: Permissions,
+    permissions_at: Instant,
 }
 
 impl Asked {
-    fn now(class: &QueueClass, reach: Reach) -> Self {
-        Self { version: version(class), reach, at: Instant::now() }
-    }
-
     /// Whether it is time to ask again.
     fn is_due(&self, class: &QueueClass) -> bool {
-        let rest = if matches!(self.reach, Reach::As { .. }) { ASK_AGAIN } else { ROUND };
-        self.version != version(class) || self.at.elapsed() >= rest
+        let is_well = matches!(self.reach, Reach::As { .. }) && !self.permissions.is_lacking();
+        self.version != version(class) || self.at.elapsed() >= if is_well { ASK_AGAIN } else { ROUND }
+    }
+
+    /// What IAM said of this version of the class, as long as it need not be asked again.
+    fn permissions_of(&self, class: &QueueClass) -> Option<(Permissions, Instant)> {
+        let holds = self.permissions.is_unknown()
+            && self.version == version(class)
+            && self.permissions_at.elapsed() < ASK_SELDOM
+            && matches!(self.reach, Reach::As { .. });
+        holds.then(|| (self.permissions.clone(), self.permissions_at))
     }
 }
 
@@ -75,20 +86,22 @@ impl ClassReporter {
             asked.retain(|name, _| all.iter().any(|class| class.name_any() == *name));
             // Side by side: one that answers nothing keeps no other waiting for long.
             let due = all.iter().filter(|class| asked.get(&class.name_any()).is_none_or(|asked| asked.is_due(class)));
-            let reached = join_all(
-                due.map(async |class| (class.name_any(), Asked::now(class, Box::pin(self.reach(class)).await))),
-            );
+            let reached = join_all(due.map(async |class| {
+                let name = class.name_any();
+                let asked = Box::pin(self.ask(class, asked.get(&name))).await;
+                (name, asked)
+            }));
             asked.extend(reached.await);
             let users = self.users();
             for class in all {
                 let name = class.name_any();
-                let Some(Asked { reach, .. }) = asked.get(&name) else { continue };
+                let Some(Asked { reach, permissions, .. }) = asked.get(&name) else { continue };
                 // Between two rounds the count may be behind: it changes with every Queue.
                 let count = match class.status.as_ref().and_then(|status| status.queues) {
                     Some(before) if !is_round => usize::try_from(before).unwrap_or_default(),
                     _ => users.get(&name).copied().unwrap_or_default(),
                 };
-                let status = status_of_class(&class, reach, count, Timestamp::now());
+                let status = status_of_class(&class, reach, permissions, count, Timestamp::now());
                 if class.status.as_ref() != Some(&status) {
                     self.kubernetes.write_class_status(&class, status).await;
                 }
@@ -96,18 +109,43 @@ impl ClassReporter {
         }
     }
 
-    async fn reach(&self, class: &QueueClass) -> Reach {
-        match self.classes.clients_of_object(class).await {
-            Err(why) => Reach::Impossible(why),
-            Ok(clients) => match clients.sts.caller_identity().await {
-                // In the right account SQS is asked too: its endpoint, and the right to list, which everything needs.
-                Ok(caller) if caller.account_id == class.spec.aws.account_id => match clients.sqs.any_queue().await {
-                    Ok(()) => Reach::As { account_id: caller.account_id, caller_arn: caller.arn },
-                    Err(error) => Reach::Failed(error),
-                },
-                Ok(caller) => Reach::As { account_id: caller.account_id, caller_arn: caller.arn },
+    async fn ask(&self, class: &QueueClass, before: Option<&Asked>) -> Asked {
+        let (reach, clients) = match self.classes.clients_of_object(class).await {
+            Err(why) => (Reach::Impossible(why), None),
+            Ok(clients) => (Self::reach(class, &clients).await, Some(clients)),
+        };
+        let at = Instant::now();
+        let (permissions, permissions_at) = match (&reach, clients) {
+            (Reach::As { account_id, caller_arn }, Some(clients)) if *account_id == class.spec.aws.account_id => {
+                match before.and_then(|before| before.permissions_of(class)) {
+                    Some(known) => known,
+                    None => (self.permissions(class, &clients, caller_arn).await, at),
+                }
+            }
+            _ => (Permissions::Unknown("AWS is not reached as the class says".to_owned()), at),
+        };
+        Asked { version: version(class), reach, at, permissions, permissions_at }
+    }
+
+    /// Side by side: what does not answer keeps the others waiting as long as one of them.
+    async fn permissions(&self, class: &QueueClass, clients: &AwsClients, caller_arn: &str) -> Permissions {
+        let questions = match questions(class, &self.classes.built_in(), caller_arn) {
+            Err(known) => return known,
+            Ok(questions) => questions,
+        };
+        let answers = join_all(questions.iter().map(|question| clients.iam.refused_actions(question))).await;
+        Permissions::of(questions.into_iter().zip(answers))
+    }
+
+    async fn reach(class: &QueueClass, clients: &AwsClients) -> Reach {
+        match clients.sts.caller_identity().await {
+            // In the right account SQS is asked too: its endpoint, and the right to list, which everything needs.
+            Ok(caller) if caller.account_id == class.spec.aws.account_id => match clients.sqs.any_queue().await {
+                Ok(()) => Reach::As { account_id: caller.account_id, caller_arn: caller.arn },
                 Err(error) => Reach::Failed(error),
             },
+            Ok(caller) => Reach::As { account_id: caller.account_id, caller_arn: caller.arn },
+            Err(error) => Reach::Failed(error),
         }
     }
 

@@ -174,6 +174,10 @@ pub struct ClassEndpoints {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::endpoint")]
     pub kms: Option<String>,
+    /// AWS Identity and Access Management.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::endpoint")]
+    pub iam: Option<String>,
 }
 
 /// How default names are made.
@@ -279,7 +283,7 @@ pub struct QueueClassStatus {
     /// The generation of the spec that this status speaks of; -1 before the operator saw the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reachable, Satisfiable.
+    /// Ready, Reachable, Permitted, Satisfiable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -3,6 +3,7 @@
 mod catalog;
 mod defaults;
 mod limits;
+mod permissions;
 mod report;
 mod satisfiable;
 mod selector;
@@ -20,6 +21,7 @@ use super::names::Naming;
 use super::tags::{ClusterIdentity, Tags};
 pub use catalog::Catalog;
 pub use limits::Limits;
+pub use permissions::{ContextValue, Permissions, Question, Refused, questions};
 pub use report::{Reach, status_of_class};
 pub use satisfiable::satisfiable;
 

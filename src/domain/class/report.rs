@@ -7,7 +7,7 @@ use crate::api::conditions::{ClassConditionType, Reason};
 
 use super::super::call::{CallError, ErrorKind};
 use super::super::report::Conditions;
-use super::satisfiable;
+use super::{Permissions, satisfiable};
 
 /// What was found when AWS was asked who the operator is under a class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,13 @@ pub enum Reach {
 
 /// The status of `class`, which `queues` Queues use.
 #[must_use]
-pub fn status_of_class(class: &QueueClass, reach: &Reach, queues: usize, now: Timestamp) -> QueueClassStatus {
+pub fn status_of_class(
+    class: &QueueClass,
+    reach: &Reach,
+    permissions: &Permissions,
+    queues: usize,
+    now: Timestamp,
+) -> QueueClassStatus {
     let previous = class.status.clone().unwrap_or_default();
     let generation = class.metadata.generation;
     let mut conditions = Conditions::after(&previous.conditions, generation, now);
@@ -40,15 +46,18 @@ pub fn status_of_class(class: &QueueClass, reach: &Reach, queues: usize, now: Ti
     } else {
         ("False", Reason::Unsatisfiable, errors.join("; "))
     };
-    let ready = match (&reachable, &satisfiable) {
-        (_, (status @ "False", reason, message)) | ((status, reason, message), _) if *status != "True" => {
-            (*status, *reason, message.clone())
-        }
-        _ => ("True", Reason::Usable, "the class can be used".to_owned()),
+    let permitted = permissions.condition();
+    let first = |wanted| [&satisfiable, &reachable, &permitted].into_iter().find(|(status, ..)| *status == wanted);
+    let ready = match (first("False"), &reachable) {
+        (Some(not_ready), _) => not_ready.clone(),
+        // What IAM does not say may be all right; whether AWS answers must be known.
+        (None, unknown) if unknown.0 != "True" => unknown.clone(),
+        (None, _) => ("True", Reason::Usable, "the class can be used".to_owned()),
     };
     for (type_, (status, reason, message)) in [
         (ClassConditionType::Ready, ready),
         (ClassConditionType::Reachable, reachable),
+        (ClassConditionType::Permitted, permitted),
         (ClassConditionType::Satisfiable, satisfiable),
     ] {
         conditions.add(type_.as_str(), status, reason, message);

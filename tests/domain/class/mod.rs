@@ -6,6 +6,7 @@ mod drift;
 mod effects;
 mod limits;
 mod naming;
+mod permissions;
 mod satisfiable;
 
 use serde_json::{Value, json};
