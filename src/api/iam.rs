@@ -62,7 +62,7 @@ pub struct IamStatus {
 }
 
 /// A managed policy of the Queue.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyStatus {
     /// What it allows.

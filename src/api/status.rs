@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::iam::IamStatus;
+pub use super::iam::{IamStatus, PolicyStatus};
 use super::queue::{
     DeadLetterMode, DeduplicationScope, DeletionPolicy, EncryptionMode, QueueType, RedriveAllowMode, ThroughputLimit,
 };

@@ -21,6 +21,7 @@ use crate::domain::arn::Place;
 use crate::domain::call::ErrorClass;
 use crate::domain::class::{Class, FLAGS, Limits};
 use crate::domain::fleet::Key;
+use crate::domain::iam::IamPath;
 use crate::domain::names::Naming;
 use crate::domain::observed::Memory;
 use crate::domain::tags::{ClusterIdentity, Tags};
@@ -200,6 +201,7 @@ async fn class(settings: &ControllerSettings, aws: &AwsClients, cluster_uid: Str
         workload_endpoint_url: None,
         resync: signed(settings.resync),
         empty_for: signed(settings.empty_for),
+        iam_path: IamPath::default(),
     })
 }
 

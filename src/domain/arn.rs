@@ -70,6 +70,21 @@ pub fn partition_of(region: &str) -> &'static str {
     }
 }
 
+/// What the names of AWS services end in, in the partition of a region.
+/// Source: `dnsSuffix` in the SDKs' `partitions.json`.
+#[must_use]
+pub fn dns_suffix_of(region: &str) -> &'static str {
+    match partition_of(region) {
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-iso" => "c2s.ic.gov",
+        "aws-iso-b" => "sc2s.sgov.gov",
+        "aws-iso-e" => "cloud.adc-e.uk",
+        "aws-iso-f" => "csp.hci.ic.gov",
+        "aws-eusc" => "amazonaws.eu",
+        _ => "amazonaws.com",
+    }
+}
+
 /// The ARN of an SQS queue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueArn {

@@ -51,6 +51,12 @@ pub enum ErrorKind {
     QueueNameExists,
     /// A queue of this name was deleted less than 60 s ago.
     QueueDeletedRecently,
+    /// There is no such policy in IAM, or none that shows yet.
+    EntityDoesNotExist,
+    /// The name is taken in IAM.
+    EntityAlreadyExists,
+    /// The policy is attached to somebody.
+    DeleteConflict,
     /// AWS refuses a parameter or its value.
     Invalid,
     /// Timeouts, 5xx, dropped connections: the call may or may not have taken effect.
@@ -64,8 +70,11 @@ impl ErrorKind {
         match self {
             Self::Throttled => ErrorClass::Throttled,
             Self::Denied | Self::KmsDenied => ErrorClass::Denied,
-            Self::QueueDoesNotExist => ErrorClass::NotFound,
-            Self::QueueNameExists | Self::QueueDeletedRecently => ErrorClass::Conflict,
+            Self::QueueDoesNotExist | Self::EntityDoesNotExist => ErrorClass::NotFound,
+            Self::QueueNameExists
+            | Self::QueueDeletedRecently
+            | Self::EntityAlreadyExists
+            | Self::DeleteConflict => ErrorClass::Conflict,
             Self::Invalid => ErrorClass::Invalid,
             Self::Transient => ErrorClass::Transient,
         }

@@ -12,6 +12,7 @@ use super::class::Class;
 use super::desired::Refusal;
 use super::finding::{Circumstances, Finding};
 use super::fleet::{Fleet, Key};
+use super::iam::{DoomedPolicies, PolicyArn, policy_arns};
 use super::names::QueueName;
 use super::observed::{Memory, Observed, PATIENCE, Present, Record, Sight};
 use super::plan::{Plan, Step};
@@ -24,13 +25,15 @@ use super::target::way_back;
 /// How long a queue just created may not answer, nor be listed. `CreateQueue` in the SQS API reference asks for a second.
 const APPEARANCE: SignedDuration = SignedDuration::from_secs(10);
 
-/// The queues in AWS that a Queue may have to answer for.
+/// What a Queue may have to answer for in AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doomed {
     /// Its queue.
     pub source: Option<QueueName>,
     /// Its dead-letter queues: the one in use, and those no longer used.
     pub dead_letters: Vec<QueueName>,
+    /// Its policies in IAM.
+    pub policies: Vec<PolicyArn>,
 }
 
 impl Doomed {
@@ -47,10 +50,11 @@ impl Doomed {
         dead_letters.sort();
         dead_letters.dedup();
         dead_letters.retain(|name| Some(name) != source.as_ref());
-        Self { source, dead_letters }
+        let policies = policy_arns(queue, class).into_iter().map(|(_, arn)| arn).collect();
+        Self { source, dead_letters, policies }
     }
 
-    /// All of them.
+    /// All queues.
     pub fn all(&self) -> impl Iterator<Item = &QueueName> {
         self.source.iter().chain(&self.dead_letters)
     }
@@ -61,7 +65,7 @@ impl Doomed {
 pub struct Input<'a> {
     /// The object.
     pub queue: &'a Queue,
-    /// The queues in AWS that it may have to answer for.
+    /// What it may have to answer for in AWS.
     pub doomed: &'a Doomed,
     /// What is there.
     pub observed: &'a Observed,
@@ -159,6 +163,11 @@ fn elsewhere(input: &Input<'_>) -> Option<Finding> {
     })
 }
 
+/// Without anything left to do or to wait for, lets the Queue go.
+fn release_when_over(plan: Plan) -> Plan {
+    if plan.is_over() { release(plan) } else { plan }
+}
+
 fn release(mut plan: Plan) -> Plan {
     plan.steps.push(Step::RemoveFinalizer);
     plan
@@ -198,11 +207,14 @@ impl Deletion<'_> {
         if source.as_ref().is_some_and(|source| self.retirement().is_let_go(source.origin))
             || self.policy == DeletionPolicy::Retain
         {
+            if self.lets_policies_go(&mut plan) {
+                return plan; // They are to be looked at first.
+            }
             let lets_go = lets_go(self.input.queue, self.input.class);
             let is_refused = |ours: &Ours<'_>| lets_go && self.refused(ours.name).is_some();
             let ours = self.all_ours().filter(|ours| !is_refused(ours));
             let fates = ours.filter_map(|ours| self.let_go(&ours)).collect();
-            return self.carry_out(fates, plan);
+            return release_when_over(self.carry_out(fates, plan));
         }
         if source.is_some()
             && let Some(finding) = self.in_use()
@@ -227,7 +239,37 @@ impl Deletion<'_> {
                 retirement.delete(ours.name, ours.present)
             }
         });
-        self.carry_out(fates.collect(), plan)
+        let mut plan = self.carry_out(fates.collect(), plan);
+        if plan.is_over() {
+            if self.policies().are_unseen() {
+                plan.needs_policies = true;
+                return plan;
+            }
+            self.policies().delete(&mut plan);
+        }
+        release_when_over(plan)
+    }
+
+    /// Lets policies go with the queues that stay. Answers whether they have to be looked at before.
+    fn lets_policies_go(&self, plan: &mut Plan) -> bool {
+        if observes(self.input.queue) {
+            return false;
+        }
+        plan.needs_policies = self.policies().are_unseen();
+        if !plan.needs_policies {
+            self.policies().let_go(plan);
+        }
+        plan.needs_policies
+    }
+
+    fn policies(&self) -> DoomedPolicies<'_> {
+        DoomedPolicies { input: self.input, owner: &self.owner, circumstances: self.circumstances() }
+    }
+
+    fn circumstances(&self) -> Circumstances<'_> {
+        let input = self.input;
+        let uid = input.queue.metadata.uid.as_deref().unwrap_or_default();
+        Circumstances { memory: input.memory, uid, caller_arn: &input.class.caller_arn, now: input.now }
     }
 
     /// Lets go of a queue. Who only observes writes nothing, but a queue must not stay closed that was being emptied before.
@@ -239,7 +281,7 @@ impl Deletion<'_> {
         }
     }
 
-    /// Does what there is to do; without any of it, lets the Queue go.
+    /// Does what there is to do.
     fn carry_out(&self, fates: Vec<Fate>, mut plan: Plan) -> Plan {
         for fate in fates {
             match fate {
@@ -248,7 +290,7 @@ impl Deletion<'_> {
                 Fate::Gone => {}
             }
         }
-        if plan.steps.is_empty() && plan.findings.is_empty() { release(plan) } else { plan }
+        plan
     }
 
     fn all_ours(&self) -> impl Iterator<Item = Ours<'_>> {
@@ -326,9 +368,7 @@ impl Deletion<'_> {
     /// What to say when it cannot be told whether the queue `name` is there.
     fn cannot_tell(&self, name: &QueueName) -> Option<Finding> {
         let input = self.input;
-        let uid = input.queue.metadata.uid.as_deref().unwrap_or_default();
-        let circumstances =
-            Circumstances { memory: input.memory, uid, caller_arn: &input.class.caller_arn, now: input.now };
+        let circumstances = self.circumstances();
         // What failed before the deletion says nothing about it.
         let since = input.queue.metadata.deletion_timestamp.as_ref();
         let is_waiting_long = since.is_some_and(|since| input.now.duration_since(since.0) >= PATIENCE);

@@ -18,6 +18,7 @@ use super::class::Class;
 use super::digest::sha256;
 use super::field::FieldError;
 use super::fleet::{Fleet, Key};
+use super::iam::{DesiredPolicy, IdentityPolicy, Subject, check_permissions};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
 use super::policy::{PolicyDocument, StatementContext, check_limits, compile_statements, compose, fence, require_tls};
@@ -42,6 +43,8 @@ pub struct Desired {
     pub source: DesiredQueue,
     /// Its dead-letter queue.
     pub dead_letter: DesiredDeadLetter,
+    /// Its policies in IAM.
+    pub policies: Vec<DesiredPolicy>,
     /// Whether a queue without owner tags is taken over.
     pub adopt: bool,
     /// Whether a queue that was taken over may be deleted: only when the Queue itself says so, whatever its class.
@@ -151,6 +154,7 @@ impl Desired {
         let settings = effective(spec).map_err(|more| errors.extend(more)).ok();
         let tags = declared_tags(spec, class, &mut errors);
         check_key_prefixes(spec, &mut errors);
+        check_permissions(spec, &mut errors);
         errors.extend(class.limits.check(spec, &tags, &key.namespace));
 
         // A wrong name must not hide what else is wrong.
@@ -175,6 +179,12 @@ impl Desired {
             Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
             None => reference,
         };
+        let kms_key = settings.encryption.key.clone();
+        let subject = Subject { queue, arn: source_arn.to_string(), kms_key, dead_letter: &dead_letter };
+        let policies = subject.policies(class, fleet, &mut errors);
+        if !errors.is_empty() {
+            return Err(Refusal::of(errors));
+        }
         let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy.to_attribute());
         settings.redrive_allow = allow.effective();
 
@@ -198,6 +208,7 @@ impl Desired {
             effective: settings,
             source,
             dead_letter,
+            policies,
             adopt: spec.adoption_policy == Some(AdoptionPolicy::Adopt),
             deletes_adopted: queue.spec.deletion_policy == Some(DeletionPolicy::Delete),
             observe: spec.management_policy == Some(ManagementPolicy::Observe),
@@ -207,7 +218,7 @@ impl Desired {
         })
     }
 
-    /// A digest of all that is declared of the queues: it stays the same while neither the Queue, nor its class, nor
+    /// A digest of all that is declared of the queues and policies: it stays the same while neither the Queue, nor its class, nor
     /// another Queue asks for anything else.
     #[must_use]
     pub fn digest(&self) -> String {
@@ -219,7 +230,12 @@ impl Desired {
                 json!([arn.to_string(), attributes, tags])
             })
             .collect();
-        sha256(&Value::from(declared).to_string())
+        let policies: Vec<Value> = self
+            .policies
+            .iter()
+            .map(|policy| json!([policy.arn.to_string(), policy.document.as_ref().map(IdentityPolicy::digest)]))
+            .collect();
+        sha256(&json!([declared, policies]).to_string())
     }
 
     /// The managed dead-letter queue.

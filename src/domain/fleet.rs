@@ -54,6 +54,8 @@ pub struct Member {
     pub arn: String,
     /// Seconds that its queue is to keep a message; `None` when the spec breaks a rule.
     pub retention_seconds: Option<i64>,
+    /// The KMS key that its queue is to be encrypted with.
+    pub kms_key: Option<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// Whether its queue was there and proved to be its own when last seen.
@@ -387,10 +389,12 @@ impl Member {
         let recorded = target.and_then(|target| QueueName::parse(target.dead_letter_queue_name.as_ref()?).ok());
         let recorded = recorded.map(|name| place.queue_arn(&name).to_string());
         let names_claimed = std::iter::once(&name).chain(&managed);
+        let settings = effective(spec).ok();
         Some(Self {
             queue_type: spec.queue_type,
             arn: place.queue_arn(&name).to_string(),
-            retention_seconds: effective(spec).ok().map(|settings| settings.message_retention_seconds),
+            retention_seconds: settings.as_ref().map(|settings| settings.message_retention_seconds),
+            kms_key: settings.and_then(|settings| settings.encryption.key),
             deleting: queue.metadata.deletion_timestamp.is_some(),
             exists: status.is_some_and(|status| status.queue_url.is_some()),
             allows,

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::status::{EffectiveRedriveAllow, LastWrite, RetiredDeadLetter, Target, WrittenAttribute};
+use crate::api::status::{EffectiveRedriveAllow, LastWrite, PolicyStatus, RetiredDeadLetter, Target, WrittenAttribute};
 use crate::api::{FINALIZER, Queue};
 
 use super::attributes::{Attribute, Attributes, QueueAttributes};
 use super::call::CallError;
 use super::digest::sha256;
 use super::encryption::KeyMeanings;
+use super::iam::{PolicyArn, PolicySight};
 use super::names::QueueName;
 use super::outputs::{ObservedOutput, Output, OutputKind};
 use super::tags::Tags;
@@ -68,13 +69,15 @@ impl Sight {
 pub struct Observed {
     /// Queues in AWS by name.
     pub queues: BTreeMap<String, Sight>,
+    /// Policies in IAM by ARN.
+    pub policies: BTreeMap<String, PolicySight>,
     /// The Queue's own outputs.
     pub outputs: Vec<ObservedOutput>,
     /// What KMS said that keys mean.
     pub key_meanings: KeyMeanings,
-    /// Queues of which AWS denied or refused a write in this pass, with its words.
+    /// Queues and policies of which AWS denied or refused a write in this pass, with its words.
     pub refused: BTreeMap<String, String>,
-    /// Queues whose owner tags were removed in this pass.
+    /// Queues and policies whose owner tags were removed in this pass.
     pub released: BTreeSet<String>,
 }
 
@@ -83,6 +86,12 @@ impl Observed {
     #[must_use]
     pub fn sight(&self, name: &QueueName) -> &Sight {
         self.queues.get(name.as_str()).unwrap_or(&Sight::Unseen)
+    }
+
+    /// What was seen of the policy `arn`.
+    #[must_use]
+    pub fn policy(&self, arn: &PolicyArn) -> &PolicySight {
+        self.policies.get(&arn.to_string()).unwrap_or(&PolicySight::Unseen)
     }
 
     /// The queues that answer.
@@ -121,6 +130,8 @@ pub struct Record {
     pub dead_letter: Option<(QueueName, Option<String>)>,
     /// Dead-letter queues no longer used.
     pub retired: Vec<RetiredDeadLetter>,
+    /// The policies in IAM, made or about to be made.
+    pub policies: Vec<PolicyStatus>,
     /// The user tags that we set.
     pub managed_tag_keys: BTreeSet<String>,
     /// Who may use its queue as their dead-letter queue, as AWS took it last.
@@ -155,6 +166,7 @@ impl Record {
             queue_url: status.queue_url,
             dead_letter,
             retired,
+            policies: status.iam.map(|iam| iam.policies).unwrap_or_default(),
             managed_tag_keys: status.managed_tag_keys.into_iter().collect(),
             redrive_allow: status.effective.map(|effective| effective.redrive_allow),
             written: status.last_write,
@@ -178,6 +190,22 @@ impl Record {
             entries.retain(|attribute, entry| is_recent(attribute, entry, now));
         }
         written.queues.retain(|_, entries| !entries.is_empty());
+    }
+
+    /// What is on record of the policy `arn`.
+    pub fn policy_mut(&mut self, arn: &PolicyArn) -> Option<&mut PolicyStatus> {
+        let arn = arn.to_string();
+        self.policies.iter_mut().find(|entry| entry.policy_arn == arn)
+    }
+
+    /// Takes in what is remembered elsewhere of writes to IAM: the later of two counts.
+    pub fn also_wrote_policies(&mut self, others: &[PolicyStatus]) {
+        for other in others {
+            let known = self.policies.iter_mut().find(|known| known.policy_arn == other.policy_arn);
+            if let Some(known) = known.filter(|known| known.written_time < other.written_time) {
+                known.clone_from(other);
+            }
+        }
     }
 
     /// Takes in what is remembered elsewhere of writes to AWS: the later of two counts.
@@ -281,8 +309,12 @@ pub struct Memory {
     pub held: BTreeSet<String>,
     /// Queues that we created, and when.
     pub created: BTreeMap<String, Timestamp>,
-    /// Queues that we deleted, and when.
+    /// Queues and policies that we deleted, and when.
     pub deleted: BTreeMap<String, Timestamp>,
+    /// What was written to IAM, also by passes that ended before their status was written.
+    pub policies: Vec<PolicyStatus>,
+    /// Policies that are not there and whose names are taken, and since when.
+    pub name_taken: BTreeMap<String, Timestamp>,
     /// Queues that we tagged, and when.
     pub tagged: BTreeMap<String, Timestamp>,
     /// Queues that are watched for being empty although they are open: a shorter retention waits for it.

@@ -6,13 +6,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::api::class::DriftMode;
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{
-    BindingStatus, DeadLetterStatus, Effective, EffectiveRedriveAllow, Messages, OutputReference, QueueStatus, Target,
+    BindingStatus, DeadLetterStatus, Effective, EffectiveRedriveAllow, IamStatus, Messages, OutputReference, QueueStatus, Target,
 };
 
 use super::attributes::{Attribute, Counts};
 use super::call::ErrorClass;
 use super::desired::{Desired, Refusal};
 use super::finding::Finding;
+use super::iam::PolicySight;
 use super::names::QueueName;
 use super::observed::{Observed, Present, Record, Sight};
 use super::outputs::{Coordinates, Output, OutputKind};
@@ -57,10 +58,12 @@ impl Verdict {
         let propagated = match (desired.observe, plan.is_read && failures.is_empty()) {
             (true, _) => Propagated::Unknown("managementPolicy is Observe: nothing is written".to_owned()),
             (false, false) => Propagated::Unknown("AWS was not read to the end".to_owned()),
-            (false, true) if plan.awaiting.is_empty() => Propagated::Yes,
-            (false, true) => Propagated::NotYet(
-                plan.awaiting.iter().map(|(name, attribute)| format!("{name}: {attribute}")).collect(),
-            ),
+            (false, true) => {
+                let attributes = plan.awaiting.iter().map(|(name, attribute)| format!("{name}: {attribute}"));
+                let policies = plan.awaiting_policies.iter().map(ToString::to_string);
+                let awaiting: Vec<String> = attributes.chain(policies).collect();
+                if awaiting.is_empty() { Propagated::Yes } else { Propagated::NotYet(awaiting) }
+            }
         };
         let ready = if desired.observe {
             (Reason::Observed, format!("{name} exists; managementPolicy is Observe, so nothing is written to AWS"))
@@ -243,6 +246,10 @@ pub fn is_blip(input: &Input<'_>, plan: &Plan) -> bool {
         Sight::Failed(error) => Some(error.class()),
         _ => None,
     });
+    let unread = unread.chain(input.observed.policies.values().filter_map(|sight| match sight {
+        PolicySight::Failed(error) => Some(error.class()),
+        _ => None,
+    }));
     let since = input.memory.failing_since;
     input.record.was_converged
         && plan.steps.is_empty()
@@ -295,6 +302,8 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     }
     status.outputs = output_references(input.observed);
     status.retired_dead_letters.clone_from(&plan.retired);
+    let policies = plan.policies.clone();
+    status.iam = (!policies.is_empty()).then_some(IamStatus { policies });
     if !desired.observe {
         status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
     }

@@ -7,6 +7,7 @@ use prism_queue::domain::arn::Place;
 use prism_queue::domain::attributes::{Attribute, Attributes};
 use prism_queue::domain::class::{Class, FLAGS, Limits};
 use prism_queue::domain::fleet::Key;
+use prism_queue::domain::iam::IamPath;
 use prism_queue::domain::names::{Naming, QueueName};
 use prism_queue::domain::outputs::OutputKind;
 use prism_queue::domain::tags::{ClusterIdentity, Tags};
@@ -58,6 +59,7 @@ pub fn class() -> Class {
         workload_endpoint_url: None,
         resync: SignedDuration::from_mins(10),
         empty_for: SignedDuration::from_secs(60),
+        iam_path: IamPath::default(),
     }
 }
 

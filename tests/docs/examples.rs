@@ -41,6 +41,7 @@ fn class() -> Class {
         workload_endpoint_url: None,
         resync: SignedDuration::from_mins(10),
         empty_for: SignedDuration::from_secs(60),
+        iam_path: IamPath::default(),
     }
 }
 

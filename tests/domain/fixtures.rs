@@ -16,6 +16,7 @@ use prism_queue::domain::class::{Class, FLAGS, Limits};
 use prism_queue::domain::deletion::{self, Doomed, plan_deletion};
 use prism_queue::domain::desired::{Desired, Refusal};
 use prism_queue::domain::fleet::Fleet;
+use prism_queue::domain::iam::IamPath;
 use prism_queue::domain::names::{NamePrefix, Naming};
 use prism_queue::domain::observed::{Memory, Observed, Present, Record, Sight};
 use prism_queue::domain::plan::{Input, Plan, Step, plan};
@@ -50,6 +51,7 @@ pub fn class() -> Class {
         workload_endpoint_url: None,
         resync: SignedDuration::from_mins(10),
         empty_for: seconds(60),
+        iam_path: IamPath::default(),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::api::queue::{Queue, QueueSpec};
 
 use super::arn::Place;
 use super::field::FieldError;
+use super::iam::IamPath;
 use super::names::Naming;
 use super::tags::{ClusterIdentity, Tags};
 pub use catalog::Catalog;
@@ -59,18 +60,21 @@ pub struct Class {
     pub resync: SignedDuration,
     /// How long a queue must read as empty before it is deleted.
     pub empty_for: SignedDuration,
+    /// Where policies are made in IAM.
+    pub iam_path: IamPath,
 }
 
 impl Class {
     /// What `object` says to the Queues of a namespace with these labels; the rest is as in `built_in`.
     ///
     /// # Errors
-    /// The rule that its naming breaks, which the API server refuses.
+    /// The rule that its naming or its path breaks, which the API server refuses.
     pub fn of(object: &QueueClass, built_in: &Self, labels: &Labels) -> Result<Self, FieldError> {
         let name = object.metadata.name.clone().unwrap_or_default();
         let spec = &object.spec;
         let naming = Naming::of_class(spec.naming.as_ref())?;
         let drift = spec.drift.clone().unwrap_or_default();
+        let iam_path = spec.iam.as_ref().and_then(|iam| iam.path.as_deref()).map(IamPath::parse).transpose();
         let from_labels = spec.tags_from_namespace_labels.iter().flatten();
         let mut tags: Tags =
             from_labels.filter_map(|(tag, label)| Some((tag.clone(), labels.get(label)?.clone()))).collect();
@@ -87,6 +91,7 @@ impl Class {
             workload_endpoint_url: spec.aws.workload_endpoint_url.clone(),
             resync: drift.interval_seconds.map_or(built_in.resync, |seconds| SignedDuration::from_secs(seconds.into())),
             empty_for: built_in.empty_for,
+            iam_path: iam_path.map_err(|rule| FieldError::new("spec.iam.path", rule))?.unwrap_or_default(),
             name,
         })
     }

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::Queue;
 use crate::api::class::DriftMode;
 use crate::api::conditions::Reason;
-use crate::api::status::{RetiredDeadLetter, RetiredState, Target};
+use crate::api::status::{PolicyStatus, RetiredDeadLetter, RetiredState, Target};
 
 use super::attributes::Attribute;
 use super::class::Class;
@@ -21,6 +21,7 @@ use super::desired::{Desired, DesiredDeadLetter, DesiredQueue, Refusal};
 use super::diff::Comparison;
 use super::finding::{Circumstances, Finding};
 use super::fleet::Fleet;
+use super::iam::{PolicyArn, converge_policies, policies_to_record};
 use super::names::QueueName;
 use super::observed::{Memory, Observed, Present, Record, Sight};
 use super::outputs::{Coordinates, OutputChange, OutputKind, OutputSettings, output_changes};
@@ -48,14 +49,28 @@ pub struct Plan {
     pub differences: Vec<String>,
     /// Dead-letter queues no longer used and not gone yet.
     pub retired: Vec<RetiredDeadLetter>,
-    /// Queues in AWS that stay as they are when the Queue is let go, each with the reason why.
+    /// Policies in IAM, made or about to be made, and those that are no longer wanted and not gone yet.
+    pub policies: Vec<PolicyStatus>,
+    /// Policies that were written, and are not read back yet.
+    pub awaiting_policies: Vec<PolicyArn>,
+    /// Queues and policies in AWS that stay as they are when the Queue is let go, each with the reason why.
     pub left_behind: Vec<String>,
+    /// Whether what is there of the policies must be read before more can be planned.
+    pub needs_policies: bool,
     /// Whether the queue is there and, unless it is only observed, proved to be this Queue's.
     pub is_there: bool,
     /// Whether every queue that should be there was read and is this Queue's.
     pub is_read: bool,
     /// When to look again although nothing stands in the way.
     pub look_again: Option<SignedDuration>,
+}
+
+impl Plan {
+    /// Whether there is nothing left to do or to wait for.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.steps.is_empty() && self.findings.is_empty()
+    }
 }
 
 /// All that a plan depends on.
@@ -86,7 +101,7 @@ const READ_BACK: SignedDuration = SignedDuration::from_secs(10);
 const READ_BACK_LATER: SignedDuration = SignedDuration::from_mins(1);
 
 /// How soon to look again at what only a person or another Queue can change; both are seen at once as well.
-const SLOW: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const SLOW: SignedDuration = SignedDuration::from_mins(5);
 
 /// The next steps.
 #[must_use]
@@ -95,21 +110,24 @@ pub fn plan(input: &Input<'_>) -> Plan {
 }
 
 fn manage(input: &Input<'_>) -> Plan {
-    let mut plan = Plan { retired: input.record.retired.clone(), ..Plan::default() };
+    let (retired, policies) = (input.record.retired.clone(), input.record.policies.clone());
+    let mut plan = Plan { retired, policies, ..Plan::default() };
     if !input.record.has_finalizer {
         plan.steps.push(Step::AddFinalizer);
     }
     let (target, retired) = to_record(input);
+    let policies = policies_to_record(input);
     let tag_keys: BTreeSet<String> =
         input.record.managed_tag_keys.iter().chain(input.desired.source.tags.keys()).cloned().collect();
     let record = input.record;
     let applied_digest = record.applied_digest.clone().filter(|_| only_reports(input));
     if record.target.as_ref() != Some(&target)
         || record.retired != retired
+        || record.policies != policies
         || record.managed_tag_keys != tag_keys
         || record.applied_digest != applied_digest
     {
-        plan.steps.push(Step::Record { target, retired, tag_keys, applied_digest });
+        plan.steps.push(Step::Record { target, retired, policies, tag_keys, applied_digest });
     }
     if !plan.steps.is_empty() {
         return plan;
@@ -136,12 +154,14 @@ fn manage(input: &Input<'_>) -> Plan {
     plan.is_read = standing != Standing::Blocked && dead_letter != Standing::Blocked;
     let is_settled = standing == Standing::Settled && dead_letter == Standing::Settled;
     retire(input, is_settled, &mut plan);
+    plan.policies.clear();
+    converge_policies(input, &mut plan);
     if plan.is_there
         && let Some(present) = input.observed.sight(&source.name).present()
     {
         write_outputs(input, present, &mut plan);
     }
-    if !plan.awaiting.is_empty() {
+    if !plan.awaiting.is_empty() || !plan.awaiting_policies.is_empty() {
         let read_back = read_back(input);
         plan.look_again = Some(plan.look_again.map_or(read_back, |sooner| sooner.min(read_back)));
     }
@@ -319,7 +339,7 @@ pub fn coordinates(input: &Input<'_>, present: &Present) -> Coordinates {
     }
 }
 
-fn circumstances<'a>(input: &Input<'a>) -> Circumstances<'a> {
+pub(super) fn circumstances<'a>(input: &Input<'a>) -> Circumstances<'a> {
     Circumstances { memory: input.memory, uid: input.uid, caller_arn: &input.class.caller_arn, now: input.now }
 }
 
@@ -336,8 +356,17 @@ fn comparison<'a>(input: &Input<'a>) -> Comparison<'a> {
 }
 
 /// Whether what differs is told and left as it is: the class says so, and all that is declared was applied before.
-fn only_reports(input: &Input<'_>) -> bool {
+pub(super) fn only_reports(input: &Input<'_>) -> bool {
     input.class.drift == DriftMode::Report && input.record.applied_digest == Some(input.desired.digest())
+}
+
+/// Whether the dead-letter queue is there: the Queue's own, or another that allows this source.
+pub(super) fn is_dead_letter_known(input: &Input<'_>) -> bool {
+    match &input.desired.dead_letter {
+        DesiredDeadLetter::Managed(queue) => is_owned(input, &queue.name),
+        DesiredDeadLetter::Reference { .. } => true,
+        DesiredDeadLetter::None | DesiredDeadLetter::NotReady { .. } => false,
+    }
 }
 
 /// Whether the queue `name` answers and is this Queue's.

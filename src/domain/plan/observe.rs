@@ -8,7 +8,8 @@ use super::{Input, Plan, SLOW, Step, circumstances, comparison, write_outputs};
 
 /// `managementPolicy: Observe`: no write to AWS, no finalizer, no ownership asked.
 pub(super) fn observe_only(input: &Input<'_>) -> Plan {
-    let mut plan = Plan { retired: input.record.retired.clone(), ..Plan::default() };
+    let (retired, policies) = (input.record.retired.clone(), input.record.policies.clone());
+    let mut plan = Plan { retired, policies, ..Plan::default() };
     if input.record.has_finalizer {
         plan.steps.push(Step::RemoveFinalizer);
     }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::api::conditions::EventReason;
-use crate::api::status::{RetiredDeadLetter, Target};
+use crate::api::status::{PolicyStatus, RetiredDeadLetter, Target};
 
 use super::super::attributes::Attributes;
+use super::super::iam::{IdentityPolicy, PolicyArn};
 use super::super::names::QueueName;
 use super::super::outputs::{Output, OutputKind};
 use super::super::tags::Tags;
@@ -23,6 +24,8 @@ pub enum Step {
         target: Target,
         /// Dead-letter queues no longer used.
         retired: Vec<RetiredDeadLetter>,
+        /// Policies in IAM, those too that are no longer wanted.
+        policies: Vec<PolicyStatus>,
         /// The keys of the tags that are or will be set.
         tag_keys: BTreeSet<String>,
         /// The declaration that is known to be applied in full; that of another is forgotten before this one is begun.
@@ -69,6 +72,50 @@ pub enum Step {
         /// The queue.
         queue: QueueHandle,
     },
+    /// Create a policy in IAM.
+    CreatePolicy {
+        /// Where.
+        arn: PolicyArn,
+        /// What it says.
+        document: IdentityPolicy,
+        /// Its tags: the owner's.
+        tags: Tags,
+    },
+    /// Make a version of a policy and put it in force.
+    UpdatePolicy {
+        /// Which policy.
+        arn: PolicyArn,
+        /// What it says.
+        document: IdentityPolicy,
+        /// What the event says.
+        event: EventReason,
+    },
+    /// Delete a version of a policy that is not in force.
+    DeletePolicyVersion {
+        /// Which policy.
+        arn: PolicyArn,
+        /// For example `v3`.
+        version: String,
+    },
+    /// Delete a policy that has one version left and is attached to nobody.
+    DeletePolicy {
+        /// Which policy.
+        arn: PolicyArn,
+    },
+    /// Renew the owner tags of a policy.
+    TagPolicy {
+        /// Which policy.
+        arn: PolicyArn,
+        /// Just these.
+        tags: Tags,
+    },
+    /// Remove the owner tags of a policy.
+    UntagPolicy {
+        /// Which policy.
+        arn: PolicyArn,
+        /// Just these.
+        keys: Vec<String>,
+    },
     /// Make a Secret or `ConfigMap` so.
     WriteOutput(Output),
     /// Remove a Secret or `ConfigMap` of this Queue.
@@ -93,6 +140,12 @@ impl Step {
             Self::TagQueue { .. } => "TagQueue",
             Self::UntagQueue { .. } => "UntagQueue",
             Self::DeleteQueue { .. } => "DeleteQueue",
+            Self::CreatePolicy { .. } => "CreatePolicy",
+            Self::UpdatePolicy { .. } => "UpdatePolicy",
+            Self::DeletePolicyVersion { .. } => "DeletePolicyVersion",
+            Self::DeletePolicy { .. } => "DeletePolicy",
+            Self::TagPolicy { .. } => "TagPolicy",
+            Self::UntagPolicy { .. } => "UntagPolicy",
             Self::WriteOutput(_) => "WriteOutput",
             Self::DeleteOutput { .. } => "DeleteOutput",
         }

@@ -1,0 +1,121 @@
+//! Where a policy is in IAM: its path, its name, its ARN.
+
+use std::fmt;
+
+use crate::api::iam::Permission;
+
+use super::super::arn::{Place, partition_of};
+use super::super::digest::sha256;
+use super::super::fleet::Key;
+
+/// The most characters of a policy's name. Source: "IAM and AWS STS quotas".
+const MAX_NAME: usize = 128;
+
+/// The most characters of a path. Source: `CreatePolicy` in the IAM API reference.
+const MAX_PATH: usize = 512;
+
+/// Digits of the hash that a name ends in; 48 bits.
+const HASH_DIGITS: usize = 12;
+
+/// The path of what is made in IAM: it begins and ends with `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IamPath(String);
+
+impl IamPath {
+    /// Checks a path. Of what IAM allows in one, wildcards and what needs quoting are left out: a path stands in policies.
+    ///
+    /// # Errors
+    /// The rule that it breaks, as a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_whole = text.starts_with('/') && text.ends_with('/') && !text.contains("//");
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/+=,.@_-".contains(c);
+        if !is_whole || !text.chars().all(is_plain) || text.len() > MAX_PATH {
+            return Err(format!(
+                "{text:?} is no path: want at most {MAX_PATH} letters, digits and + = , . @ _ - in parts between '/', beginning and ending with '/'"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Default for IamPath {
+    /// `/prism-queue/`.
+    fn default() -> Self {
+        Self("/prism-queue/".to_owned())
+    }
+}
+
+/// The ARN of a customer managed policy: `arn:<partition>:iam::<account>:policy<path><name>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyArn {
+    partition: String,
+    account_id: String,
+    path: String,
+    name: String,
+}
+
+impl PolicyArn {
+    /// Reads an ARN; `None` when it is not one of a customer managed policy.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", partition, "iam", "", account_id, resource] = parts[..] else {
+            return None;
+        };
+        let whole = resource.strip_prefix("policy")?;
+        let (path, name) = whole.split_at(whole.rfind('/')? + 1);
+        let is_account = account_id.len() == 12 && account_id.bytes().all(|b| b.is_ascii_digit());
+        let is_name = !name.is_empty() && name.len() <= MAX_NAME && !name.contains(':');
+        (is_account && is_name && IamPath::parse(path).is_ok()).then(|| Self {
+            partition: partition.to_owned(),
+            account_id: account_id.to_owned(),
+            path: path.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// The twelve digits of the account.
+    #[must_use]
+    pub fn account_id(&self) -> &str {
+        &self.account_id
+    }
+
+    /// The path, for `CreatePolicy`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The name, for `CreatePolicy`: unique in the account, whatever the path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for PolicyArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, account_id, path, name } = self;
+        write!(f, "arn:{partition}:iam::{account_id}:policy{path}{name}")
+    }
+}
+
+/// The ARN of the policy that allows `permission` on the queue of `key`: `<namespace>_<name>_<permission>_<hash>` at `path`.
+/// The hash is of all that tells it from others, because names are unique in an account, across regions and clusters.
+#[must_use]
+pub fn policy_arn(cluster: &str, place: &Place, path: &IamPath, key: &Key, permission: Permission) -> PolicyArn {
+    let Place { account_id, region } = place;
+    let Key { namespace, name } = key;
+    let all = [cluster, account_id, region, namespace, name, permission.as_str()];
+    let hash = sha256(&serde_json::Value::from(all.map(str::to_owned).to_vec()).to_string());
+    let tail = format!("_{}_{}", permission.as_str(), &hash[..HASH_DIGITS]);
+    let mut readable = format!("{namespace}_{name}");
+    // DNS labels are ASCII, so bytes are characters.
+    readable.truncate(MAX_NAME - tail.len());
+    PolicyArn {
+        partition: partition_of(region).to_owned(),
+        account_id: account_id.clone(),
+        path: path.0.clone(),
+        name: readable + &tail,
+    }
+}

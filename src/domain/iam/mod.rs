@@ -1,0 +1,20 @@
+//! What is kept in IAM for those who use queues: managed policies, what they say, and what is done about each.
+
+mod arn;
+mod desired;
+mod document;
+mod doomed;
+mod grant;
+mod observed;
+mod plan;
+mod retire;
+
+pub use arn::{IamPath, PolicyArn, policy_arn};
+pub use desired::{DesiredPolicy, policy_arns};
+pub(super) use desired::{Subject, check_permissions};
+pub use document::{IdentityPolicy, MAX_CHARACTERS, digest_of};
+pub(super) use doomed::DoomedPolicies;
+pub use grant::{Grant, GrantedQueue, compile};
+pub use observed::{Policy, PolicySight, PresentPolicy, is_settling, remember_created, remember_version};
+pub(super) use plan::{converge_policies, policies_to_record};
+pub(super) use retire::ATTACHED_RETRY;
