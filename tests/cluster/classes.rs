@@ -191,6 +191,7 @@ fn marking_a_class_as_the_default_moves_no_queue() {
 #[test]
 fn a_class_says_whether_it_can_be_used_and_by_how_many_queues_it_is() {
     shared(async |scope| {
+        aws::role_allows(scope.world.proxy.endpoint(), FAR, "prism-queue", &["sqs:*"]).await;
         let good = scope.class("good", json!({"aws": far()})).await;
         let wrong = scope.class("wrong", json!({"aws": {"accountId": FAR, "region": FAR_REGION}})).await;
         let narrow =
@@ -222,6 +223,48 @@ fn a_class_says_whether_it_can_be_used_and_by_how_many_queues_it_is() {
 }
 
 #[test]
+fn a_class_names_each_action_that_its_role_lacks() {
+    shared(async |scope| {
+        let role = format!("weak-{}", scope.name);
+        let endpoint = scope.world.proxy.endpoint();
+        let all = [
+            "sqs:CreateQueue",
+            "sqs:DeleteQueue",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:ListQueueTags",
+            "sqs:SetQueueAttributes",
+            "sqs:TagQueue",
+            "sqs:UntagQueue",
+            "sqs:ListQueues",
+        ];
+        let but_two: Vec<&str> = all.into_iter().filter(|a| !["sqs:TagQueue", "sqs:ListQueues"].contains(a)).collect();
+        aws::role_allows(endpoint, FAR, &role, &but_two).await;
+        let spec = json!({"aws": {
+            "accountId": FAR, "region": FAR_REGION, "roleArn": format!("arn:aws:iam::{FAR}:role/{role}"),
+        }});
+        let class = scope.class("weak", spec.clone()).await;
+        let classes: Api<QueueClass> = Api::all(scope.world.kube.clone());
+        let permitted = async || {
+            let status = classes.get(&class).await.expect("a class").status.unwrap_or_default();
+            let found = status.conditions.into_iter().find(|condition| condition.type_ == "Permitted");
+            found.map(|found| (found.status, found.reason, found.message)).unwrap_or_default()
+        };
+        let (status, _, message) = eventually("it is told", permitted, |said| said.1 == "MissingPermissions").await;
+        let queue = format!("arn:aws:sqs:{FAR_REGION}:{FAR}:{}_prism-queue-dry-check", scope.name);
+        let lacks = format!("do not allow sqs:TagQueue on {queue}; sqs:ListQueues on *");
+        assert!(status == "False" && message.ends_with(&lacks), "{message}");
+
+        aws::role_allows(endpoint, FAR, &role, &all).await;
+        // A class that changes is asked about at once.
+        let mut edited = spec;
+        edited["tags"] = json!({"cost-center": "42"});
+        scope.class("weak", edited).await;
+        eventually("it is all there", permitted, |said| said.1 == "Permitted").await;
+    });
+}
+
+#[test]
 fn a_class_edited_under_many_queues_changes_each_once_and_nothing_else() {
     const COUNT: usize = 200;
     alone(async |scope| {
@@ -241,7 +284,12 @@ fn a_class_edited_under_many_queues_changes_each_once_and_nothing_else() {
         let is_write = |action: &str| {
             !matches!(
                 action,
-                "GetQueueAttributes" | "ListQueueTags" | "GetCallerIdentity" | "ListQueues" | "AssumeRole"
+                "GetQueueAttributes"
+                    | "ListQueueTags"
+                    | "GetCallerIdentity"
+                    | "ListQueues"
+                    | "AssumeRole"
+                    | "SimulatePrincipalPolicy"
             )
         };
         let writes = async || {

@@ -17,9 +17,10 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_types::sdk_config::TimeSource;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use prism_queue::aws::sdk::{AwsClients, ConnectError, Options, Timeouts};
-use prism_queue::aws::{CallObserver, CallerIdentity, Kms, Sqs, Sts};
+use prism_queue::aws::{CallObserver, CallerIdentity, Iam, Kms, Sqs, Sts};
 use prism_queue::domain::attributes::{Attribute, Attributes, Counts};
 use prism_queue::domain::call::{CallError, ErrorClass, ErrorKind};
+use prism_queue::domain::class::{ContextValue, Question, Refused};
 use prism_queue::domain::names::QueueName;
 use prism_queue::domain::tags::Tags;
 use serde_json::json;
@@ -226,6 +227,69 @@ async fn kms_says_which_key_an_alias_means() {
 
     let server = Server::start([refusal(400, "NotFoundException")]).await;
     assert_eq!(clients(&server).await.kms.key_arn("alias/media").await.unwrap_err().kind, ErrorKind::KmsDenied);
+}
+
+/// A page of answers: action and decision of each, and where the next begins.
+fn simulated(results: &[(&str, &str)], next: Option<&str>) -> Reply {
+    let result = |(action, decision): &(&str, &str)| {
+        format!("<member><EvalActionName>{action}</EvalActionName><EvalDecision>{decision}</EvalDecision></member>")
+    };
+    let results: String = results.iter().map(result).collect();
+    let more = next.map_or("<IsTruncated>false</IsTruncated>".to_owned(), |marker| {
+        format!("<IsTruncated>true</IsTruncated><Marker>{marker}</Marker>")
+    });
+    let answer = format!(
+        "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult>\
+         <EvaluationResults>{results}</EvaluationResults>{more}\
+         </SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+    );
+    Reply::Answer(200, None, answer)
+}
+
+#[tokio::test]
+async fn iam_says_what_policies_do_not_allow_on_all_pages() {
+    let question = Question {
+        principal_arn: "arn:aws:iam::123456789012:role/prism-queue".to_owned(),
+        actions: &["sqs:CreateQueue", "sqs:DeleteQueue", "sqs:TagQueue"],
+        resource: "arn:aws:sqs:eu-central-1:123456789012:acme-any".to_owned(),
+        context: BTreeMap::from([
+            ("aws:RequestedRegion".to_owned(), ContextValue::Text("eu-central-1".to_owned())),
+            ("aws:SecureTransport".to_owned(), ContextValue::Truth(true)),
+            ("aws:TagKeys".to_owned(), ContextValue::Texts(vec!["a".to_owned(), "b".to_owned()])),
+        ]),
+    };
+    let server = Server::start([
+        simulated(&[("sqs:CreateQueue", "allowed"), ("sqs:DeleteQueue", "explicitDeny")], Some("page-2")),
+        simulated(&[("sqs:TagQueue", "implicitDeny")], None),
+    ])
+    .await;
+    let refused = clients(&server).await.iam.refused_actions(&question).await.unwrap();
+    let want = [("sqs:DeleteQueue", true), ("sqs:TagQueue", false)];
+    let want = want.map(|(action, is_explicit)| Refused { action: action.to_owned(), is_explicit });
+    assert_eq!(refused, want);
+    let seen = server.seen();
+    let sent: Vec<BTreeMap<_, _>> = seen.iter().map(|seen| fields(&seen.body)).collect();
+    let all = [
+        ("Action", "SimulatePrincipalPolicy"),
+        ("PolicySourceArn", "arn:aws:iam::123456789012:role/prism-queue"),
+        ("ActionNames.member.3", "sqs:TagQueue"),
+        ("ResourceArns.member.1", "arn:aws:sqs:eu-central-1:123456789012:acme-any"),
+        ("ContextEntries.member.1.ContextKeyName", "aws:RequestedRegion"),
+        ("ContextEntries.member.1.ContextKeyType", "string"),
+        ("ContextEntries.member.2.ContextKeyType", "boolean"),
+        ("ContextEntries.member.2.ContextKeyValues.member.1", "true"),
+        ("ContextEntries.member.3.ContextKeyType", "stringList"),
+        ("ContextEntries.member.3.ContextKeyValues.member.2", "b"),
+    ];
+    for (name, value) in all {
+        assert!(sent.iter().all(|fields| fields[name] == value), "{name}: {sent:?}");
+    }
+    assert_eq!((sent[0].get("Marker"), sent[1]["Marker"].as_str()), (None, "page-2"));
+}
+
+/// The fields of a body in the query protocol.
+fn fields(body: &str) -> BTreeMap<String, String> {
+    form_urlencoded::parse(body.as_bytes()).into_owned().collect()
 }
 
 #[tokio::test]

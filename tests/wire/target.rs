@@ -131,7 +131,12 @@ async fn an_endpoint_of_one_service_is_no_other_services() {
     let (sqs, kms) =
         (Server::start([]).await, Server::start([ok(&json!({"KeyMetadata": {"KeyId": "k", "Arn": "arn"}}))]).await);
     let sts = Server::start([sts_refusal(403, "AccessDenied")]).await;
-    let endpoints = Endpoints { sqs: Some(sqs.url.clone()), sts: Some(sts.url.clone()), kms: Some(kms.url.clone()), ..Endpoints::default() };
+    let endpoints = Endpoints {
+        sqs: Some(sqs.url.clone()),
+        sts: Some(sts.url.clone()),
+        kms: Some(kms.url.clone()),
+        ..Endpoints::default()
+    };
     let target = Target { region: "us-east-1".to_owned(), endpoints, ..Target::default() };
     let clients = clients(&target).await;
     clients.kms.key_arn("alias/media").await.unwrap();

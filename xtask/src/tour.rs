@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::aws::text_at;
+use crate::aws::{ACCOUNT, OTHER_ACCOUNT, text_at};
 use crate::interrupt::Interrupted;
 use crate::supervisor::until;
 use crate::terminal::{self, Progress};
@@ -17,6 +17,9 @@ use crate::world::World;
 const NAMESPACE: &str = "media";
 /// The Queue whose message is not digested, and which is edited; its `maxReceiveCount` is 3.
 const IMAGES: &str = "image-processing";
+/// The class of the examples, and the namespace of its Queue.
+const CLASS: &str = "payments";
+const CLASS_NAMESPACE: &str = "billing";
 /// The Queue that is broken from outside.
 const THUMBNAILS: &str = "thumbnails";
 const RECEIVES: usize = 3;
@@ -38,7 +41,7 @@ impl<'w> Tour<'w> {
 
     /// Takes every step, also after one fell short; success when none did.
     pub fn tell(&self) -> Result<ExitCode> {
-        let steps: [Step<'w>; 8] = [
+        let steps: [Step<'w>; 9] = [
             ("Apply the examples", Self::apply),
             ("Wait until every queue is ready", Self::wait_until_ready),
             ("The queues, as Kubernetes shows them", Self::show_objects),
@@ -47,6 +50,7 @@ impl<'w> Tour<'w> {
             ("A message that nobody digests goes to the dead-letter queue", Self::lose_patience_with_a_message),
             ("Edit a Queue, and AWS follows", Self::edit),
             ("Break a queue from outside, and it is repaired", Self::break_and_repair),
+            ("A class: another account, through a role, under the rules of the house", Self::follow_a_class),
         ];
         let mut fell_short = Vec::new();
         for (title, step) in steps {
@@ -218,6 +222,22 @@ impl<'w> Tour<'w> {
         let repaired = self.until_aws("the operator repairs it", &url, as_it_was)?;
         report("repaired", &repaired);
         terminal::good("what was changed by hand is as the YAML says");
+        Ok(())
+    }
+
+    fn follow_a_class(&self) -> Result<()> {
+        self.show(&["wait", "queueclass", CLASS, "--for=condition=Ready", "--timeout=60s"])?;
+        self.show(&["get", "queueclasses"])?;
+        let within = ["--namespace", CLASS_NAMESPACE];
+        self.show(
+            &[&["wait", "queues.queue.prism.io", "--all", "--for=condition=Ready", "--timeout=60s"], &within[..]]
+                .concat(),
+        )?;
+        let path = "--output=jsonpath={.items[*].status.queueArn}";
+        let arns = self.show(&[&["get", "queues.queue.prism.io", path], &within[..]].concat())?;
+        println!();
+        ensure!(arns.contains(OTHER_ACCOUNT) && !arns.contains(ACCOUNT), "{arns:?} is not in account {OTHER_ACCOUNT}");
+        terminal::good("the team wrote no account, no region and no name");
         Ok(())
     }
 

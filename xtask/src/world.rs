@@ -12,7 +12,7 @@ use crate::emulator::{self, Emulator};
 use crate::supervisor::{Run, Service, until};
 use crate::terminal::{self, Progress};
 use crate::tour::Tour;
-use crate::{cargo, go, interrupt, operator, prerequisites};
+use crate::{aws, cargo, go, interrupt, operator, prerequisites};
 
 /// Everything is up. Ended in the order of these fields.
 pub struct World {
@@ -57,6 +57,7 @@ impl World {
         let mut emulator = Emulator::start(&run, python)?;
         let mut control_plane = ControlPlane::start(&run)?;
         emulator.wait()?;
+        aws::make_role(&emulator.endpoint)?;
         control_plane.wait(&run)?;
         progress.done();
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_iam::operation::create_role::CreateRoleError;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::json;
 
 use super::{ACCOUNT, REGION};
 
@@ -74,6 +76,26 @@ pub async fn consume(sqs: &Client, url: &str) -> Option<String> {
     let receipt = message.receipt_handle.expect("a received message has a receipt");
     sqs.delete_message().queue_url(url).receipt_handle(receipt).send().await.expect("DeleteMessage");
     message.body
+}
+
+/// Makes a role whose policy allows these actions on everything, or changes it so.
+pub async fn role_allows(endpoint: &str, account: &str, role: &str, actions: &[&str]) {
+    let config = aws_sdk_iam::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new(account, "secret", None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    let iam = aws_sdk_iam::Client::from_conf(config);
+    let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
+    let made = iam.create_role().role_name(role).assume_role_policy_document(trust).send().await;
+    if let Err(error) = made {
+        assert!(error.as_service_error().is_some_and(CreateRoleError::is_entity_already_exists_exception), "{error:?}");
+    }
+    let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+    let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    let put = iam.put_role_policy().role_name(role).policy_name("operator").policy_document(policy);
+    put.send().await.expect("the role can be given a policy");
 }
 
 /// The ARN of a queue in the tests' place.

@@ -72,7 +72,8 @@ fn every_action_that_the_operator_takes_is_asked_about_by_prefix() {
 
 #[test]
 fn the_resource_is_one_that_the_class_may_make() {
-    let fifo = json!({"limits": {"types": ["FIFO"]}, "allowedNamespaces": {"from": "Names", "names": ["media", "shop"]}});
+    let fifo =
+        json!({"limits": {"types": ["FIFO"]}, "allowedNamespaces": {"from": "Names", "names": ["media", "shop"]}});
     assert!(asked(&fifo)[0].resource.ends_with(":media_prism-queue-dry-check.fifo"), "{}", asked(&fifo)[0].resource);
 }
 
@@ -85,7 +86,11 @@ fn conditions_of_policies_see_the_call_as_it_would_be() {
         assert_eq!(text(question, "aws:PrincipalTag/queue.prism.io/cluster"), Some(class().cluster.name));
     }
     let owner = "queue.prism.io/cluster";
-    assert_eq!(text(&reads, &format!("aws:ResourceTag/{owner}")), Some(class().cluster.name), "ours, as of every queue");
+    assert_eq!(
+        text(&reads, &format!("aws:ResourceTag/{owner}")),
+        Some(class().cluster.name),
+        "ours, as of every queue"
+    );
     assert_eq!(text(&writes, &format!("aws:RequestTag/{owner}")), Some(class().cluster.name));
     assert_eq!(text(&writes, "aws:RequestTag/cost-center").as_deref(), Some("42"), "organisations ask for such tags");
     assert_eq!(text(&lists, &format!("aws:ResourceTag/{owner}")), None, "a list has no resource");
@@ -99,12 +104,14 @@ fn conditions_of_policies_see_the_call_as_it_would_be() {
 #[test]
 fn the_operators_own_identity_is_asked_about_as_far_as_its_name_tells() {
     let own = object("prod", &json!({}));
-    let principal = |caller: &str| questions(&own, &class(), caller).map(|questions| questions[0].principal_arn.clone());
+    let principal =
+        |caller: &str| questions(&own, &class(), caller).map(|questions| questions[0].principal_arn.clone());
     assert_eq!(principal(SESSION).as_deref(), Ok("arn:aws:iam::123456789012:role/prism-queue"));
     let user = "arn:aws-cn:iam::123456789012:user/ops/prism";
     assert_eq!(principal(user).as_deref(), Ok(user));
     assert_eq!(principal("arn:aws:iam::123456789012:root"), Err(Permissions::Told(Vec::new())), "it may do everything");
-    for stranger in ["arn:aws:sts::123456789012:federated-user/bob", "nobody", "arn:aws:sts::123456789012:assumed-role"] {
+    for stranger in ["arn:aws:sts::123456789012:federated-user/bob", "nobody", "arn:aws:sts::123456789012:assumed-role"]
+    {
         assert!(matches!(principal(stranger), Err(Permissions::Unknown(_))), "{stranger}");
     }
     let questions = questions(&own, &class(), SESSION).unwrap();
