@@ -134,6 +134,9 @@ impl Budget {
     /// Of the 30 a second that AWS gives to all tagging calls of an account, some are left to others.
     pub const TAGGING: f64 = 20.0;
 
+    /// IAM does not publish its rates either; they are low, and the whole account shares them.
+    pub const IAM: f64 = 10.0;
+
     /// The longest that a call waits for its turn. A budget so far behind is as good as a throttle, and a
     /// reconcile that says so is better than one that hangs.
     pub const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -142,6 +145,13 @@ impl Budget {
     #[must_use]
     pub fn new(calls: Limits, tagging: Limits) -> Self {
         Self { start: Instant::now(), calls: Queue::new(calls), tagging: Queue::new(tagging) }
+    }
+
+    /// The budget of an account's calls to IAM.
+    #[must_use]
+    pub fn of_iam() -> Self {
+        let limits = Limits::with_ceiling(Self::IAM);
+        Self::new(limits, limits)
     }
 
     /// Waits for the turn of one call: first come, first served. Dropping the future gives the turn up.

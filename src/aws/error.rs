@@ -4,7 +4,8 @@
 //! spellings of most codes: that of its JSON protocol (`QueueDoesNotExist`) and that of the older query
 //! protocol (`AWS.SimpleQueueService.NonExistentQueue`), which it still sends along in the header
 //! `x-amzn-query-error` and which the SDK prefers. Sources: the errors of each operation in the SQS API
-//! reference, "Common Error Types" there, and "AWS KMS errors" in the SQS model.
+//! reference, "Common Error Types" there, "AWS KMS errors" in the SQS model, and the errors of each operation in the IAM
+//! API reference.
 
 use std::error::Error;
 
@@ -60,6 +61,10 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         "QueueNameExists" | "QueueAlreadyExists" => ErrorKind::QueueNameExists,
         "QueueDeletedRecently" => ErrorKind::QueueDeletedRecently,
 
+        "NoSuchEntity" => ErrorKind::EntityDoesNotExist,
+        "EntityAlreadyExists" => ErrorKind::EntityAlreadyExists,
+        "DeleteConflict" => ErrorKind::DeleteConflict,
+
         // As in the SDK's own list of throttling errors, and SQS's words for a throttled KMS.
         "RequestThrottled"
         | "RequestThrottledException"
@@ -104,13 +109,16 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "KmsOptInRequired"
         | "KMS.OptInRequired" => ErrorKind::KmsDenied,
 
-        // OverLimit (too many of something) is here because only a person can make room.
+        // OverLimit and LimitExceeded (too many of something) are here because only a person can make room.
         "InvalidAddress"
         | "InvalidArnException"
         | "InvalidAttributeName"
         | "InvalidAttributeValue"
+        | "InvalidInput"
         | "InvalidParameterCombination"
         | "InvalidParameterValue"
+        | "LimitExceeded"
+        | "MalformedPolicyDocument"
         | "MalformedQueryString"
         | "MissingParameter"
         | "OverLimit"
@@ -118,11 +126,14 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "ValidationError"
         | "ValidationException" => ErrorKind::Invalid,
 
-        "InternalError"
+        // Somebody else changes the same thing in IAM.
+        "ConcurrentModification"
+        | "InternalError"
         | "InternalFailure"
         | "InternalServerError"
         | "RequestTimeout"
         | "RequestTimeoutException"
+        | "ServiceFailure"
         | "ServiceUnavailable"
         | "ServiceUnavailableException" => ErrorKind::Transient,
 
@@ -249,7 +260,7 @@ mod tests {
     use super::*;
 
     use ErrorKind::{
-        Denied, Invalid, KmsDenied, QueueDeletedRecently, QueueDoesNotExist, QueueNameExists, Throttled, Transient,
+        DeleteConflict, Denied, EntityAlreadyExists, EntityDoesNotExist, Invalid, KmsDenied, QueueDeletedRecently, QueueDoesNotExist, QueueNameExists, Throttled, Transient,
     };
 
     /// Service, code, HTTP status, meaning.
@@ -299,6 +310,16 @@ mod tests {
         (Service::Kms, "UnrecognizedClientException", 400, Denied),
         (Service::Kms, "DependencyTimeoutException", 400, Transient),
         (Service::Kms, "KMSInternalException", 500, Transient),
+        (Service::Iam, "NoSuchEntity", 404, EntityDoesNotExist),
+        (Service::Iam, "EntityAlreadyExists", 409, EntityAlreadyExists),
+        (Service::Iam, "DeleteConflict", 409, DeleteConflict),
+        (Service::Iam, "LimitExceeded", 409, Invalid),
+        (Service::Iam, "MalformedPolicyDocument", 400, Invalid),
+        (Service::Iam, "InvalidInput", 400, Invalid),
+        (Service::Iam, "ConcurrentModification", 409, Transient),
+        (Service::Iam, "ServiceFailure", 500, Transient),
+        (Service::Iam, "Throttling", 400, Throttled),
+        (Service::Iam, "AccessDenied", 403, Denied),
         (Service::Sqs, "NotFoundException", 404, Invalid),
         (Service::Sqs, "InvalidAttributeName", 400, Invalid),
         (Service::Sqs, "InvalidAttributeValue", 400, Invalid),

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use crate::domain::attributes::{Attributes, QueueAttributes};
 use crate::domain::call::CallError;
 use crate::domain::class::{Question, Refused};
+use crate::domain::iam::{Policy, PolicyArn};
 use crate::domain::names::QueueName;
 use crate::domain::tags::Tags;
 
@@ -71,7 +72,39 @@ pub trait Sts: Send + Sync {
     async fn caller_identity(&self) -> Result<CallerIdentity, CallError>;
 }
 
-/// The call to IAM that the operator makes.
+/// The calls to IAM about managed policies that the operator makes. IAM shows changes late: what a call says of a policy may
+/// be what was before the last write.
+#[async_trait]
+pub trait Policies: Send + Sync {
+    /// `GetPolicy`: the policy without what it says.
+    async fn get_policy(&self, arn: &PolicyArn) -> Result<Policy, CallError>;
+
+    /// `GetPolicyVersion`: what a version says, as JSON. It never changes.
+    async fn get_policy_version(&self, arn: &PolicyArn, version: &str) -> Result<String, CallError>;
+
+    /// `ListPolicyVersions`: the versions that are not in force, the oldest first.
+    async fn other_versions(&self, arn: &PolicyArn) -> Result<Vec<String>, CallError>;
+
+    /// `CreatePolicy`: refused when any policy of the account has this name, whatever its path.
+    async fn create_policy(&self, arn: &PolicyArn, document: &str, tags: &Tags) -> Result<Policy, CallError>;
+
+    /// `CreatePolicyVersion`, put in force: answers with the version. Refused when there are five already.
+    async fn create_policy_version(&self, arn: &PolicyArn, document: &str) -> Result<String, CallError>;
+
+    /// `DeletePolicyVersion`: refused for the version in force.
+    async fn delete_policy_version(&self, arn: &PolicyArn, version: &str) -> Result<(), CallError>;
+
+    /// `DeletePolicy`: refused while it has other versions or is attached to anybody.
+    async fn delete_policy(&self, arn: &PolicyArn) -> Result<(), CallError>;
+
+    /// `TagPolicy`: adds or overwrites `tags` and leaves the others alone.
+    async fn tag_policy(&self, arn: &PolicyArn, tags: &Tags) -> Result<(), CallError>;
+
+    /// `UntagPolicy`: removes the tags of these keys.
+    async fn untag_policy(&self, arn: &PolicyArn, keys: &[String]) -> Result<(), CallError>;
+}
+
+/// The call to IAM about the operator itself.
 #[async_trait]
 pub trait Iam: Send + Sync {
     /// `SimulatePrincipalPolicy`: which of the actions in question the policies of a role or user do not allow, its

@@ -2,10 +2,12 @@
 
 mod iam;
 mod kms;
+mod policies;
 mod sqs;
 mod sts;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -23,7 +25,7 @@ use super::budget::Budget;
 use super::endpoint::check_endpoint;
 use super::error::credentials_message;
 use super::meter::{CallObserver, MayWrite, Meter};
-use super::target::{Endpoints, Session, Target, Writers, with_endpoint};
+use super::target::{Endpoints, Session, Signer, Target, Writers, with_endpoint};
 
 /// What the command line may override of the ordinary AWS configuration.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +100,11 @@ struct Base {
     allow_insecure_endpoints: bool,
     observer: Arc<dyn CallObserver>,
     may_write: MayWrite,
+    iam_budgets: IamBudgets,
 }
+
+/// IAM is global in an account: all places in one share a budget. By account; `None`: the operator's own.
+type IamBudgets = Arc<Mutex<HashMap<Option<String>, Arc<Budget>>>>;
 
 impl AwsClients {
     /// Clients from the ordinary AWS configuration (environment, profile, web identity, container credentials
@@ -150,8 +156,15 @@ impl AwsClients {
         builder.set_framework_metadata(user_agent());
         let config = builder.build();
         let allow_insecure_endpoints = options.allow_insecure_endpoints;
-        let base = Base { config: config.clone(), allow_insecure_endpoints, observer, may_write: Arc::new(|| true) };
-        Ok(base.clients(region, &config, &Endpoints::default(), None))
+        let base = Base {
+            config: config.clone(),
+            allow_insecure_endpoints,
+            observer,
+            may_write: Arc::new(|| true),
+            iam_budgets: Arc::default(),
+        };
+        let target = Target { region, ..Target::default() };
+        Ok(base.clients(&target, &config, None))
     }
 
     /// Clients of `target`, which read in the name of `session`. They have a budget of their own. Credentials of a role are
@@ -174,30 +187,27 @@ impl AwsClients {
                 (config, Some(Writers::new(target.clone(), role.clone(), own)))
             }
         };
-        Ok(self.base.clients(target.region.clone(), &config, &target.endpoints, writers))
+        Ok(self.base.clients(target, &config, writers))
     }
 
     /// The same clients, which send a write only while `may_write` says so at the moment of sending.
     #[must_use]
     pub fn writing_while(mut self, may_write: MayWrite) -> Self {
         self.base.may_write = may_write.clone();
-        self.sqs = self.sqs.writing_while(may_write);
+        self.sqs = self.sqs.writing_while(may_write.clone());
+        self.iam = self.iam.writing_while(may_write);
         self
     }
 }
 
 impl Base {
-    fn clients(
-        &self,
-        region: String,
-        config: &SdkConfig,
-        endpoints: &Endpoints,
-        writers: Option<Writers>,
-    ) -> AwsClients {
+    fn clients(&self, target: &Target, config: &SdkConfig, writers: Option<Writers>) -> AwsClients {
+        let Endpoints { sqs, sts, kms, iam } = &target.endpoints;
         let budget = Arc::new(Budget::default());
+        let signer = Signer::new(writers);
         let (observer, may_write) = (self.observer.clone(), self.may_write.clone());
         // A breaker for each service: one that is silent says nothing about the others.
-        let meter = || Meter {
+        let meter = |budget: &Arc<Budget>| Meter {
             budget: budget.clone(),
             observer: observer.clone(),
             breaker: Arc::default(),
@@ -205,14 +215,20 @@ impl Base {
         };
         let of = |endpoint: &Option<String>| with_endpoint(config, endpoint.as_deref());
         AwsClients {
-            region,
-            sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&of(&endpoints.sqs)), meter(), writers),
-            sts: SdkSts::new(aws_sdk_sts::Client::new(&of(&endpoints.sts)), meter()),
-            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(&endpoints.kms)), meter()),
-            iam: SdkIam::new(aws_sdk_iam::Client::new(&of(&endpoints.iam)), meter()),
+            region: target.region.clone(),
+            sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&of(sqs)), meter(&budget), signer.clone()),
+            sts: SdkSts::new(aws_sdk_sts::Client::new(&of(sts)), meter(&budget)),
+            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(kms)), meter(&budget)),
+            iam: SdkIam::new(aws_sdk_iam::Client::new(&of(iam)), meter(&self.iam_budget(target)), signer),
             budget: budget.clone(),
             base: self.clone(),
         }
+    }
+
+    fn iam_budget(&self, target: &Target) -> Arc<Budget> {
+        let account = target.role.as_ref().and_then(|role| role.arn.split(':').nth(4)).map(ToOwned::to_owned);
+        let mut budgets = self.iam_budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.entry(account).or_insert_with(|| Arc::new(Budget::of_iam())).clone()
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{Region, SdkConfig};
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::IdentityCache;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::domain::digest::sha256;
@@ -143,8 +144,8 @@ pub(super) fn with_endpoint(config: &SdkConfig, endpoint: Option<&str>) -> SdkCo
     }
 }
 
-/// Clients that write in the name of a Queue, each with credentials of its own. They are kept for as long as they are
-/// among the last ones used: a Queue that is at rest writes nothing.
+/// Credentials to write with in the name of a Queue. They are kept for as long as they are among the last ones used: a
+/// Queue that is at rest writes nothing. Clients of all services share them.
 #[derive(Clone)]
 pub(super) struct Writers {
     target: Arc<Target>,
@@ -154,12 +155,12 @@ pub(super) struct Writers {
     made: Arc<Mutex<Made>>,
 }
 
-/// How many clients are kept; each holds one set of credentials.
+/// How many sets of credentials are kept.
 const KEPT: usize = 256;
 
 #[derive(Default)]
 struct Made {
-    clients: BTreeMap<String, (u64, Client)>,
+    sessions: BTreeMap<String, (u64, SharedCredentialsProvider)>,
     uses: u64,
 }
 
@@ -168,17 +169,15 @@ impl Writers {
         Self { target: Arc::new(target), role, own, made: Arc::default() }
     }
 
-    /// The client that writes as `session`; `reader` has all that they share.
-    pub(super) async fn client(&self, session: &Session, reader: &Client) -> Client {
-        if let Some(client) = self.made().find(&session.name) {
-            return client;
+    /// The credentials of `session`.
+    pub(super) async fn credentials(&self, session: &Session) -> SharedCredentialsProvider {
+        if let Some(credentials) = self.made().find(&session.name) {
+            return credentials;
         }
         let provider = self.target.assume(&self.role, session, &self.own).await;
-        let cache = IdentityCache::lazy().build();
-        let config = reader.config().to_builder().credentials_provider(provider).identity_cache(cache).build();
-        let client = Client::from_conf(config);
-        self.made().keep(&session.name, client.clone());
-        client
+        let credentials = SharedCredentialsProvider::new(Kept { provider, held: tokio::sync::Mutex::default() });
+        self.made().keep(&session.name, credentials.clone());
+        credentials
     }
 
     fn made(&self) -> std::sync::MutexGuard<'_, Made> {
@@ -187,19 +186,72 @@ impl Writers {
 }
 
 impl Made {
-    fn find(&mut self, session: &str) -> Option<Client> {
+    fn find(&mut self, session: &str) -> Option<SharedCredentialsProvider> {
         self.uses += 1;
-        let (used, client) = self.clients.get_mut(session)?;
+        let (used, credentials) = self.sessions.get_mut(session)?;
         *used = self.uses;
-        Some(client.clone())
+        Some(credentials.clone())
     }
 
-    fn keep(&mut self, session: &str, client: Client) {
-        self.clients.insert(session.to_owned(), (self.uses, client));
-        if self.clients.len() > KEPT {
-            let oldest = self.clients.iter().min_by_key(|(_, (used, _))| *used).map(|(session, _)| session.clone());
-            oldest.map(|oldest| self.clients.remove(&oldest));
+    fn keep(&mut self, session: &str, credentials: SharedCredentialsProvider) {
+        self.sessions.insert(session.to_owned(), (self.uses, credentials));
+        if self.sessions.len() > KEPT {
+            let oldest = self.sessions.iter().min_by_key(|(_, (used, _))| *used).map(|(session, _)| session.clone());
+            oldest.map(|oldest| self.sessions.remove(&oldest));
         }
+    }
+}
+
+/// In whose name a client writes.
+#[derive(Clone, Debug)]
+pub(super) struct Signer {
+    writers: Option<Writers>,
+    session: Option<Session>,
+}
+
+impl Signer {
+    /// Nobody's but the client's own, where no role is assumed.
+    pub(super) fn new(writers: Option<Writers>) -> Self {
+        Self { writers, session: None }
+    }
+
+    /// The same, in the name of `session` where a role is assumed.
+    pub(super) fn of_session(&self, session: Session) -> Self {
+        Self { session: Some(session), ..self.clone() }
+    }
+
+    /// The credentials to write with; `None`: the client's own.
+    pub(super) async fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        let (writers, session) = (self.writers.as_ref()?, self.session.as_ref()?);
+        Some(writers.credentials(session).await)
+    }
+}
+
+/// Credentials are got again so long before they expire.
+const RENEWAL: Duration = Duration::from_mins(5);
+
+/// A role's credentials, assumed once: the SDK's own caches are one for each client.
+#[derive(Debug)]
+struct Kept {
+    provider: AssumeRoleProvider,
+    held: tokio::sync::Mutex<Option<Credentials>>,
+}
+
+impl ProvideCredentials for Kept {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let mut held = self.held.lock().await;
+            let is_fresh = |held: &Credentials| held.expiry().is_none_or(|expiry| SystemTime::now() + RENEWAL < expiry);
+            if let Some(credentials) = held.as_ref().filter(|held| is_fresh(held)) {
+                return Ok(credentials.clone());
+            }
+            let credentials = self.provider.provide_credentials().await?;
+            *held = Some(credentials.clone());
+            Ok(credentials)
+        })
     }
 }
 

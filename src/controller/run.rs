@@ -374,11 +374,13 @@ impl Shared {
             Err(refusal) => (self.classes.built_in(), self.classes.own_clients(), Some(refusal)),
         };
         let Key { namespace, name } = Key::of(queue);
-        let AwsClients { sqs, sts, kms, .. } = &clients;
+        let AwsClients { sqs, sts, kms, iam, .. } = &clients;
+        let session = Session::of_queue(&class.cluster.name, &namespace, &name);
         let reconciler = Reconciler {
-            sqs: Arc::new(sqs.writing_as(Session::of_queue(&class.cluster.name, &namespace, &name))),
+            sqs: Arc::new(sqs.writing_as(session.clone())),
             sts: Arc::new(sts.clone()),
             kms: Arc::new(kms.clone()),
+            iam: Arc::new(iam.writing_as(session)),
             cluster: self.cluster.clone(),
             class,
             clock: Arc::new(Timestamp::now),

@@ -208,7 +208,7 @@ impl Deletion<'_> {
             || self.policy == DeletionPolicy::Retain
         {
             if self.lets_policies_go(&mut plan) {
-                return plan; // They are to be looked at first.
+                return plan;
             }
             let lets_go = lets_go(self.input.queue, self.input.class);
             let is_refused = |ours: &Ours<'_>| lets_go && self.refused(ours.name).is_some();
@@ -250,7 +250,8 @@ impl Deletion<'_> {
         release_when_over(plan)
     }
 
-    /// Lets policies go with the queues that stay. Answers whether they have to be looked at before.
+    /// Lets policies go with the queues that stay. Answers whether these have to wait: once they are let go, nothing tells
+    /// that the policies were to be.
     fn lets_policies_go(&self, plan: &mut Plan) -> bool {
         if observes(self.input.queue) {
             return false;
@@ -259,7 +260,7 @@ impl Deletion<'_> {
         if !plan.needs_policies {
             self.policies().let_go(plan);
         }
-        plan.needs_policies
+        plan.needs_policies || !plan.findings.is_empty()
     }
 
     fn policies(&self) -> DoomedPolicies<'_> {

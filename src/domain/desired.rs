@@ -18,7 +18,7 @@ use super::class::Class;
 use super::digest::sha256;
 use super::field::FieldError;
 use super::fleet::{Fleet, Key};
-use super::iam::{DesiredPolicy, IdentityPolicy, Subject, check_permissions};
+use super::iam::{DesiredPolicy, Subject, check_permissions};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
 use super::policy::{PolicyDocument, StatementContext, check_limits, compile_statements, compose, fence, require_tls};
@@ -233,7 +233,7 @@ impl Desired {
         let policies: Vec<Value> = self
             .policies
             .iter()
-            .map(|policy| json!([policy.arn.to_string(), policy.document.as_ref().map(IdentityPolicy::digest)]))
+            .map(|policy| json!([policy.arn.to_string(), policy.digest()]))
             .collect();
         sha256(&json!([declared, policies]).to_string())
     }

@@ -12,7 +12,7 @@ use super::attributes::{Attribute, Attributes, QueueAttributes};
 use super::call::CallError;
 use super::digest::sha256;
 use super::encryption::KeyMeanings;
-use super::iam::{PolicyArn, PolicySight};
+use super::iam::{PolicyArn, PolicySight, PresentPolicy};
 use super::names::QueueName;
 use super::outputs::{ObservedOutput, Output, OutputKind};
 use super::tags::Tags;
@@ -313,6 +313,8 @@ pub struct Memory {
     pub deleted: BTreeMap<String, Timestamp>,
     /// What was written to IAM, also by passes that ended before their status was written.
     pub policies: Vec<PolicyStatus>,
+    /// Policies that were there, and when they were looked at.
+    pub seen_policies: BTreeMap<String, (Timestamp, PresentPolicy)>,
     /// Policies that are not there and whose names are taken, and since when.
     pub name_taken: BTreeMap<String, Timestamp>,
     /// Queues that we tagged, and when.
@@ -326,6 +328,14 @@ pub struct Memory {
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 impl Memory {
+    /// A policy was looked at.
+    pub fn saw_policy(&mut self, arn: &PolicyArn, sight: &PolicySight, now: Timestamp) {
+        match sight {
+            PolicySight::Present(present) => self.seen_policies.insert(arn.to_string(), (now, present.clone())),
+            _ => self.seen_policies.remove(&arn.to_string()),
+        };
+    }
+
     /// A pass failed at `now`: waits grow.
     pub fn failed(&mut self, now: Timestamp) {
         self.attempts = self.attempts.saturating_add(1);

@@ -8,7 +8,7 @@ use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
 use prism_queue::api::class::{ClassDefaults, DriftMode};
-use prism_queue::api::status::{DeadLetterStatus, Target};
+use prism_queue::api::status::{DeadLetterStatus, IamStatus, Target};
 use prism_queue::api::{FINALIZER, Queue, QueueStatus};
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::attributes::{Attributes, Counts, QueueAttributes};
@@ -16,7 +16,9 @@ use prism_queue::domain::class::{Class, FLAGS, Limits};
 use prism_queue::domain::deletion::{self, Doomed, plan_deletion};
 use prism_queue::domain::desired::{Desired, Refusal};
 use prism_queue::domain::fleet::Fleet;
-use prism_queue::domain::iam::IamPath;
+use prism_queue::domain::iam::{
+    IamPath, Policy, PolicyArn, PolicySight, PresentPolicy, remember_created, remember_version,
+};
 use prism_queue::domain::names::{NamePrefix, Naming};
 use prism_queue::domain::observed::{Memory, Observed, Present, Record, Sight};
 use prism_queue::domain::plan::{Input, Plan, Step, plan};
@@ -306,10 +308,11 @@ impl World {
         match step {
             Step::AddFinalizer => self.record.has_finalizer = true,
             Step::RemoveFinalizer => self.record.has_finalizer = false,
-            Step::Record { target, retired, tag_keys, applied_digest } => {
+            Step::Record { target, retired, policies, tag_keys, applied_digest } => {
                 let status = self.queue.status.get_or_insert_default();
                 status.target = Some(target.clone());
                 status.retired_dead_letters.clone_from(retired);
+                status.iam = Some(IamStatus { policies: policies.clone() });
                 status.managed_tag_keys = tag_keys.iter().cloned().collect();
                 status.applied_digest.clone_from(applied_digest);
                 self.remember();
@@ -333,6 +336,34 @@ impl World {
                 self.memory.deleted.insert(queue.name.to_string(), self.now);
                 self.observed.queues.insert(queue.name.to_string(), Sight::Absent);
             }
+            Step::CreatePolicy { arn, document, tags } => {
+                let id = format!("ANPA{}", self.observed.policies.len());
+                let policy = Policy { id, default_version: "v1".to_owned(), attachments: 0, tags: tags.clone() };
+                if let Some(entry) = self.record.policy_mut(arn) {
+                    remember_created(entry, &policy, &document.digest(), self.now);
+                }
+                let present = PresentPolicy { policy, digest: document.digest(), others: Vec::new() };
+                self.observed.policies.insert(arn.to_string(), PolicySight::Present(present));
+            }
+            Step::UpdatePolicy { arn, document, .. } => {
+                let now = self.now;
+                let present = self.policy(arn);
+                let next = present.others.iter().chain([&present.policy.default_version]);
+                let next = next.map(|version| version[1..].parse::<u32>().unwrap()).max().unwrap() + 1;
+                let version = format!("v{next}");
+                present.others.push(std::mem::replace(&mut present.policy.default_version, version.clone()));
+                present.digest = document.digest();
+                if let Some(entry) = self.record.policy_mut(arn) {
+                    remember_version(entry, &version, &document.digest(), now);
+                }
+            }
+            Step::DeletePolicyVersion { arn, version } => self.policy(arn).others.retain(|other| other != version),
+            Step::DeletePolicy { arn } => {
+                self.memory.deleted.insert(arn.to_string(), self.now);
+                self.observed.policies.insert(arn.to_string(), PolicySight::Absent);
+            }
+            Step::TagPolicy { arn, tags } => self.policy(arn).policy.tags.extend(tags.clone()),
+            Step::UntagPolicy { arn, keys } => self.policy(arn).policy.tags.retain(|key, _| !keys.contains(key)),
             Step::WriteOutput(output) => self.observed.put_output(output),
             Step::DeleteOutput { kind, name } => self.observed.remove_output(*kind, name),
         }
@@ -385,6 +416,14 @@ impl World {
         match self.observed.queues.get_mut(name) {
             Some(Sight::Present(present)) => present,
             other => panic!("{name} does not answer: {other:?}"),
+        }
+    }
+
+    /// The policy `arn`, which must be there.
+    pub fn policy(&mut self, arn: &PolicyArn) -> &mut PresentPolicy {
+        match self.observed.policies.get_mut(&arn.to_string()) {
+            Some(PolicySight::Present(present)) => present,
+            other => panic!("{arn} is not there: {other:?}"),
         }
     }
 

@@ -14,6 +14,7 @@ mod diff;
 mod encryption;
 mod finding;
 mod fleet;
+mod iam;
 mod names;
 mod observed;
 mod outputs;

@@ -2,24 +2,47 @@
 
 use async_trait::async_trait;
 use aws_sdk_iam::Client;
+use aws_sdk_iam::config::IdentityCache;
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
 
 use crate::aws::Iam;
 use crate::aws::error::Service;
-use crate::aws::meter::{Action, Meter};
+use crate::aws::meter::{Action, MayWrite, Meter};
+use crate::aws::target::{Session, Signer};
 use crate::domain::call::CallError;
 use crate::domain::class::{ContextValue, Question, Refused};
 
-/// [`Iam`] by the AWS SDK.
+/// [`Iam`] and [`Policies`](crate::aws::Policies) by the AWS SDK.
 #[derive(Clone)]
 pub struct SdkIam {
-    client: Client,
-    meter: Meter,
+    pub(super) client: Client,
+    pub(super) meter: Meter,
+    signer: Signer,
 }
 
 impl SdkIam {
-    pub(super) fn new(client: Client, meter: Meter) -> Self {
-        Self { client, meter }
+    pub(super) fn new(client: Client, meter: Meter, signer: Signer) -> Self {
+        Self { client, meter, signer }
+    }
+
+    /// The same client, which writes in the name of `session` where a role is assumed.
+    #[must_use]
+    pub fn writing_as(&self, session: Session) -> Self {
+        Self { signer: self.signer.of_session(session), ..self.clone() }
+    }
+
+    pub(super) async fn writer(&self) -> Client {
+        let Some(credentials) = self.signer.credentials().await else {
+            return self.client.clone();
+        };
+        let config = self.client.config().to_builder().credentials_provider(credentials);
+        // They are kept for the clients of all services.
+        Client::from_conf(config.identity_cache(IdentityCache::no_cache()).build())
+    }
+
+    pub(super) fn writing_while(mut self, may_write: MayWrite) -> Self {
+        self.meter.may_write = may_write;
+        self
     }
 }
 

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::IdentityCache;
 use aws_sdk_sqs::types::QueueAttributeName;
 
 use crate::aws::Sqs;
 use crate::aws::error::Service;
 use crate::aws::meter::{Action, MayWrite, Meter, incomplete};
-use crate::aws::target::{Session, Writers};
+use crate::aws::target::{Session, Signer};
 use crate::domain::attributes::{Attribute, Attributes, Counts, QueueAttributes};
 use crate::domain::call::CallError;
 use crate::domain::names::QueueName;
@@ -27,20 +28,18 @@ const PAGE: i32 = 1_000;
 pub struct SdkSqs {
     client: Client,
     meter: Meter,
-    writers: Option<Writers>,
-    /// In whose name it writes, where a role is assumed.
-    session: Option<Session>,
+    signer: Signer,
 }
 
 impl SdkSqs {
-    pub(super) fn new(client: Client, meter: Meter, writers: Option<Writers>) -> Self {
-        Self { client, meter, writers, session: None }
+    pub(super) fn new(client: Client, meter: Meter, signer: Signer) -> Self {
+        Self { client, meter, signer }
     }
 
     /// The same client, which writes in the name of `session` where a role is assumed.
     #[must_use]
     pub fn writing_as(&self, session: Session) -> Self {
-        Self { session: Some(session), ..self.clone() }
+        Self { signer: self.signer.of_session(session), ..self.clone() }
     }
 
     /// Lists one queue, whichever: whether SQS answers, and lets queues be listed.
@@ -53,10 +52,12 @@ impl SdkSqs {
     }
 
     async fn writer(&self) -> Client {
-        match (&self.writers, &self.session) {
-            (Some(writers), Some(session)) => writers.client(session, &self.client).await,
-            _ => self.client.clone(),
-        }
+        let Some(credentials) = self.signer.credentials().await else {
+            return self.client.clone();
+        };
+        let config = self.client.config().to_builder().credentials_provider(credentials);
+        // They are kept for the clients of all services.
+        Client::from_conf(config.identity_cache(IdentityCache::no_cache()).build())
     }
 
     pub(super) fn writing_while(mut self, may_write: MayWrite) -> Self {

@@ -1,11 +1,9 @@
 //! Carrying out a plan. Writes only, in order; the first failure ends it.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::conditions::Reason;
-use crate::api::status::{QueueStatus, RetiredDeadLetter, Target};
+use crate::api::status::{IamStatus, QueueStatus, RetiredDeadLetter};
 use crate::api::{FINALIZER, Queue};
 use crate::domain::attributes::{Attribute, Attributes};
 use crate::domain::call::{CallError, ErrorClass, ErrorKind};
@@ -76,8 +74,15 @@ impl Applier<'_> {
             Step::SetAttributes { queue, attributes, .. } => return self.set(queue, attributes, pass, memory).await,
             Step::AddFinalizer => self.set_finalizer(pass, memory, true).await?,
             Step::RemoveFinalizer => self.set_finalizer(pass, memory, false).await?,
-            Step::Record { target, retired, tag_keys, applied_digest } => {
-                self.record(target, retired, tag_keys, applied_digest.as_ref(), pass, memory).await?;
+            Step::Record { target, retired, policies, tag_keys, applied_digest } => {
+                let mut status = pass.queue.status.clone().unwrap_or_default();
+                status.target = Some(target.clone());
+                status.retired_dead_letters.clone_from(retired);
+                let policies = policies.clone();
+                status.iam = (!policies.is_empty()).then_some(IamStatus { policies });
+                status.managed_tag_keys = tag_keys.iter().cloned().collect();
+                status.applied_digest.clone_from(applied_digest);
+                self.record(status, pass, memory).await?;
             }
             Step::TagQueue { queue, tags, .. } => {
                 let result = self.observer.sqs.tag_queue(&queue.url, tags).await;
@@ -105,6 +110,12 @@ impl Applier<'_> {
                 memory.created.remove(queue.name.as_str());
                 self.look_at_all_again(pass).await;
             }
+            Step::CreatePolicy { arn, .. }
+            | Step::UpdatePolicy { arn, .. }
+            | Step::DeletePolicyVersion { arn, .. }
+            | Step::DeletePolicy { arn }
+            | Step::TagPolicy { arn, .. }
+            | Step::UntagPolicy { arn, .. } => return self.policy_step(step, arn, pass, memory).await,
             Step::WriteOutput(output) => {
                 self.in_cluster(self.cluster.write_output(&pass.queue, output).await, pass, memory)?;
                 pass.observed.put_output(output);
@@ -119,31 +130,20 @@ impl Applier<'_> {
         Ok(true)
     }
 
-    /// Writes to status where the queues live, before AWS hears of them.
-    async fn record(
-        &self,
-        target: &Target,
-        retired: &[RetiredDeadLetter],
-        tag_keys: &BTreeSet<String>,
-        applied_digest: Option<&String>,
-        pass: &mut Pass,
-        memory: &Memory,
-    ) -> Result<(), Failure> {
-        let mut status = pass.queue.status.clone().unwrap_or_default();
-        status.target = Some(target.clone());
-        status.retired_dead_letters = retired.to_vec();
-        status.managed_tag_keys = tag_keys.iter().cloned().collect();
-        status.applied_digest = applied_digest.cloned();
+    /// Writes to status where the queues and policies live, before AWS hears of them.
+    async fn record(&self, mut status: QueueStatus, pass: &mut Pass, memory: &Memory) -> Result<(), Failure> {
         let conditions =
             Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
         status.conditions = conditions;
         status.observed_generation = pass.queue.metadata.generation;
         let is_new = |dead_letter: &&RetiredDeadLetter| !pass.record.retired.contains(dead_letter);
-        let newly_retired: Vec<_> = retired.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();
+        let newly_retired: Vec<_> =
+            status.retired_dead_letters.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();
+        let recorded = (status.target.clone(), status.iam.clone());
         self.write_status(pass, memory, status).await?;
         let written = pass.record.written.take();
         pass.record = Record { written, ..Record::of(&pass.queue) };
-        if pass.record.target.as_ref() != Some(target) {
+        if pass.queue.status.as_ref().map(|status| (status.target.clone(), status.iam.clone())) != Some(recorded) {
             return Err(Failure::Finding(pruned()));
         }
         for name in newly_retired {

@@ -24,7 +24,14 @@ pub(super) fn of_step(step: &Step) -> Option<Announcement> {
             (*event, format!("removed tags of queue {}: {}", queue.name, keys.join(", ")))
         }
         Step::DeleteQueue { queue } => (EventReason::Deleted, format!("deleted queue {}", queue.name)),
-        Step::AddFinalizer
+        Step::CreatePolicy { arn, .. } => (EventReason::Created, format!("created policy {arn}")),
+        Step::UpdatePolicy { arn, event, .. } => (*event, format!("changed what policy {arn} allows")),
+        Step::DeletePolicy { arn } => (EventReason::Deleted, format!("deleted policy {arn}")),
+        Step::TagPolicy { arn, .. } => (EventReason::Tagged, format!("renewed the owner tags of policy {arn}")),
+        Step::UntagPolicy { arn, .. } => (EventReason::Released, format!("removed the owner tags of policy {arn}")),
+        // Room for the next one.
+        Step::DeletePolicyVersion { .. }
+        | Step::AddFinalizer
         | Step::RemoveFinalizer
         | Step::Record { .. }
         | Step::WriteOutput(_)

@@ -3,6 +3,7 @@
 mod apply;
 mod events;
 mod observe;
+mod policies;
 mod reconcile;
 
 pub use reconcile::{Outcome, Reconciler};

@@ -1,6 +1,8 @@
 //! What is there. Reads only.
 
-use crate::aws::{Kms, LIST_PAGE, Sqs, Sts};
+use jiff::Timestamp;
+
+use crate::aws::{Kms, LIST_PAGE, Policies, Sqs, Sts};
 use crate::domain::attributes::Attribute;
 use crate::domain::call::{CallError, ErrorKind};
 use crate::domain::class::Class;
@@ -8,8 +10,11 @@ use crate::domain::deletion::Doomed;
 use crate::domain::desired::{Desired, DesiredQueue};
 use crate::domain::encryption::{canonical_key, keys_to_ask_about};
 use crate::domain::fleet::Fleet;
+use crate::domain::iam::PolicySight;
 use crate::domain::names::QueueName;
-use crate::domain::observed::{Observed, Present, Record, Sight};
+use crate::domain::observed::{Memory, Observed, Present, Record, Sight};
+
+use super::policies::look_at_all;
 
 /// Looks at AWS.
 #[derive(Clone, Copy)]
@@ -17,13 +22,21 @@ pub(super) struct Observer<'a> {
     pub(super) sqs: &'a dyn Sqs,
     pub(super) sts: &'a dyn Sts,
     pub(super) kms: &'a dyn Kms,
+    pub(super) iam: &'a dyn Policies,
     pub(super) class: &'a Class,
 }
 
 impl Observer<'_> {
     /// What is there of a Queue that lives. A queue whose URL is not known is looked for only where creating it
     /// would be wrong.
-    pub(super) async fn live(&self, desired: &Desired, record: &Record, fleet: &Fleet) -> Observed {
+    pub(super) async fn live(
+        &self,
+        desired: &Desired,
+        record: &Record,
+        fleet: &Fleet,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) -> Observed {
         let mut observed = Observed::default();
         let source = &desired.source.name;
         // Where changes from outside are only told, nothing is made to find out what is there.
@@ -38,14 +51,10 @@ impl Observer<'_> {
             let sight = self.look(&queue.name, url, must_find(&queue.name)).await;
             observed.queues.insert(queue.name.to_string(), sight);
         }
-        // Creating is how to find out, but only in the right account.
-        if observed.queues.values().any(|sight| *sight == Sight::Unseen)
-            && let Some(obstacle) = self.other_account().await
-        {
-            for sight in observed.queues.values_mut().filter(|sight| **sight == Sight::Unseen) {
-                *sight = obstacle.clone();
-            }
+        if !desired.observe {
+            observed.policies = look_at_all(self.iam, desired, record, memory, now).await;
         }
+        self.check_account(desired, &mut observed).await;
         let retired = record.retired.iter().filter_map(|retired| QueueName::parse(&retired.queue_name).ok());
         let retiring = known.map(|(name, _)| name.clone());
         for name in retired.chain(retiring) {
@@ -58,6 +67,30 @@ impl Observer<'_> {
             self.ask_about_keys(queue, &mut observed).await;
         }
         observed
+    }
+
+    /// Creating is how to find out what is there, but only in the right account.
+    async fn check_account(&self, desired: &Desired, observed: &mut Observed) {
+        let is_missing = |sight: &PolicySight| matches!(sight, PolicySight::Unseen | PolicySight::Absent);
+        let wanted = desired.policies.iter().filter(|_| !desired.observe).map(|policy| &policy.arn);
+        let missing: Vec<String> =
+            wanted.filter(|arn| is_missing(observed.policy(arn))).map(ToString::to_string).collect();
+        let is_unseen = |sight: &Sight| *sight == Sight::Unseen;
+        if missing.is_empty() && !observed.queues.values().any(is_unseen) {
+            return;
+        }
+        let Some(obstacle) = self.other_account().await else { return };
+        for arn in missing {
+            let sight = match &obstacle {
+                Sight::OtherAccount(account) => PolicySight::OtherAccount(account.clone()),
+                Sight::Failed(error) => PolicySight::Failed(error.clone()),
+                _ => continue,
+            };
+            observed.policies.insert(arn, sight);
+        }
+        for sight in observed.queues.values_mut().filter(|sight| is_unseen(sight)) {
+            *sight = obstacle.clone();
+        }
     }
 
     /// What is there of a Queue that is being deleted.
@@ -183,5 +216,7 @@ impl Observer<'_> {
 
 /// Whether anything could not be seen, so that waits grow.
 pub(super) fn is_troubled(observed: &Observed) -> bool {
+    let is_troubled = |sight: &PolicySight| matches!(sight, PolicySight::Failed(_) | PolicySight::OtherAccount(_));
     observed.queues.values().any(|sight| sight.is_out_of_sight() || *sight == Sight::Appearing)
+        || observed.policies.values().any(is_troubled)
 }

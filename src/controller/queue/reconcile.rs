@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::Queue;
 use crate::api::conditions::EventReason;
 use crate::api::status::QueueStatus;
-use crate::aws::{Kms, Sqs, Sts};
+use crate::aws::{Kms, Policies, Sqs, Sts};
 use crate::domain::class::Class;
 use crate::domain::deletion::{self, Doomed, plan_deletion, plan_deletion_without_class};
 use crate::domain::desired::{Desired, Refusal};
@@ -25,6 +25,7 @@ use super::super::cluster::{Announcement, Cluster};
 use super::apply::{Applier, Failure, Pass};
 use super::events;
 use super::observe::{Observer, is_troubled};
+use super::policies::look_at_doomed;
 
 /// A plan is made again after its steps, until none is left; a pass that needs more rounds than this goes on later.
 const MAX_ROUNDS: usize = 8;
@@ -46,6 +47,8 @@ pub struct Reconciler {
     pub sts: Arc<dyn Sts>,
     /// KMS.
     pub kms: Arc<dyn Kms>,
+    /// Policies in IAM.
+    pub iam: Arc<dyn Policies>,
     /// Kubernetes.
     pub cluster: Arc<dyn Cluster>,
     /// The rules of the house.
@@ -104,6 +107,7 @@ impl Reconciler {
         }
         let mut record = Record::of(queue);
         record.also_wrote(memory.written.as_ref());
+        record.also_wrote_policies(&memory.policies);
         let mut pass = Pass { record, queue: queue.clone(), observed: Observed::default(), superseded: Vec::new() };
         let ended = match (refusal, is_deleting) {
             (None, false) => self.life(&mut pass, memory, now).await,
@@ -113,6 +117,7 @@ impl Reconciler {
         };
         let Pass { superseded, queue: newest, record, .. } = pass;
         memory.written = record.written;
+        memory.policies = record.policies;
         match ended {
             Ok(Ended { verdict, look_again }) => {
                 let unfinished = verdict.is_unfinished.then_some(UNFINISHED_RETRY);
@@ -145,7 +150,7 @@ impl Reconciler {
             Ok(desired) => desired,
             Err(refusal) => return self.refused(&applier, &refusal, pass, memory, now).await,
         };
-        pass.observed = self.observer().live(&desired, &pass.record, &fleet).await;
+        pass.observed = self.observer().live(&desired, &pass.record, &fleet, memory, now).await;
         self.note_outputs(pass, memory);
         self.note_counts(pass, memory);
         let plan_for = |pass: &Pass, memory: &Memory| {
@@ -284,6 +289,11 @@ impl Reconciler {
                 class: &self.class,
                 now,
             });
+            if made.needs_policies {
+                let sights = look_at_doomed(self.iam.as_ref(), &doomed.policies, &pass.record).await;
+                pass.observed.policies = sights;
+                continue;
+            }
             let steps = news(&made.steps, &done);
             if steps.is_empty() || !failures.is_empty() {
                 break;
@@ -376,7 +386,8 @@ impl Reconciler {
     }
 
     fn observer(&self) -> Observer<'_> {
-        Observer { sqs: self.sqs.as_ref(), sts: self.sts.as_ref(), kms: self.kms.as_ref(), class: &self.class }
+        let Self { sqs, sts, kms, iam, class, .. } = self;
+        Observer { sqs: sqs.as_ref(), sts: sts.as_ref(), kms: kms.as_ref(), iam: iam.as_ref(), class }
     }
 
     fn applier(&self, now: Timestamp) -> Applier<'_> {

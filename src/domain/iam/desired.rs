@@ -25,6 +25,14 @@ pub struct DesiredPolicy {
     pub document: Option<IdentityPolicy>,
 }
 
+impl DesiredPolicy {
+    /// What stands for what it says.
+    #[must_use]
+    pub fn digest(&self) -> Option<String> {
+        self.document.as_ref().map(IdentityPolicy::digest)
+    }
+}
+
 /// The permissions for which `spec` asks for a policy.
 fn permissions(spec: &QueueSpec) -> BTreeSet<Permission> {
     spec.iam.iter().flat_map(|iam| iam.policies.iter().flatten()).copied().collect()

@@ -7,6 +7,7 @@ use crate::api::status::PolicyStatus;
 
 use super::super::call::CallError;
 use super::super::tags::Tags;
+use super::DesiredPolicy;
 
 /// How long IAM may show what was before a write.
 /// Source: IAM User Guide, "Changes that I make are not always immediately visible", which names no time.
@@ -76,6 +77,17 @@ pub(super) fn whole_seconds(now: Timestamp) -> Time {
 pub fn is_settling(entry: &PolicyStatus, now: Timestamp) -> bool {
     // A clock that was ahead must not stop repairs until this one has caught up.
     entry.written_time.as_ref().is_some_and(|time| now.duration_since(time.0).abs() < SETTLING)
+}
+
+/// How long what was seen of a policy that is as declared may be taken for true: IAM's rates are low and an account's Queues
+/// share them.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whether the policy `wanted`, of which `seen` was seen `at` some time, is to be looked at.
+#[must_use]
+pub fn is_to_be_looked_at(wanted: &DesiredPolicy, seen: &PresentPolicy, at: Timestamp, now: Timestamp) -> bool {
+    let is_as_declared = wanted.digest().is_none_or(|digest| digest == seen.digest);
+    !is_as_declared || now.duration_since(at).abs() >= LOOK_EVERY
 }
 
 impl PresentPolicy {

@@ -110,6 +110,10 @@ impl Converging<'_> {
         let arn = &policy.arn;
         if entry.version_id.is_some() && is_settling(entry, input.now) {
             plan.awaiting_policies.push(arn.clone());
+            if entry.document_digest.as_ref() != Some(&document.digest()) {
+                let message = format!("the policy {arn} was just created and is changed as soon as IAM shows it");
+                plan.findings.push(Finding::waiting(Reason::Progressing, message, APPEARING));
+            }
         } else if only_reports(input) {
             let message = format!(
                 "the policy {arn} does not exist any more; class {:?} reports changes from outside (drift.mode: Report), so that it is made again only when what is declared changes",

@@ -7,6 +7,7 @@ use crate::api::conditions::Reason;
 use super::super::finding::{Circumstances, Finding};
 use super::super::plan::Step;
 use super::super::tags::{OWNER_KEYS, Owner, Ownership};
+use super::observed::SETTLING;
 use super::{PolicyArn, PolicySight, PresentPolicy};
 
 /// How soon to look again whether a policy was detached: that is others' work.
@@ -35,7 +36,7 @@ pub(in crate::domain) fn farewell(
     is_new: bool,
 ) -> Farewell {
     let present = match sight {
-        _ if circumstances.memory.deleted.contains_key(&arn.to_string()) => return Farewell::Over,
+        _ if is_deleted(arn, circumstances) => return Farewell::Over,
         PolicySight::Present(present) => present,
         PolicySight::Absent | PolicySight::NameTaken | PolicySight::Unseen if is_new => {
             let message = format!("the policy {arn} may have been created just now, and IAM may not show it yet");
@@ -54,6 +55,12 @@ pub(in crate::domain) fn farewell(
     }
     let versions = others.iter().cloned().map(|version| Step::DeletePolicyVersion { arn: arn.clone(), version });
     Farewell::Steps(versions.chain([Step::DeletePolicy { arn: arn.clone() }]).collect())
+}
+
+/// Whether it was deleted so recently that IAM may still show it.
+fn is_deleted(arn: &PolicyArn, circumstances: &Circumstances<'_>) -> bool {
+    let deleted = circumstances.memory.deleted.get(&arn.to_string());
+    deleted.is_some_and(|deleted| circumstances.now.duration_since(*deleted) < SETTLING)
 }
 
 /// Lets the policy go as it is; `None` when there is nothing of ours to let go.
