@@ -142,7 +142,8 @@ impl Operator {
         let reconciler = Reconciler {
             sqs: client.clone(),
             sts: client.clone(),
-            kms: client,
+            kms: client.clone(),
+            iam: client,
             cluster: view.clone(),
             class: self.class.clone(),
             clock: Arc::new(move || world.now()),

@@ -137,6 +137,8 @@ async fn times(is_silent: bool) -> BTreeMap<Key, Duration> {
         .into_iter()
         .map(|(namespace, account)| {
             let near = world.client(&Caller::role(account, REGION, "prism-queue"));
+            // No Queue of these has policies.
+            let iam = Arc::new(near.clone());
             let far = Arc::new(Far { near, is_silent: is_silent && namespace == "silent" });
             let place = Place { account_id: account.to_owned(), region: REGION.to_owned() };
             let world = world.clone();
@@ -144,6 +146,7 @@ async fn times(is_silent: bool) -> BTreeMap<Key, Duration> {
                 sqs: far.clone(),
                 sts: far.clone(),
                 kms: far,
+                iam,
                 cluster: view.clone(),
                 class: Class { place, ..class() },
                 clock: Arc::new(move || world.now()),

@@ -132,7 +132,7 @@ fn the_defaults_of_a_class_are_a_closed_type_without_identity_adoption_name_or_r
     assert_eq!(found, [""; 0]);
     // What a Queue may leave out, a class may say, but for what belongs to the Queue alone.
     let of = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-    let own = ["type", "queueClassName", "queueName", "tags", "adoptionPolicy", "managementPolicy", "suspend"];
+    let own = ["iam", "type", "queueClassName", "queueName", "tags", "adoptionPolicy", "managementPolicy", "suspend"];
     let of_queue = of(&self::schema()["properties"]["spec"]["properties"]);
     let expected: BTreeSet<String> = of_queue.into_iter().filter(|field| !own.contains(&field.as_str())).collect();
     assert_eq!(of(&schema["properties"]["spec"]["properties"]["defaults"]["properties"]), expected);

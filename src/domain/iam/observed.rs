@@ -81,7 +81,7 @@ pub fn is_settling(entry: &PolicyStatus, now: Timestamp) -> bool {
 
 /// How long what was seen of a policy that is as declared may be taken for true: IAM's rates are low and an account's Queues
 /// share them.
-const LOOK_EVERY: SignedDuration = SignedDuration::from_hours(1);
+const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(30);
 
 /// Whether the policy `wanted`, of which `seen` was seen `at` some time, is to be looked at.
 #[must_use]

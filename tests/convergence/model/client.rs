@@ -5,6 +5,7 @@ use prism_queue::aws::{CallerIdentity, Kms, Sqs, Sts};
 use prism_queue::domain::arn::QueueArn;
 use prism_queue::domain::attributes::{Attributes, QueueAttributes};
 use prism_queue::domain::call::CallError;
+use prism_queue::domain::iam::PolicyArn;
 use prism_queue::domain::names::QueueName;
 use prism_queue::domain::tags::Tags;
 
@@ -32,7 +33,27 @@ impl Client {
         arguments: Arguments,
         effect: impl FnOnce(&mut State, &Caller) -> Answer<T>,
     ) -> Result<T, CallError> {
-        let request = Request { caller: &self.caller, action, queue, arguments };
+        self.send(Request { caller: &self.caller, action, queue, policy: None, arguments }, effect).await
+    }
+
+    /// A call about a policy.
+    pub(super) async fn on_policy<T>(
+        &self,
+        action: &'static str,
+        arn: &PolicyArn,
+        arguments: Arguments,
+        effect: impl FnOnce(&mut State, &Caller) -> Answer<T>,
+    ) -> Result<T, CallError> {
+        let request = Request { caller: &self.caller, action, queue: None, policy: Some(arn.clone()), arguments };
+        self.send(request, effect).await
+    }
+
+    async fn send<T>(
+        &self,
+        request: Request<'_>,
+        effect: impl FnOnce(&mut State, &Caller) -> Answer<T>,
+    ) -> Result<T, CallError> {
+        let action = request.action;
         let outcome = self.world.state().call(request, |state| effect(state, &self.caller));
         match outcome {
             Outcome::Answered(answer) => answer.map_err(|refusal| refusal.into_error(action)),

@@ -2,6 +2,7 @@
 
 use prism_queue::domain::arn::QueueArn;
 use prism_queue::domain::call::ErrorKind;
+use prism_queue::domain::iam::PolicyArn;
 
 use super::caller::Caller;
 use super::faults::{DeniedAs, Fault};
@@ -17,6 +18,7 @@ pub(super) struct Request<'a> {
     pub caller: &'a Caller,
     pub action: &'static str,
     pub queue: Option<QueueArn>,
+    pub policy: Option<PolicyArn>,
     pub arguments: Arguments,
 }
 
@@ -37,6 +39,7 @@ impl State {
         let dice = self.dice();
         let fault = self.faults.next(request.action, dice);
         let tags_before = request.queue.as_ref().and_then(|arn| self.queues.get(arn)).map(|queue| queue.tags.clone());
+        let tags_before = tags_before.or_else(|| self.iam.tags(request.policy.as_ref()?));
         let effect_of_call = match fault {
             Some(Fault::Refuse(kind)) => Err(Refusal::of(kind)),
             Some(Fault::CrashBefore) => Err(Refusal::of(ErrorKind::Transient)),
@@ -52,6 +55,7 @@ impl State {
             caller: request.caller.arn.clone(),
             action: request.action,
             queue: request.queue,
+            policy: request.policy,
             arguments: request.arguments,
             answer: answer.as_ref().map(|_| ()).map_err(|refusal| refusal.kind),
             took_effect,
@@ -78,6 +82,7 @@ impl State {
             // `GetCallerIdentity` needs no permission; what `ListQueues` hides, it hides queue by queue.
             (None, _) | (_, "GetCallerIdentity") | (Some(DeniedAs::DoesNotExist), "ListQueues") => Ok(()),
             (_, "DescribeKey") => Err(Refusal::of(ErrorKind::KmsDenied)),
+            _ if request.policy.is_some() => Err(Refusal::denied()),
             (Some(DeniedAs::DoesNotExist), action) if action != "CreateQueue" => Err(Refusal::missing()),
             _ => Err(Refusal::denied()),
         }

@@ -4,10 +4,23 @@ use jiff::Timestamp;
 use prism_queue::domain::arn::QueueArn;
 use prism_queue::domain::attributes::Attributes;
 use prism_queue::domain::call::ErrorKind;
+use prism_queue::domain::iam::PolicyArn;
 use prism_queue::domain::tags::Tags;
 
 /// The actions that change something.
-const WRITES: [&str; 5] = ["CreateQueue", "SetQueueAttributes", "DeleteQueue", "TagQueue", "UntagQueue"];
+const WRITES: [&str; 11] = [
+    "CreateQueue",
+    "SetQueueAttributes",
+    "DeleteQueue",
+    "TagQueue",
+    "UntagQueue",
+    "CreatePolicy",
+    "CreatePolicyVersion",
+    "DeletePolicyVersion",
+    "DeletePolicy",
+    "TagPolicy",
+    "UntagPolicy",
+];
 
 /// One call to the world by a client of it.
 #[derive(Clone, Debug)]
@@ -18,12 +31,14 @@ pub struct Call {
     pub action: &'static str,
     /// The queue, where the call was about one.
     pub queue: Option<QueueArn>,
+    /// The policy, where the call was about one.
+    pub policy: Option<PolicyArn>,
     pub arguments: Arguments,
     /// What the caller was told; a crash is `Transient`.
     pub answer: Result<(), ErrorKind>,
     /// Whether it took effect, whatever the caller was told.
     pub took_effect: bool,
-    /// The queue's tags before the call, when there was such a queue.
+    /// The queue's or the policy's tags before the call, when there was such a one.
     pub tags_before: Option<Tags>,
 }
 
@@ -33,6 +48,8 @@ pub struct Arguments {
     pub attributes: Attributes,
     pub tags: Tags,
     pub keys: Vec<String>,
+    /// Of a policy in IAM.
+    pub document: String,
 }
 
 impl Call {
@@ -41,8 +58,8 @@ impl Call {
         WRITES.contains(&self.action)
     }
 
-    /// Whether it changed or deleted a queue that was there before.
+    /// Whether it changed or deleted a queue or a policy that was there before.
     pub fn touched_existing(&self) -> bool {
-        self.is_write() && self.took_effect && self.action != "CreateQueue"
+        self.is_write() && self.took_effect && !matches!(self.action, "CreateQueue" | "CreatePolicy")
     }
 }

@@ -1,4 +1,4 @@
-//! A strict AWS in memory: SQS, and of STS and KMS what queues need, as `sqs-semantics.md` describes them.
+//! A strict AWS in memory: SQS, and of STS, KMS and IAM what queues need, as `sqs-semantics.md` describes them.
 //!
 //! A test makes a [`World`], hands the operator a [`Client`] of it, and moves the clock. Beside the operator
 //! there are strangers that change things ([`World::outside`]), senders and consumers of messages, and
@@ -11,6 +11,7 @@ mod caller;
 mod client;
 mod faults;
 mod gate;
+mod iam;
 mod journal;
 mod keys;
 mod late;
@@ -36,6 +37,7 @@ use prism_queue::domain::tags::Tags;
 
 pub use caller::Caller;
 pub use client::Client;
+pub use iam::PolicyView;
 pub use faults::{Chaos, Denial, DeniedAs, Fault, Faults, Trap};
 pub use journal::Call;
 pub use messages::{Fate, Message};

@@ -1,4 +1,4 @@
-//! The world behind its lock: queues, messages, principals, keys, the clock.
+//! The world behind its lock: queues, messages, principals, keys, policies, the clock.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -11,6 +11,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use tokio::sync::watch;
 
 use super::faults::{Faults, Rate};
+use super::iam::Iam;
 use super::journal::Call;
 use super::keys::Keys;
 use super::messages::{Fate, Message, seconds};
@@ -29,6 +30,7 @@ pub(super) struct State {
     pub messages: Vec<Message>,
     pub principals: Principals,
     pub keys: Keys,
+    pub iam: Iam,
     pub faults: Faults,
     pub calls: Rate,
     pub tagging_calls: Rate,
@@ -52,6 +54,7 @@ impl State {
             messages: Vec::new(),
             principals: Principals::default(),
             keys: Keys::default(),
+            iam: Iam::default(),
             faults: Faults::default(),
             calls: Rate::default(),
             tagging_calls: Rate::default(),

@@ -19,6 +19,8 @@ pub struct Timing {
     pub counts_lag: i64,
     /// From tagging until a permission that has a tag condition knows of it.
     pub fresh_tags_for: RangeInclusive<i64>,
+    /// From a write to IAM until reads show it.
+    pub iam_shows_after: RangeInclusive<i64>,
 }
 
 impl Timing {
@@ -32,6 +34,7 @@ impl Timing {
             retention_shows_after: 0..=900,
             counts_lag: 60,
             fresh_tags_for: 0..=59,
+            iam_shows_after: 0..=12,
         }
     }
 
@@ -45,6 +48,7 @@ impl Timing {
             retention_shows_after: 0..=0,
             counts_lag: 0,
             fresh_tags_for: 0..=0,
+            iam_shows_after: 0..=0,
         }
     }
 }

@@ -6,6 +6,7 @@ mod classes;
 mod dead_letters;
 mod deletion;
 mod encryption;
+mod iam;
 mod late;
 mod names;
 mod outputs;
