@@ -63,6 +63,20 @@ pub enum Event {
     Ghost(bool),
     /// Somebody makes a queue of a Queue's name.
     Squat(usize),
+    /// Somebody does something to the policies of a Queue.
+    Meddle(usize, Meddling),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Meddling {
+    /// Gives them to a role, or takes them away.
+    Attach,
+    Detach,
+    /// Makes them allow something else, or what they did at first.
+    Rewrite,
+    Revert,
+    LoseOwner,
+    Delete,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -157,6 +171,7 @@ impl Play {
             }
             Event::Ghost(false) if self.principals.remove(GHOST) => stage.world.delete_principal(GHOST),
             Event::Ghost(_) => {}
+            Event::Meddle(slot, meddling) => meddling.apply(stage, SLOTS[*slot].0),
             Event::Squat(slot) => {
                 let fifo = if SLOTS[*slot].1 { attributes(&[(Attribute::FifoQueue, "true")]) } else { attributes(&[]) };
                 let name = queue_name(&aws_name(*slot, false));
@@ -176,6 +191,13 @@ impl Play {
     pub fn drain(&self) {
         for message in self.stage.world.messages() {
             self.stage.world.consume(message.id);
+        }
+    }
+
+    /// Takes every policy from everybody.
+    pub fn detach_all(&self) {
+        for policy in self.stage.world.policies() {
+            self.stage.world.detach(&policy.arn);
         }
     }
 
@@ -239,6 +261,27 @@ impl Drift {
     }
 }
 
+impl Meddling {
+    fn apply(self, stage: &Stage, name: &str) {
+        const OTHER: &str =
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sqs:*"],"Resource":["*"]}]}"#;
+        let world = &stage.world;
+        for policy in world.policies_named(&format!("{}_", name.replace('/', "_"))) {
+            let arn = &policy.arn;
+            match self {
+                Self::Attach => world.attach(arn, "worker"),
+                Self::Detach => world.detach(arn),
+                // Whatever IAM refuses did not happen.
+                Self::Rewrite => _ = world.make_version(&somebody(), arn, OTHER),
+                Self::Revert => world.put_in_force(arn, &policy.versions[0]),
+                Self::LoseOwner => world.untag_policy(arn),
+                Self::Delete if policy.attached_to.is_empty() => world.delete_policy(arn),
+                Self::Delete => {}
+            }
+        }
+    }
+}
+
 impl Tamper {
     fn apply(self, stage: &Stage, name: &str) {
         let Key { namespace, name } = key(name);
@@ -298,6 +341,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Restart),
         2 => any::<bool>().prop_map(Event::Ghost),
         2 => slot().prop_map(Event::Squat),
+        5 => (slot(), meddling()).prop_map(|(slot, meddling)| Event::Meddle(slot, meddling)),
     ]
 }
 
@@ -312,6 +356,11 @@ fn drift() -> impl Strategy<Value = Drift> {
         1 => Just(Drift::LoseOwner),
         2 => Just(Drift::Delete),
     ]
+}
+
+fn meddling() -> impl Strategy<Value = Meddling> {
+    use Meddling::{Attach, Delete, Detach, LoseOwner, Revert, Rewrite};
+    select(vec![Attach, Attach, Detach, Rewrite, Rewrite, Revert, LoseOwner, Delete])
 }
 
 fn tamper() -> impl Strategy<Value = Tamper> {
@@ -329,7 +378,8 @@ fn trouble() -> impl Strategy<Value = Trouble> {
         ])
     };
     // Whoever is told that nothing exists by every call, `ListQueues` among them, cannot know better.
-    let denials = ["GetQueueAttributes", "SetQueueAttributes", "TagQueue", "DeleteQueue"].map(Some).into_iter();
+    let denials = ["GetQueueAttributes", "SetQueueAttributes", "TagQueue", "DeleteQueue", "CreatePolicy", "GetPolicy"];
+    let denials = denials.map(Some).into_iter();
     let denials: Vec<_> = denials
         .flat_map(|action| [(action, DeniedAs::AccessDenied), (action, DeniedAs::DoesNotExist)])
         .chain([(None, DeniedAs::AccessDenied)])
@@ -368,7 +418,7 @@ fn declared(slot: usize) -> impl Strategy<Value = Value> {
         weighted(0.3, encryption()),
         rarely(access()),
         rarely(outputs()),
-        weighted(0.3, user_tags()),
+        (weighted(0.3, user_tags()), weighted(0.4, iam())),
         of(one_of(vec![
             json!({}),
             json!({"deduplicationScope": "MessageGroup"}),
@@ -378,7 +428,7 @@ fn declared(slot: usize) -> impl Strategy<Value = Value> {
     (numbers, policies, rest).prop_map(move |(numbers, policies, rest)| {
         let (visibility, retention, wait, delay, size) = numbers;
         let (adoption, management, deletion, suspend) = policies;
-        let (dead_letter, redrive_allow, encryption, access, outputs, tags, fifo_settings) = rest;
+        let (dead_letter, redrive_allow, encryption, access, outputs, (tags, iam), fifo_settings) = rest;
         let fields = [
             ("type", fifo.then(|| json!("FIFO"))),
             ("queueName", custom.map(|name| json!(name))),
@@ -397,6 +447,7 @@ fn declared(slot: usize) -> impl Strategy<Value = Value> {
             ("access", access),
             ("outputs", outputs),
             ("tags", tags),
+            ("iam", iam),
             ("fifo", fifo_settings.filter(|_| fifo)),
         ];
         let fields: Map<String, Value> =
@@ -462,6 +513,12 @@ fn access() -> BoxedStrategy<Value> {
             Some(tls) => json!({"requireTLS": tls, "statements": statements}),
             None => json!({"statements": statements}),
         })
+        .boxed()
+}
+
+fn iam() -> BoxedStrategy<Value> {
+    subsequence(vec!["Send", "Consume", "Inspect", "Redrive"], 1..=3)
+        .prop_map(|permissions| json!({"policies": permissions}))
         .boxed()
 }
 

@@ -1,12 +1,15 @@
 //! What AWS and Kubernetes should hold, recomputed from the specs by simple code that shares nothing with the
 //! operator's own decisions. Specs are read as the YAML that people write.
 
+mod policies;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use prism_queue::api::Queue;
 use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::fleet::Key;
 use prism_queue::domain::outputs::OutputKind;
+use prism_queue::domain::tags::Tags;
 use serde_json::{Value, json};
 
 use crate::cluster::Kube;
@@ -91,8 +94,12 @@ impl Declared {
         })
     }
 
-    /// The one mistake that these histories make: dead letters that die before their queue's own messages.
+    /// The mistakes that these histories make: dead letters that die before their queue's own messages, and permissions on a
+    /// dead-letter queue where there is none.
     fn is_invalid(&self, others: &[Declared]) -> bool {
+        if self.dead_letter_mode() == "None" && self.permissions().iter().any(|p| p == "Inspect" || p == "Redrive") {
+            return true;
+        }
         let used = self.uses(others).and_then(|key| others.iter().find(|other| other.key == key));
         let dead_letters = match (self.dead_letter_mode(), used) {
             ("Managed", _) => self.number("/deadLetter/managed/messageRetentionSeconds", 1_209_600),
@@ -127,6 +134,16 @@ impl Declared {
         self.spec.pointer("/access/statements").and_then(Value::as_array).cloned().unwrap_or_default()
     }
 
+    fn permissions(&self) -> Vec<String> {
+        let all = self.spec.pointer("/iam/policies").and_then(Value::as_array).cloned().unwrap_or_default();
+        all.iter().filter_map(|permission| permission.as_str().map(str::to_owned)).collect()
+    }
+
+    /// The KMS key by name.
+    fn kms_key(&self) -> Option<&str> {
+        (self.text("/encryption/mode") == "KMS").then(|| self.text("/encryption/kms/key"))
+    }
+
     fn requires_tls(&self) -> bool {
         self.spec.pointer("/access/requireTLS") != Some(&json!(false))
     }
@@ -144,8 +161,8 @@ enum Owner {
     Stranger,
 }
 
-fn owner(queue: &QueueView) -> Owner {
-    let tag = |name: &str| queue.tags.get(&format!("queue.prism.io/{name}")).map(String::as_str);
+fn owner(tags: &Tags) -> Owner {
+    let tag = |name: &str| tags.get(&format!("queue.prism.io/{name}")).map(String::as_str);
     match (tag("cluster"), tag("cluster-uid"), tag("namespace"), tag("name")) {
         (None, None, None, None) => Owner::Nobody,
         (Some(CLUSTER), Some(CLUSTER_UID), Some(namespace), Some(name)) => {
@@ -165,6 +182,7 @@ impl Oracle<'_> {
             complaints.extend(wrong.into_iter().map(|what| format!("{}: {what}", queue.key)));
         }
         complaints.extend(self.leftovers(&all));
+        complaints.extend(self.leftover_policies(&all));
         complaints
     }
 
@@ -178,6 +196,7 @@ impl Oracle<'_> {
         if queue.is_deleting() {
             return match reason.as_str() {
                 "WaitingForEmpty" if self.holds_messages(queue) => Vec::new(),
+                "PolicyAttached" if self.has_attached_policy(queue) => Vec::new(),
                 "InUseAsDeadLetter" if all.iter().any(|o| !o.is_deleting() && self.is_source(o, queue, all)) => {
                     Vec::new()
                 }
@@ -208,7 +227,10 @@ impl Oracle<'_> {
                     wrong.push("observes and has a finalizer".to_owned());
                 }
             }
-            ("True", true) => wrong.extend(self.differences(queue, all)),
+            ("True", true) => {
+                wrong.extend(self.differences(queue, all));
+                wrong.extend(self.policy_differences(queue, all));
+            }
             ("False", false) if reasons.contains(&reason.as_str()) => {}
             _ => wrong.push(format!("Ready is {status}/{reason} ({}), expected {reasons:?}", words(queue))),
         }
@@ -239,7 +261,7 @@ impl Oracle<'_> {
     fn reasons(&self, queue: &Declared, all: &[Declared]) -> Vec<&'static str> {
         let mut reasons = Vec::new();
         for name in std::iter::once(queue.name()).chain(queue.managed_name()) {
-            match self.aws(&name).map(|found| owner(&found)) {
+            match self.aws(&name).map(|found| owner(&found.tags)) {
                 Some(Owner::Queue(key)) if key == queue.key => {}
                 Some(Owner::Queue(_)) => reasons.push("NameConflict"),
                 Some(Owner::Stranger) => reasons.push("NotOwned"),
@@ -279,6 +301,7 @@ impl Oracle<'_> {
         if self.has_foreign_output(queue) {
             reasons.push("OutputConflict");
         }
+        reasons.extend(self.policy_reasons(queue));
         reasons
     }
 
@@ -296,7 +319,7 @@ impl Oracle<'_> {
         if !is_plain || !self.reasons(to, all).is_empty() {
             return None;
         }
-        let is_there = self.aws(&to.name()).is_some_and(|found| owner(&found) == Owner::Queue(to.key.clone()));
+        let is_there = self.aws(&to.name()).is_some_and(|found| owner(&found.tags) == Owner::Queue(to.key.clone()));
         let allowed = match Self::allow(to, all) {
             Allow::All => true,
             Allow::Only(sources) => sources.contains(&arn(&queue.name())),
@@ -542,7 +565,7 @@ impl Oracle<'_> {
     fn leftovers(&self, all: &[Declared]) -> Vec<String> {
         let mut wrong = Vec::new();
         for found in self.world.queues() {
-            let Owner::Queue(key) = owner(&found) else { continue };
+            let Owner::Queue(key) = owner(&found.tags) else { continue };
             let name = found.arn.name();
             let is_known = all.iter().find(|queue| queue.key == key).is_some_and(|queue| {
                 let status = queue.queue.status.clone().unwrap_or_default();

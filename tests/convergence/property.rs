@@ -78,6 +78,7 @@ async fn told(seed: u64, history: &[Event]) -> Vec<String> {
     }
 
     play.drain();
+    play.detach_all();
     play.delete_all();
     play.stage.run(SETTLING).await;
     complaints = std::mem::take(&mut play.stage.operator.complaints);
@@ -100,7 +101,7 @@ async fn writes_of_a_round(play: &mut Play) -> Vec<String> {
     // To create what is there changes nothing: it is how a name that is taken is looked at.
     let is_change = |call: &Call| call.took_effect && (call.action != "CreateQueue" || call.tags_before.is_none());
     let calls = stage.world.writes_since(mark).into_iter().filter(is_change);
-    let calls = calls.map(|call| format!("at rest, {} of {:?}: {:?}", call.action, call.queue, call.arguments));
+    let calls = calls.map(|call| format!("at rest, {} of {}: {:?}", call.action, call.subject(), call.arguments));
     let writes = stage.kube.writes_since(kube_mark).into_iter().filter(|write| write.changed);
     calls.chain(writes.map(|write| format!("at rest, {} for {}", write.action, write.queue))).collect()
 }
@@ -123,7 +124,7 @@ fn judge(pass: &PassRecord, licensed: &RefCell<BTreeSet<String>>) -> Vec<String>
     let mut complaints = Vec::new();
     for call in pass.calls.iter().filter(|call| call.is_write()) {
         let told =
-            || format!("{}: {key}: {} of {:?}", pass.at, call.action, call.queue.as_ref().map(ToString::to_string));
+            || format!("{}: {key}: {} of {}", pass.at, call.action, call.subject());
         let observes = spec.management_policy == Some(ManagementPolicy::Observe);
         // A queue must not stay closed that was being emptied before.
         let reopens = is_deleting && call.arguments.attributes.keys().all(|attribute| *attribute == Attribute::Policy);

@@ -53,6 +53,12 @@ pub struct Arguments {
 }
 
 impl Call {
+    /// What it was about.
+    pub fn subject(&self) -> String {
+        let queue = self.queue.as_ref().map(ToString::to_string);
+        queue.or_else(|| self.policy.as_ref().map(ToString::to_string)).unwrap_or_default()
+    }
+
     /// Whether the action changes something when it succeeds.
     pub fn is_write(&self) -> bool {
         WRITES.contains(&self.action)
