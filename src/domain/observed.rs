@@ -77,7 +77,7 @@ pub struct Observed {
     pub key_meanings: KeyMeanings,
     /// Queues and policies of which AWS denied or refused a write in this pass, with its words.
     pub refused: BTreeMap<String, String>,
-    /// Queues and policies whose owner tags were removed in this pass.
+    /// Queues whose owner tags were removed in this pass.
     pub released: BTreeSet<String>,
 }
 
@@ -317,6 +317,8 @@ pub struct Memory {
     pub seen_policies: BTreeMap<String, (Timestamp, PresentPolicy)>,
     /// Policies that are not there and whose names are taken, and since when.
     pub name_taken: BTreeMap<String, Timestamp>,
+    /// Policies whose owner tags we removed, and when.
+    pub released: BTreeMap<String, Timestamp>,
     /// Queues that we tagged, and when.
     pub tagged: BTreeMap<String, Timestamp>,
     /// Queues that are watched for being empty although they are open: a shorter retention waits for it.

@@ -148,7 +148,7 @@ impl Applier<'_> {
                 answer.map(|()| change(arn, pass, |present| present.policy.tags.extend(tags.clone())))
             }
             Step::UntagPolicy { keys, .. } => self.observer.iam.untag_policy(arn, keys).await.map(|()| {
-                pass.observed.released.insert(arn.to_string());
+                memory.released.insert(arn.to_string(), (self.clock)());
                 change(arn, pass, |present| present.policy.tags.retain(|key, _| !keys.contains(key)));
             }),
             _ => return Ok(false),

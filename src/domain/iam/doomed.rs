@@ -7,8 +7,8 @@ use super::super::finding::Circumstances;
 use super::super::observed::PATIENCE;
 use super::super::plan::Plan;
 use super::super::tags::Owner;
-use super::observed::SETTLING;
-use super::retire::{Farewell, farewell, is_ours, let_go};
+use super::observed::{SETTLING, is_settling};
+use super::retire::{Farewell, farewell, is_ours, let_go, may_appear};
 use super::{PolicyArn, PolicySight};
 
 /// The policies that a Queue may have to answer for.
@@ -58,17 +58,32 @@ impl DoomedPolicies<'_> {
                 continue;
             }
             plan.findings.extend(self.circumstances.policy_out_of_sight(arn, sight));
-            plan.steps.extend(let_go(arn, sight, self.owner));
-            plan.left_behind.extend(self.strangers(arn));
+            if *sight == PolicySight::Absent && self.was_just_written(arn) {
+                plan.findings.push(may_appear(arn));
+            }
+            // IAM may show tags for a while that are gone.
+            if !self.is_released(arn) {
+                plan.steps.extend(let_go(arn, sight, self.owner));
+                plan.left_behind.extend(self.strangers(arn));
+            }
         }
     }
 
     /// What to say of a policy at this place that is not the Queue's.
     fn strangers(&self, arn: &PolicyArn) -> Option<String> {
         let PolicySight::Present(present) = self.sight(arn) else { return None };
-        let is_released = self.input.observed.released.contains(&arn.to_string());
-        (!is_released && !is_ours(present, self.owner))
+        (!self.is_released(arn) && !is_ours(present, self.owner))
             .then(|| format!("{arn} does not carry this Queue's owner tags and was left as it is"))
+    }
+
+    /// Whether it was made so recently, or was to be, that IAM may not show it.
+    fn was_just_written(&self, arn: &PolicyArn) -> bool {
+        let mut entries = self.input.record.policies.iter().filter(|entry| entry.policy_arn == arn.to_string());
+        entries.any(|entry| is_settling(entry, self.input.now))
+    }
+
+    fn is_released(&self, arn: &PolicyArn) -> bool {
+        self.input.memory.released.contains_key(&arn.to_string())
     }
 
     /// Whether the deletion has waited long for what fails.

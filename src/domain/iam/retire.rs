@@ -39,8 +39,7 @@ pub(in crate::domain) fn farewell(
         _ if is_deleted(arn, circumstances) => return Farewell::Over,
         PolicySight::Present(present) => present,
         PolicySight::Absent | PolicySight::NameTaken | PolicySight::Unseen if is_new => {
-            let message = format!("the policy {arn} may have been created just now, and IAM may not show it yet");
-            return Farewell::Wait(Finding::waiting(Reason::Progressing, message, SETTLING_RETRY));
+            return Farewell::Wait(may_appear(arn));
         }
         sight => {
             return circumstances.policy_out_of_sight(arn, sight).map_or(Farewell::Over, Farewell::Wait);
@@ -77,6 +76,12 @@ pub(in crate::domain) fn let_go(arn: &PolicyArn, sight: &PolicySight, owner: &Ow
 pub(in crate::domain) fn is_ours(present: &PresentPolicy, owner: &Owner) -> bool {
     let ownership = owner.ownership(&present.policy.tags);
     matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
+}
+
+/// What to say of a policy that is not there and may only not show.
+pub(in crate::domain) fn may_appear(arn: &PolicyArn) -> Finding {
+    let message = format!("the policy {arn} may have been created just now, and IAM may not show it yet");
+    Finding::waiting(Reason::Progressing, message, SETTLING_RETRY)
 }
 
 /// A policy is never taken from those to whom others gave it.

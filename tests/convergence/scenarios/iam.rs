@@ -430,3 +430,33 @@ async fn credentials_of_another_account_make_no_policy_there() {
     assert_eq!(stage.world.policies(), []);
     assert_eq!(stage.ready(IMAGES), "False/TargetChanged");
 }
+
+#[tokio::test]
+async fn what_was_let_go_is_not_touched_again_though_iam_shows_it_late() {
+    let mut stage = late();
+    let spec = json!({"iam": {"policies": ["Send"]}, "deletionPolicy": "Retain"});
+    stage.applied(IMAGES, spec).await;
+    // The first pass gets no further than the policy.
+    stage.world.inject(Trap::new(Fault::Refuse(ErrorKind::Transient)).on("UntagQueue"));
+    let mark = stage.world.mark();
+    stage.delete(IMAGES);
+    stage.run(60).await;
+    assert!(stage.is_gone(IMAGES));
+    assert_eq!(iam_writes(&stage, mark), ["UntagPolicy"]);
+    let told = stage.kube.announcements(&key(IMAGES));
+    assert!(!told.iter().any(|event| event.reason == "LeftBehind"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_policy_that_does_not_show_yet_is_not_forgotten_by_letting_go() {
+    for deletion_policy in ["Retain", "Delete"] {
+        let mut stage = late();
+        stage.apply(IMAGES, json!({"iam": {"policies": ["Send"]}, "deletionPolicy": deletion_policy}));
+        stage.run(0).await;
+        stage.delete(IMAGES);
+        stage.run(400).await;
+        assert!(stage.is_gone(IMAGES));
+        let owned = stage.world.policies().into_iter().filter(|policy| !policy.tags.is_empty());
+        assert_eq!(owned.count(), 0, "{deletion_policy}");
+    }
+}

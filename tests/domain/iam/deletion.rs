@@ -75,7 +75,8 @@ fn a_policy_that_stays_with_its_queue_is_let_go_before_it() {
     assert_eq!(step_names(&next), ["UntagPolicy", "UntagQueue"]);
     world.carry_out(&next);
     assert_eq!(first(&mut world).policy.tags, Tags::new());
-    world.observed.released.insert(arn_of(&world, 0).to_string());
+    let released = (arn_of(&world, 0).to_string(), world.now);
+    world.memory.released.insert(released.0, released.1);
     let next = world.plan_deletion();
     assert_eq!((step_names(&next), next.left_behind.len()), (vec!["RemoveFinalizer"], 1), "{:?}", next.left_behind);
 }
