@@ -27,7 +27,7 @@ struct Manifest {
 }
 
 /// The operator that the documentation speaks of.
-fn class() -> Class {
+pub fn class() -> Class {
     Class {
         name: FLAGS.to_owned(),
         place: Place { account_id: "123456789012".to_owned(), region: "eu-central-1".to_owned() },

@@ -48,7 +48,7 @@ pub struct ClassLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2))]
     pub adoption_policies: Option<Vec<AdoptionPolicy>>,
-    /// Keys that must be among the tags, whoever sets them.
+    /// Keys that must be among the tags with a value, whoever sets them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::tag_keys")]
     pub required_tags: Option<Vec<String>>,

@@ -97,6 +97,11 @@ impl Catalog {
         self.namespaces.remove(name);
     }
 
+    /// Forgets the namespaces that are not among `names`: they were deleted while the watch was down.
+    pub fn keep_namespaces(&mut self, names: &BTreeSet<String>) {
+        self.namespaces.retain(|name, _| names.contains(name));
+    }
+
     /// The class of `queue`: see [`Catalog::object_for`], or the operator's flags.
     ///
     /// # Errors

@@ -197,7 +197,8 @@ impl Check<'_> {
     }
 
     fn tags(&mut self, limits: &ClassLimits, tags: &Tags) {
-        for key in limits.required_tags.iter().flatten().filter(|key| !tags.contains_key(*key)) {
+        let is_missing = |key: &&String| tags.get(*key).is_none_or(String::is_empty);
+        for key in limits.required_tags.iter().flatten().filter(is_missing) {
             let rule = format!("class {:?} wants every queue to have the tag {key:?}; set it", self.class);
             self.errors.push(FieldError::of_class("spec.tags", rule));
         }

@@ -140,6 +140,8 @@ fn a_required_tag_may_come_from_the_queue_the_class_or_the_namespace() {
             assert_eq!(refusal, format!("{}; {}", wants("stage"), wants("owner")));
             let own = json!({"queueClassName": class, "tags": {"owner": "me"}});
             assert_eq!(refused(scope, "work", &own, "stage").await, wants("stage"));
+            let empty = json!({"queueClassName": class, "tags": {"owner": ""}});
+            assert_eq!(refused(scope, "work", &empty, "owner").await, refusal);
             // The label comes, and with it the tag.
             label(scope, json!({"stage": "prod"})).await;
             let answer = async || dry_run(scope, "work", &own).await;

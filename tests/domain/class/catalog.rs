@@ -45,6 +45,18 @@ fn class_of(catalog: &Catalog, queue: &Queue) -> Result<String, (&'static str, S
 }
 
 #[test]
+fn a_namespace_that_went_while_nobody_watched_lends_its_labels_to_no_successor() {
+    let mut catalog = catalog([object(
+        "prod",
+        &json!({"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {"tier": "prod"}}}}),
+    )]);
+    catalog.put_namespace("media", Labels::from(map([("tier", "prod")])));
+    assert_eq!(class_of(&catalog, &naming("prod")).unwrap(), "prod");
+    catalog.keep_namespaces(&["other".to_owned()].into());
+    assert_eq!(class_of(&catalog, &naming("prod")).unwrap_err().0, "ClassNotFound", "its labels are not known yet");
+}
+
+#[test]
 fn without_classes_the_flags_stand_in_for_one() {
     assert_eq!(class_of(&catalog([]), &queue("orders", empty())).unwrap(), FLAGS);
     assert_eq!(class_of(&catalog([plain("prod")]), &queue("orders", empty())).unwrap(), FLAGS, "none is marked");

@@ -237,7 +237,7 @@ fn all_limits_are_told_at_once_and_with_all_other_errors() {
     assert_eq!(refused.reason.as_str(), "NotAllowedByClass");
     assert_eq!(paths(&refused), ["spec.type", "spec.delaySeconds", "spec.tags", "spec.tags"]);
     // What is wrong whatever the class is mended first.
-    let both = refusal(&limits, json!({"delaySeconds": 2, "tags": {"a": "", "b": "", "aws:x": ""}}));
+    let both = refusal(&limits, json!({"delaySeconds": 2, "tags": {"a": "1", "b": "2", "aws:x": ""}}));
     assert_eq!(both.reason.as_str(), "InvalidSpec");
     assert_eq!(paths(&both), ["spec.tags[\"aws:x\"]", "spec.delaySeconds"]);
 }
@@ -275,7 +275,13 @@ fn a_required_tag_may_come_from_the_class_a_label_or_the_queue() {
     {
         assert!(desired_in(&class, empty()).is_ok());
     }
-    assert!(desired_in(&prod(&json!({"limits": limits})), json!({"tags": {"team": ""}})).is_ok());
+    let class = prod(&json!({"limits": limits}));
+    assert!(desired_in(&class, json!({"tags": {"team": "x"}})).is_ok());
+    assert_eq!(
+        paths(&desired_in(&class, json!({"tags": {"team": ""}})).unwrap_err()),
+        ["spec.tags"],
+        "it says nothing"
+    );
 }
 
 #[test]
