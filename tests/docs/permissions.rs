@@ -62,9 +62,9 @@ fn advised() -> BTreeSet<String> {
 
 #[test]
 fn a_class_asks_about_every_action_on_queues_that_the_install_guide_advises_and_no_other() {
-    let class = QueueClass::new("prod", QueueClassSpec::default());
+    let prod = QueueClass::new("prod", QueueClassSpec::default());
     let caller = "arn:aws:iam::123456789012:role/prism-queue";
-    let asked = questions(&class, &class(), caller).unwrap();
+    let asked = questions(&prod, &class(), caller).unwrap();
     let asked: BTreeSet<String> = asked.iter().flat_map(|question| question.actions).map(ToString::to_string).collect();
     let mut advised = advised();
     advised.retain(|action| action.starts_with("sqs:"));
