@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod names;
 pub mod observed;
 pub mod outputs;
+pub mod permission;
 pub mod plan;
 pub mod policy;
 pub mod redrive;

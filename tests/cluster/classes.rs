@@ -130,6 +130,16 @@ fn a_tenant_is_refused_with_the_rules_words() {
         for (name, spec, words) in [
             ("public", json!({"access": {"statements": public}}), "spec.access.statements[0]"),
             ("foreign", json!({"access": {"statements": foreign}}), "999999999999"),
+            (
+                "producer",
+                json!({"access": {"producers": [{"accountId": "999999999999"}]}}),
+                "spec.access.producers[0].accountId",
+            ),
+            (
+                "consumer",
+                json!({"access": {"consumers": [{"organizationId": "o-a1b2c3d4e5"}]}}),
+                "spec.access.consumers[0].organizationId",
+            ),
             ("named", json!({"queueName": "mine"}), "spec.queueName"),
             ("adopting", json!({"adoptionPolicy": "Adopt"}), "spec.adoptionPolicy"),
             (

@@ -80,7 +80,7 @@ fn documents(manifest: &Manifest, kind: &str) -> Vec<Value> {
 #[test]
 fn there_are_examples_to_look_at() {
     let places: Vec<String> = manifests().into_iter().map(|manifest| manifest.place).collect();
-    for page in ["README.md", "docs/queue.md", "docs/classes.md", "docs/install.md"] {
+    for page in ["README.md", "docs/queue.md", "docs/access.md", "docs/classes.md", "docs/install.md"] {
         assert!(places.iter().any(|place| place.starts_with(page)), "{page} shows no Queue: {places:?}");
     }
 }

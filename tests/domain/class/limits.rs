@@ -203,6 +203,16 @@ fn but_names_adoption_and_queues_of_nobody_are_for_the_class_to_allow() {
             "spec.access.statements[0].Principal.AWS",
             "111122223333 is not of account 123456789012",
         ),
+        (
+            json!({"access": {"producers": [{"accountId": "123456789012"}, {"accountId": "111122223333"}]}}),
+            "spec.access.producers[1].accountId",
+            "111122223333 is not of account 123456789012, which this queue is in; class \"prod\" does not allow it",
+        ),
+        (
+            json!({"access": {"consumers": [{"organizationId": "o-a1b2c3d4e5"}]}}),
+            "spec.access.consumers[0].organizationId",
+            "none of the organizations that may be allowed: none; class \"prod\" does not allow it",
+        ),
     ] {
         for limits in [json!({}), json!({"queueNamePattern": ""})] {
             let refusal = refusal(&limits, spec.clone());
@@ -212,14 +222,14 @@ fn but_names_adoption_and_queues_of_nobody_are_for_the_class_to_allow() {
     }
     let allowed = json!({
         "adoptionPolicies": ["Never", "Adopt"],
-        "access": {"allowPublic": true, "principalAccounts": ["111122223333"]},
+        "access": {"allowPublic": true, "principalAccounts": ["111122223333"], "organizationIds": ["o-a1b2c3d4e5"]},
     });
     assert!(is_allowed(
         &allowed,
         json!({"adoptionPolicy": "Adopt", "access": {"statements": [
             {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage"},
             {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sqs:SendMessage"},
-        ]}})
+        ], "producers": [{"accountId": "111122223333"}], "consumers": [{"organizationId": "o-a1b2c3d4e5"}]}})
     ));
 }
 
