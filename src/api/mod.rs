@@ -2,6 +2,7 @@
 //!
 //! The API is the product. Nothing here decides anything: [`crate::domain`] does.
 
+pub mod access;
 pub mod class;
 pub mod conditions;
 pub mod crd;

@@ -8,6 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
 use super::iam::Iam;
 use super::schema;
 use super::status::QueueStatus;
@@ -414,22 +415,6 @@ pub struct Kms {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 86400))]
     pub data_key_reuse_seconds: Option<i32>,
-}
-
-/// Who may use the queue: its queue policy.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Access {
-    /// Refuse every request over plain HTTP. Omitted: true.
-    #[serde(default, rename = "requireTLS", skip_serializing_if = "Option::is_none")]
-    pub require_tls: Option<bool>,
-    /// Statements of the queue policy in IAM's own grammar (Effect, Principal, Action, Condition ...), as
-    /// YAML. Resource defaults to this queue. At most 20. Refused by default: public access, foreign
-    /// accounts, NotPrincipal, NotAction, NotResource, anything but message actions, and a Deny that would
-    /// lock the operator out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::statements")]
-    pub statements: Option<Vec<serde_json::Value>>,
 }
 
 /// What workloads read.

@@ -111,6 +111,10 @@ pub(super) fn accounts(_: &mut SchemaGenerator) -> Schema {
     list(100, &json_schema!({"type": "string", "maxLength": 12, "pattern": "^[0-9]{12}$"}))
 }
 
+pub(super) fn organizations(_: &mut SchemaGenerator) -> Schema {
+    list(100, &json_schema!({"type": "string", "maxLength": 34, "pattern": "^o-[a-z0-9]{10,32}$"}))
+}
+
 pub(super) fn services(_: &mut SchemaGenerator) -> Schema {
     list(100, &json_schema!({"type": "string", "maxLength": 128, "pattern": r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"}))
 }

@@ -1,7 +1,7 @@
 //! The classes as last seen, and the clients of the places that they point to.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use kube::ResourceExt;
 use tokio::sync::Mutex;
@@ -9,9 +9,10 @@ use tokio::sync::Mutex;
 use crate::api::Queue;
 use crate::api::class::QueueClass;
 use crate::api::conditions::Reason;
+use crate::aws::budget::Budget;
 use crate::aws::sdk::AwsClients;
 use crate::aws::target::{Endpoints, Role, Session, Target};
-use crate::domain::class::{Catalog, Class, Labels};
+use crate::domain::class::{Catalog, Class, FLAGS, Labels};
 use crate::domain::desired::Refusal;
 use crate::domain::field::FieldError;
 
@@ -120,6 +121,14 @@ impl Classes {
         let clients = self.own.of_target(target, &session).await.map_err(|error| error.to_string())?;
         places.insert(target.clone(), clients.clone());
         Ok(clients)
+    }
+
+    /// The budgets that classes draw on, as far as they have called AWS; the operator's own first.
+    pub async fn budgets(&self) -> Vec<(String, Arc<Budget>)> {
+        let places = self.places.lock().await;
+        let of_class = |class: QueueClass| Some((class.name_any(), places.get(&target_of(&class))?.budget.clone()));
+        let own = (FLAGS.to_owned(), self.own.budget.clone());
+        std::iter::once(own).chain(self.all().into_iter().filter_map(of_class)).collect()
     }
 
     /// Forgets places that no class points to any more.

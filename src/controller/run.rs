@@ -324,9 +324,11 @@ impl Work {
         loop {
             ticks.tick().await;
             heartbeat.beat(Instant::now());
-            let rates = self.classes.own_clients().budget.rates();
-            self.metrics.aws_budget("calls", rates.calls);
-            self.metrics.aws_budget("tagging", rates.tagging);
+            let budgets = self.classes.budgets().await.into_iter().flat_map(|(class, budget)| {
+                let rates = budget.rates();
+                [(class.clone(), "calls", rates.calls), (class, "tagging", rates.tagging)]
+            });
+            self.metrics.aws_budgets(budgets);
             let reasons = queues.state().iter().map(|queue| ready_reason(queue)).collect::<Vec<_>>();
             self.metrics.queues(reasons);
         }

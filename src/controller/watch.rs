@@ -149,21 +149,31 @@ impl Watches {
     pub(super) async fn follow_namespaces(&self) {
         let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
         let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+        let mut listed = BTreeSet::new();
         while let Some(event) = events.next().await {
             match event {
-                Ok(Event::Apply(namespace) | Event::InitApply(namespace)) => {
-                    let (name, labels) = (namespace.name_any(), labels_of(&namespace));
-                    if self.classes.change(|catalog| catalog.put_namespace(&name, labels)) {
-                        self.decide_anew(|queue| queue.metadata.namespace.as_ref() == Some(&name));
-                    }
+                Ok(Event::Apply(namespace)) => self.saw_namespace(&namespace),
+                Ok(Event::InitApply(namespace)) => {
+                    listed.insert(namespace.name_any());
+                    self.saw_namespace(&namespace);
                 }
                 Ok(Event::Delete(namespace)) => {
                     self.classes.change(|catalog| catalog.remove_namespace(&namespace.name_any()));
                 }
-                Ok(Event::Init) => {}
-                Ok(Event::InitDone) => _ = self.known.namespaces.send_replace(true),
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitDone) => {
+                    self.classes.change(|catalog| catalog.keep_namespaces(&listed));
+                    self.known.namespaces.send_replace(true);
+                }
                 Err(error) => tracing::warn!(%error, "watching namespaces failed; it is tried again"),
             }
+        }
+    }
+
+    fn saw_namespace(&self, namespace: &PartialObjectMeta<Namespace>) {
+        let (name, labels) = (namespace.name_any(), labels_of(namespace));
+        if self.classes.change(|catalog| catalog.put_namespace(&name, labels)) {
+            self.decide_anew(|queue| queue.metadata.namespace.as_ref() == Some(&name));
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::api::access::Access;
 use crate::api::conditions::Reason;
 use crate::api::queue::{
     AdoptionPolicy, DeduplicationScope, DeletionPolicy, EncryptionMode, ManagementPolicy, RedriveAllowMode,
@@ -21,7 +22,7 @@ use super::fleet::{Fleet, Key};
 use super::iam::{DesiredPolicy, Subject, check_permissions};
 use super::names::QueueName;
 use super::outputs::OutputSettings;
-use super::policy::{PolicyDocument, StatementContext, check_limits, compile_statements, compose, fence, require_tls};
+use super::policy::{AccessPolicies, NamedPrincipals, PolicyDocument, StatementContext, compile_access};
 use super::redrive::{RedriveAllow, RedrivePolicy};
 use super::reference::{Source, check_cycle, check_source_count, reference};
 use super::settings::{Names, built_in, effective, requires_tls, sqs};
@@ -53,6 +54,8 @@ pub struct Desired {
     pub observe: bool,
     /// Its Secrets and `ConfigMap`s.
     pub outputs: OutputSettings,
+    /// The fields that name a role or user, by its ARN.
+    pub named_principals: NamedPrincipals,
     /// The changes that may destroy messages: `field=value`, as the annotation names them.
     pub allowed_losses: BTreeSet<String>,
 }
@@ -162,13 +165,16 @@ impl Desired {
             || class.naming.queue(&key.namespace, &key.name, spec.queue_type),
             |names| names.queue.clone(),
         ));
-        let policy = queue_policy(spec, &source_arn.to_string(), class).map_err(|more| errors.extend(more)).ok();
+        let dead_letter_arn =
+            names.as_ref().and_then(|names| names.dead_letter.as_ref()).map(|name| class.place.queue_arn(name));
+        let access = access_policies(spec, &source_arn, dead_letter_arn.as_ref(), class);
+        let access = access.map_err(|more| errors.extend(more)).ok();
         let retention = settings.as_ref().map(|settings| settings.message_retention_seconds);
         let source = Source { key: &key, arn: &source_arn, queue_type: spec.queue_type, retention };
         let reference = reference(spec, &source, class, fleet).map_err(|error| errors.push(error)).ok();
 
-        let (Some(names), Some(mut settings), Some(policy), Some(reference), true) =
-            (names, settings, policy, reference, errors.is_empty())
+        let (Some(names), Some(mut settings), Some(access), Some(reference), true) =
+            (names, settings, access, reference, errors.is_empty())
         else {
             return Err(Refusal::of(errors));
         };
@@ -176,7 +182,9 @@ impl Desired {
         let builder = Builder { class, settings: &settings, tags: &tags };
         let allow = redrive_allow(spec, &key, fleet);
         let dead_letter = match names.dead_letter {
-            Some(name) => DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn))),
+            Some(name) => {
+                DesiredDeadLetter::Managed(Box::new(builder.dead_letter(name, &source_arn, &access.dead_letter)))
+            }
             None => reference,
         };
         let kms_key = settings.encryption.key.clone();
@@ -185,7 +193,7 @@ impl Desired {
         if !errors.is_empty() {
             return Err(Refusal::of(errors));
         }
-        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, policy.to_attribute());
+        let source = builder.source(names.queue, source_arn, &dead_letter, &allow, &access.source);
         settings.redrive_allow = allow.effective();
 
         let target = Target {
@@ -213,6 +221,7 @@ impl Desired {
             deletes_adopted: queue.spec.deletion_policy == Some(DeletionPolicy::Delete),
             observe: spec.management_policy == Some(ManagementPolicy::Observe),
             outputs: OutputSettings::of(queue, class),
+            named_principals: access.named,
             allowed_losses: allowed_losses(queue),
             key,
         })
@@ -272,7 +281,7 @@ impl Builder<'_> {
         arn: QueueArn,
         dead_letter: &DesiredDeadLetter,
         allow: &RedriveAllow,
-        policy: String,
+        policy: &PolicyDocument,
     ) -> DesiredQueue {
         let settings = self.settings;
         let mut attributes = self.shared();
@@ -284,7 +293,7 @@ impl Builder<'_> {
             (Attribute::MaximumMessageSize, settings.maximum_message_size_bytes.to_string()),
         ]);
         attributes.insert(Attribute::RedriveAllowPolicy, allow.to_json());
-        attributes.insert(Attribute::Policy, policy);
+        attributes.insert(Attribute::Policy, policy.to_attribute());
         let redrive = |dead_letter_arn: String| {
             let max_receive_count = settings.dead_letter.max_receive_count.unwrap_or_default().unsigned_abs();
             RedrivePolicy { dead_letter_arn, max_receive_count }.to_json()
@@ -302,7 +311,7 @@ impl Builder<'_> {
         DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
     }
 
-    fn dead_letter(&self, name: QueueName, source: &QueueArn) -> DesiredQueue {
+    fn dead_letter(&self, name: QueueName, source: &QueueArn, policy: &PolicyDocument) -> DesiredQueue {
         let retention = self.settings.dead_letter.message_retention_seconds.unwrap_or_default();
         let arn = self.class.place.queue_arn(&name);
         let mut attributes = self.shared();
@@ -317,12 +326,7 @@ impl Builder<'_> {
         ]);
         attributes
             .insert(Attribute::RedriveAllowPolicy, RedriveAllow::only(BTreeSet::from([source.to_string()])).to_json());
-        let policy = if self.settings.require_tls {
-            compose(vec![require_tls(&arn.to_string())]).to_json()
-        } else {
-            String::new()
-        };
-        attributes.insert(Attribute::Policy, policy);
+        attributes.insert(Attribute::Policy, policy.to_attribute());
         let retention_field = "deadLetter.managed.messageRetentionSeconds";
         DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
     }
@@ -355,22 +359,22 @@ impl Builder<'_> {
     }
 }
 
-/// The policy of the queue with this ARN.
-fn queue_policy(spec: &QueueSpec, arn: &str, class: &Class) -> Result<PolicyDocument, Vec<FieldError>> {
-    let path = "spec.access.statements";
+/// The policies of the two queues.
+fn access_policies(
+    spec: &QueueSpec,
+    source: &QueueArn,
+    dead_letter: Option<&QueueArn>,
+    class: &Class,
+) -> Result<AccessPolicies, Vec<FieldError>> {
     let context = StatementContext {
-        queue_arn: arn,
+        queue_arn: &source.to_string(),
         account_id: &class.place.account_id,
         caller_arn: &class.caller_arn,
         trust: class.limits.trust(),
     };
-    let raw = spec.access.as_ref().and_then(|access| access.statements.as_deref()).unwrap_or_default();
-    let mut statements = compile_statements(raw, path, &context)?;
-    statements.extend(requires_tls(spec).then(|| require_tls(arn)));
-    let policy = compose(statements);
-    // With room for the fence, or a full policy could never be closed before its queue is deleted.
-    let errors = check_limits(&policy.with(fence(arn)), path);
-    if errors.is_empty() { Ok(policy) } else { Err(errors) }
+    let dead_letter = dead_letter.map(ToString::to_string);
+    let none = Access::default();
+    compile_access(spec.access.as_ref().unwrap_or(&none), requires_tls(spec), dead_letter.as_deref(), &context)
 }
 
 /// No output key may begin with `AWS_`: it would redirect every AWS client of a Pod.

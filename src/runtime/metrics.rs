@@ -49,8 +49,8 @@ pub const AWS_CALL_DURATION: Metric = Metric {
 /// The allowance of calls to AWS.
 pub const AWS_BUDGET: Metric = Metric {
     name: "prism_queue_aws_budget_calls_per_second",
-    labels: &["bucket"],
-    help: "Calls to AWS that the operator allows itself now; throttling lowers it, success raises it again",
+    labels: &["class", "bucket"],
+    help: "Calls to AWS that the operator allows itself now in the place of a class; throttling lowers it, success raises it again",
 };
 
 /// Reconciles.
@@ -124,13 +124,17 @@ const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 /// A label's name and value.
 type Label = (&'static str, &'static str);
 
+/// Class and bucket: names of classes are few, and known only at run time.
+type BudgetLabels = [(&'static str, String); 2];
+
 /// All metrics of the process. Cheap to clone; clones share their counts.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
     aws_calls: Family<[Label; 2], Counter>,
     aws_call_duration: Family<[Label; 1], Histogram, fn() -> Histogram>,
-    aws_budget: Family<[Label; 1], Gauge<f64, AtomicU64>>,
+    aws_budget: Family<BudgetLabels, Gauge<f64, AtomicU64>>,
+    budgets_seen: Arc<Mutex<BTreeSet<BudgetLabels>>>,
     reconciles: Family<[Label; 1], Counter>,
     reconcile_duration: Histogram,
     queues: Family<[Label; 1], Gauge>,
@@ -154,6 +158,7 @@ impl Metrics {
             aws_calls: register(&mut registry, AWS_CALLS, Family::default()),
             aws_call_duration: register(&mut registry, AWS_CALL_DURATION, Family::new_with_constructor(histogram)),
             aws_budget: register(&mut registry, AWS_BUDGET, Family::default()),
+            budgets_seen: Arc::default(),
             reconciles: register(&mut registry, RECONCILES, Family::default()),
             reconcile_duration: register(&mut registry, RECONCILE_DURATION, histogram()),
             queues: register(&mut registry, QUEUES, Family::default()),
@@ -171,9 +176,20 @@ impl Metrics {
         self.aws_call_duration.get_or_create(&[("action", action)]).observe(took.as_secs_f64());
     }
 
-    /// The budget `bucket` allows so many calls a second from now on.
-    pub fn aws_budget(&self, bucket: &'static str, calls_per_second: f64) {
-        self.aws_budget.get_or_create(&[("bucket", bucket)]).set(calls_per_second);
+    /// The budgets of all places, by class and bucket: so many calls a second from now on.
+    pub fn aws_budgets(&self, budgets: impl IntoIterator<Item = (String, &'static str, f64)>) {
+        let mut before = self.budgets_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = BTreeSet::new();
+        for (class, bucket, calls_per_second) in budgets {
+            let labels = [("class", class), ("bucket", bucket.to_owned())];
+            self.aws_budget.get_or_create(&labels).set(calls_per_second);
+            now.insert(labels);
+        }
+        // Classes come and go.
+        for gone in before.difference(&now) {
+            self.aws_budget.remove(gone);
+        }
+        *before = now;
     }
 
     /// A reconcile ended after `took`.
@@ -236,7 +252,8 @@ mod tests {
         let metrics = Metrics::new();
         metrics.aws_call("CreateQueue", Ok(()), Duration::from_millis(20));
         metrics.aws_call("CreateQueue", Err(ErrorClass::Throttled), Duration::from_secs(3));
-        metrics.aws_budget("sqs", 2.5);
+        metrics.aws_budgets([("gone".to_owned(), "calls", 1.0)]);
+        metrics.aws_budgets([("prod".to_owned(), "calls", 2.5)]);
         metrics.reconcile(Outcome::Converged, Duration::from_millis(300));
         metrics.queues(["Ready", "Ready", "NotOwned"]);
         metrics.leader(true);
@@ -252,7 +269,7 @@ mod tests {
             r#"prism_queue_aws_calls_total{action="CreateQueue",class="throttled"} 1"#,
             r#"prism_queue_aws_call_duration_seconds_count{action="CreateQueue"} 2"#,
             r#"prism_queue_aws_call_duration_seconds_bucket{le="0.025",action="CreateQueue"} 1"#,
-            r#"prism_queue_aws_budget_calls_per_second{bucket="sqs"} 2.5"#,
+            r#"prism_queue_aws_budget_calls_per_second{class="prod",bucket="calls"} 2.5"#,
             r#"prism_queue_reconciles_total{outcome="converged"} 1"#,
             "prism_queue_reconcile_duration_seconds_sum 0.3",
             r#"prism_queue_queues{reason="Ready"} 2"#,
@@ -263,6 +280,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }
+        assert!(!text.contains("gone"), "a class that is gone has no budget");
     }
 
     #[test]

@@ -113,8 +113,8 @@ pub struct ControllerSettings {
     )]
     pub concurrency: u16,
 
-    /// Accept statements in spec.access.statements that are refused otherwise: open to the public, to foreign accounts, with
-    /// NotPrincipal, NotAction or NotResource, or locking the operator out.
+    /// Accept in spec.access what is refused otherwise: producers and consumers of foreign accounts and of organizations;
+    /// statements open to the public, to foreign accounts, with NotPrincipal, NotAction or NotResource, or locking the operator out.
     #[arg(
         long,
         env = "PRISM_QUEUE_ALLOW_UNSAFE_STATEMENTS",

@@ -130,6 +130,16 @@ fn a_tenant_is_refused_with_the_rules_words() {
         for (name, spec, words) in [
             ("public", json!({"access": {"statements": public}}), "spec.access.statements[0]"),
             ("foreign", json!({"access": {"statements": foreign}}), "999999999999"),
+            (
+                "producer",
+                json!({"access": {"producers": [{"accountId": "999999999999"}]}}),
+                "spec.access.producers[0].accountId",
+            ),
+            (
+                "consumer",
+                json!({"access": {"consumers": [{"organizationId": "o-a1b2c3d4e5"}]}}),
+                "spec.access.consumers[0].organizationId",
+            ),
             ("named", json!({"queueName": "mine"}), "spec.queueName"),
             ("adopting", json!({"adoptionPolicy": "Adopt"}), "spec.adoptionPolicy"),
             (
@@ -327,5 +337,30 @@ fn a_role_that_loses_its_trust_is_named_and_waited_for_and_other_classes_go_on()
             scope.ready(&format!("far{n}")).await;
         }
         drop(operator);
+    });
+}
+
+#[test]
+fn deleting_is_no_way_into_a_class_that_is_not_for_the_namespace() {
+    shared(async |scope| {
+        let limits = json!({"deletionPolicies": ["DeleteIfEmpty"]});
+        let strict = scope.class("strict", json!({"aws": near(), "limits": limits})).await;
+        let elsewhere = json!({"from": "Names", "names": ["platform"]});
+        let lax = scope.class("lax", json!({"aws": near(), "allowedNamespaces": elsewhere})).await;
+        scope.apply_ready("work", json!({"queueClassName": strict})).await;
+        let sqs = aws::client_in(scope.world.proxy.endpoint(), ACCOUNT, "eu-west-1");
+        let queue = format!("{}_work", scope.name);
+        let url = aws::url(&sqs, &queue).await.expect("it was made");
+        aws::send(&sqs, &url, "precious").await;
+        scope.delete("work").await;
+        scope.says("work", "WaitingForEmpty").await;
+        // No rule of admission looks at an object that is being deleted.
+        scope.patch("work", json!({"spec": {"queueClassName": lax, "deletionPolicy": "Delete"}})).await;
+        let refused = scope.says("work", "NotAllowedByClass").await;
+        let message = &condition(&refused, "Ready").expect("it is told").message;
+        assert!(message.contains("spec.deletionPolicy: Delete is not allowed by class"), "{message}");
+        assert!(aws::url(&sqs, &queue).await.is_some(), "it holds a message");
+        scope.patch("work", json!({"spec": {"deletionPolicy": "Retain"}})).await;
+        scope.gone("work").await;
     });
 }

@@ -42,7 +42,9 @@ fn throttling_in_each_of_its_forms_is_waited_for() {
 fn throttling_slows_the_budget_of_all_until_it_ends_and_keeps_no_other_queue_from_being_made() {
     shared(async |scope| {
         let (proxy, slow) = (&scope.world.proxy, scope.queue("slow"));
-        let rate = async || shared_gauge("prism_queue_aws_budget_calls_per_second", "bucket=\"calls\"").await;
+        let rate = async || {
+            shared_gauge("prism_queue_aws_budget_calls_per_second", r#"class="(operator flags)",bucket="calls""#).await
+        };
         let is_full = |rate: &Option<f64>| rate.is_some_and(|rate| rate >= Budget::CALLS);
         eventually("the budget is full", rate, is_full).await;
         proxy.inject(Rule::new(Fault::Throttle(Throttle::BadRequest)).action("CreateQueue").queue(&slow));

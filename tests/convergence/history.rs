@@ -508,10 +508,17 @@ fn access() -> BoxedStrategy<Value> {
         allow("Work", WORKER, json!(["sqs:ReceiveMessage", "sqs:DeleteMessage"])),
         allow("Haunt", GHOST, json!("sqs:SendMessage")),
     ];
-    (of(any::<bool>()), subsequence(statements, 0..=2))
-        .prop_map(|(tls, statements)| match tls {
-            Some(tls) => json!({"requireTLS": tls, "statements": statements}),
-            None => json!({"statements": statements}),
+    let consumers = vec![json!({"principalArn": WORKER}), json!({"principalArn": GHOST})];
+    let topic = "arn:aws:sns:eu-central-1:123456789012:topic";
+    let producers = vec![json!({"service": "sns.amazonaws.com", "sourceArn": topic})];
+    // One of each: more would be merged, which the oracle does not know.
+    (of(any::<bool>()), subsequence(statements, 0..=2), subsequence(consumers, 0..=1), subsequence(producers, 0..=1))
+        .prop_map(|(tls, statements, consumers, producers)| {
+            let mut access = json!({"statements": statements, "consumers": consumers, "producers": producers});
+            if let Some(tls) = tls {
+                access["requireTLS"] = json!(tls);
+            }
+            access
         })
         .boxed()
 }

@@ -130,8 +130,31 @@ impl Declared {
         found.map(|other| other.key.clone())
     }
 
+    fn list(&self, path: &str) -> Vec<Value> {
+        self.spec.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default()
+    }
+
+    /// The statements of its queue's policy, but for that about TLS.
     fn statements(&self) -> Vec<Value> {
-        self.spec.pointer("/access/statements").and_then(Value::as_array).cloned().unwrap_or_default()
+        let send = self.list("/access/producers").into_iter().map(|producer| {
+            let only = json!({"ArnLike": {"aws:SourceArn": producer["sourceArn"]}});
+            json!({"Effect": "Allow", "Principal": {"Service": producer["service"]}, "Action": "sqs:SendMessage", "Condition": only})
+        });
+        let consume = self.for_consumers(&["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"]);
+        self.list("/access/statements").into_iter().chain(send).chain(consume).collect()
+    }
+
+    /// The same of its dead-letter queue's.
+    fn dead_letter_statements(&self) -> Vec<Value> {
+        self.for_consumers(&["ReceiveMessage", "ChangeMessageVisibility"])
+    }
+
+    fn for_consumers(&self, actions: &[&str]) -> Vec<Value> {
+        let actions: Vec<String> =
+            actions.iter().chain(&["GetQueueUrl", "GetQueueAttributes"]).map(|name| format!("sqs:{name}")).collect();
+        let consumers = self.list("/access/consumers").into_iter();
+        let allow = |consumer: Value| json!({"Effect": "Allow", "Principal": {"AWS": consumer["principalArn"]}, "Action": actions});
+        consumers.map(allow).collect()
     }
 
     fn permissions(&self) -> Vec<String> {
@@ -382,7 +405,8 @@ impl Oracle<'_> {
         ));
         if let Some(name) = queue.managed_name() {
             let only = Allow::Only(BTreeSet::from([arn(&queue.name())]));
-            wrong.extend(self.queue_differences(queue, &name, &dead_letter, None, &only, &[]));
+            let statements = queue.dead_letter_statements();
+            wrong.extend(self.queue_differences(queue, &name, &dead_letter, None, &only, &statements));
         }
         wrong.extend(self.output_differences(queue, target.as_deref()));
         wrong

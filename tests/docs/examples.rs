@@ -13,6 +13,7 @@ use prism_queue::domain::arn::Place;
 use prism_queue::domain::class::{Class, FLAGS, Limits, satisfiable};
 use prism_queue::domain::desired::Desired;
 use prism_queue::domain::fleet::Fleet;
+use prism_queue::domain::iam::IamPath;
 use prism_queue::domain::names::{NamePrefix, Naming};
 use prism_queue::domain::tags::{ClusterIdentity, Tags};
 use serde::Deserialize;
@@ -27,7 +28,7 @@ struct Manifest {
 }
 
 /// The operator that the documentation speaks of.
-fn class() -> Class {
+pub fn class() -> Class {
     Class {
         name: FLAGS.to_owned(),
         place: Place { account_id: "123456789012".to_owned(), region: "eu-central-1".to_owned() },
@@ -81,7 +82,7 @@ fn documents(manifest: &Manifest, kind: &str) -> Vec<Value> {
 #[test]
 fn there_are_examples_to_look_at() {
     let places: Vec<String> = manifests().into_iter().map(|manifest| manifest.place).collect();
-    for page in ["README.md", "docs/queue.md", "docs/classes.md", "docs/install.md"] {
+    for page in ["README.md", "docs/queue.md", "docs/access.md", "docs/classes.md", "docs/install.md"] {
         assert!(places.iter().any(|place| place.starts_with(page)), "{page} shows no Queue: {places:?}");
     }
 }

@@ -1,10 +1,14 @@
-//! What docs/security.md says of the operator's permissions is what the chart gives.
+//! What docs/security.md says of the operator's permissions is what the chart gives, and what docs/install.md advises for AWS is
+//! what the dry check asks about.
 
 use std::collections::BTreeSet;
 use std::fs;
 
+use prism_queue::api::class::{QueueClass, QueueClassSpec};
+use prism_queue::domain::class::questions;
 use serde_json::Value;
 
+use crate::examples::class;
 use crate::pages::{self, root};
 
 /// Resource and verbs of each rule in the chart.
@@ -41,4 +45,28 @@ fn the_security_page_tells_every_permission_and_no_other() {
     // The Lease is in the Role of one namespace.
     told.retain(|(name, _)| name != "prism-queue");
     assert_eq!(told, granted);
+}
+
+/// Every action in the operator's policy in docs/install.md.
+fn advised() -> BTreeSet<String> {
+    let page = fs::read_to_string(root().join("docs/install.md")).unwrap();
+    let (_, after) = page.split_once("## 2. The IAM policy").unwrap();
+    let policy = after.split("```").find_map(|block| block.strip_prefix("json")).unwrap();
+    let policy: Value = serde_json::from_str(policy).unwrap();
+    let texts = |value: &Value| match value {
+        Value::Array(all) => all.iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
+        text => vec![text.as_str().unwrap().to_owned()],
+    };
+    policy["Statement"].as_array().unwrap().iter().flat_map(|statement| texts(&statement["Action"])).collect()
+}
+
+#[test]
+fn a_class_asks_about_every_action_on_queues_that_the_install_guide_advises_and_no_other() {
+    let prod = QueueClass::new("prod", QueueClassSpec::default());
+    let caller = "arn:aws:iam::123456789012:role/prism-queue";
+    let asked = questions(&prod, &class(), caller).unwrap();
+    let asked: BTreeSet<String> = asked.iter().flat_map(|question| question.actions).map(ToString::to_string).collect();
+    let mut advised = advised();
+    advised.retain(|action| action.starts_with("sqs:"));
+    assert_eq!(asked, advised);
 }

@@ -200,6 +200,36 @@ fn statements_join_the_operators_own_in_the_queue_policy() {
 }
 
 #[test]
+fn entries_come_to_the_policies_of_the_queue_and_of_its_dead_letter_queue() {
+    let worker = format!("arn:aws:iam::{ACCOUNT}:role/worker");
+    let access = json!({"producers": [{"accountId": ACCOUNT}], "consumers": [{"principalArn": worker}]});
+    let desired = of(json!({"access": access}));
+    assert_eq!(sids(&desired.source), ["-", "-", "PrismQueueRequireTLS"]);
+    let dead_letter = desired.managed_dead_letter().unwrap();
+    assert_eq!(sids(dead_letter), ["-", "PrismQueueRequireTLS"]);
+    let policy = json_of(dead_letter, Attribute::Policy);
+    assert_eq!(policy["Statement"][0]["Principal"], json!({"AWS": worker}));
+    for statement in policy["Statement"].as_array().unwrap() {
+        assert_eq!(statement["Resource"], dead_letter.arn.to_string());
+    }
+    let plain = of(json!({"access": {"requireTLS": false, "producers": [{"accountId": ACCOUNT}]}}));
+    assert_eq!(plain.managed_dead_letter().unwrap().attributes[&Attribute::Policy], "", "producers have no part in it");
+    assert!(plain.digest() != of(json!({"access": {"requireTLS": false}})).digest());
+    // The policy of a queue that others share is its own Queue's.
+    let shared = of(json!({"access": access, "deadLetter": {"mode": "None"}}));
+    assert_eq!(sids(&shared.source), ["-", "-", "PrismQueueRequireTLS"]);
+}
+
+#[test]
+fn entries_are_refused_together_with_the_rest() {
+    let access = json!({"producers": [{"accountId": "111122223333"}], "consumers": [{}]});
+    let refusal = refusal(json!({"delaySeconds": 901, "access": access}));
+    let expected = ["spec.delaySeconds", "spec.access.producers[0].accountId", "spec.access.consumers[0]"];
+    assert_eq!(paths(&refusal), expected, "{}", refusal.message());
+    assert!(refusal.message().contains("an operator started with --allow-unsafe-statements accepts it"));
+}
+
+#[test]
 fn no_dead_letter_queue_removes_the_redrive_policy() {
     let desired = of(json!({"deadLetter": {"mode": "None"}}));
     assert_eq!(desired.dead_letter, DesiredDeadLetter::None);
@@ -389,7 +419,7 @@ fn a_policy_beyond_sqs_limits_is_refused_together_with_the_rest() {
     };
     let statements: Vec<Value> = (0..25).map(statement).collect();
     let refusal = refusal(json!({"delaySeconds": 901, "access": {"statements": statements}}));
-    assert!(paths(&refusal).contains(&"spec.access.statements"), "{}", refusal.message());
+    assert!(paths(&refusal).contains(&"spec.access"), "{}", refusal.message());
     assert!(paths(&refusal).contains(&"spec.delaySeconds"), "{}", refusal.message());
 }
 

@@ -48,7 +48,7 @@ pub struct ClassLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2))]
     pub adoption_policies: Option<Vec<AdoptionPolicy>>,
-    /// Keys that must be among the tags, whoever sets them.
+    /// Keys that must be among the tags with a value, whoever sets them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::tag_keys")]
     pub required_tags: Option<Vec<String>>,
@@ -123,14 +123,19 @@ pub struct AccessLimits {
     /// true: no Queue may allow plain HTTP.
     #[serde(default, rename = "requireTLS", skip_serializing_if = "Option::is_none")]
     pub require_tls: Option<bool>,
-    /// Accounts that statements may allow, besides the class's own. Omitted: none.
+    /// Accounts that producers, consumers and statements may let in, besides the class's own. Omitted: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::accounts")]
     pub principal_accounts: Option<Vec<String>>,
-    /// AWS services that statements may allow, for example sns.amazonaws.com. Omitted: all, each tied to an account.
+    /// AWS services that producers and statements may let in, for example sns.amazonaws.com. Omitted: all, each tied to an
+    /// account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::services")]
     pub services: Option<Vec<String>>,
+    /// AWS organizations that producers, consumers and statements may let in, for example o-a1b2c3d4e5. Omitted: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::organizations")]
+    pub organization_ids: Option<Vec<String>>,
     /// Whether statements may allow anyone, and services that act for anyone. Omitted: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_public: Option<bool>,

@@ -97,6 +97,11 @@ impl Catalog {
         self.namespaces.remove(name);
     }
 
+    /// Forgets the namespaces that are not among `names`: they were deleted while the watch was down.
+    pub fn keep_namespaces(&mut self, names: &BTreeSet<String>) {
+        self.namespaces.retain(|name, _| names.contains(name));
+    }
+
     /// The class of `queue`: see [`Catalog::object_for`], or the operator's flags.
     ///
     /// # Errors
@@ -130,6 +135,12 @@ impl Catalog {
         if queue.metadata.deletion_timestamp.is_some() {
             return Ok(Some(object));
         }
+        self.refuses_namespace_of(queue, object).map_or(Ok(Some(object)), Err)
+    }
+
+    /// Why the class `object` is not for the namespace of `queue`; nothing when it is.
+    fn refuses_namespace_of(&self, queue: &Queue, object: &QueueClass) -> Option<Refusal> {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
         let namespace = Key::of(queue).namespace;
         let labels = self.namespaces.get(&namespace);
         let needs_labels =
@@ -137,21 +148,19 @@ impl Catalog {
         if needs_labels && labels.is_none() {
             let why =
                 format!("class {name:?} depends on the labels of the namespace {namespace}, which are not known yet");
-            return Err(refusal(Reason::ClassNotFound, why));
+            return Some(refusal(Reason::ClassNotFound, why));
         }
         let none = Labels::new();
-        if let Some(rule) = refuses(&object.spec.allowed_namespaces, &namespace, labels.unwrap_or(&none)) {
-            let why = format!("class {name:?} is not for the namespace {namespace}: {rule}");
-            return Err(Refusal::of(vec![FieldError::of_class(PATH, why)]));
-        }
-        Ok(Some(object))
+        let rule = refuses(&object.spec.allowed_namespaces, &namespace, labels.unwrap_or(&none))?;
+        let why = format!("class {name:?} is not for the namespace {namespace}: {rule}");
+        Some(Refusal::of(vec![FieldError::of_class(PATH, why)]))
     }
 
     /// `None`: the operator's flags.
     ///
-    /// A Queue that is being deleted is of the class that it would have alive, if its queue is in that class's place: the
-    /// rules of today hold. Else it is of the class under which its queue was made; where that is gone, nobody may say what
-    /// becomes of the queue.
+    /// A Queue that is being deleted is of the class that it would have alive, if it could live under that class and its
+    /// queue is in that class's place: the rules of today hold. Else it is of the class under which its queue was made; where
+    /// that is gone, nobody may say what becomes of the queue.
     fn choose(&self, queue: &Queue) -> Result<Option<&QueueClass>, Refusal> {
         let alive = self.choose_alive(queue);
         let target = queue.status.as_ref().and_then(|status| status.target.as_ref());
@@ -162,12 +171,19 @@ impl Catalog {
             let place = class.map_or_else(|| self.built_in.place.clone(), |class| class.spec.aws.place());
             place == target.place()
         };
-        match (&alive, self.classes.get(&target.queue_class_name)) {
-            (Ok(class), _) if is_there(*class) => alive,
+        let recorded = &target.queue_class_name;
+        // Deleting must be no way into a class that is not for the namespace. Its own it keeps: there must be a way out.
+        let could_live = |class: Option<&QueueClass>| {
+            class.is_none_or(|class| {
+                class.metadata.name.as_ref() == Some(recorded) || self.refuses_namespace_of(queue, class).is_none()
+            })
+        };
+        match (&alive, self.classes.get(recorded)) {
+            (Ok(class), _) if is_there(*class) && could_live(*class) => alive,
             (_, Some(recorded)) => Ok(Some(recorded)),
-            (_, None) if target.queue_class_name == FLAGS => Ok(None),
-            (Ok(_), None) if queue.spec.queue_class_name.is_some() => alive,
-            (_, None) => Err(gone(&target.queue_class_name)),
+            (_, None) if recorded == FLAGS => Ok(None),
+            (Ok(class), None) if queue.spec.queue_class_name.is_some() && could_live(*class) => alive,
+            (_, None) => Err(gone(recorded)),
         }
     }
 

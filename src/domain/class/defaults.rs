@@ -4,9 +4,10 @@
 //! one word. What the Queue itself says is never dropped: what of it does not fit is an error, told where settings are
 //! made.
 
+use crate::api::access::Access;
 use crate::api::class::{ClassDefaults, DefaultDeadLetterMode, DefaultOutput, DefaultRedriveAllowMode};
 use crate::api::queue::{
-    Access, BindingOutput, DeadLetter, DeadLetterMode, DeduplicationScope, Encryption, EncryptionMode, Fifo, Kms,
+    BindingOutput, DeadLetter, DeadLetterMode, DeduplicationScope, Encryption, EncryptionMode, Fifo, Kms,
     ManagedDeadLetter, Output, Outputs, QueueSpec, QueueType, RedriveAllow, RedriveAllowMode, ThroughputLimit,
 };
 

@@ -25,7 +25,7 @@ const PATTERN_SIZE: usize = 1 << 20;
 pub enum Limits {
     /// No class stands behind the operator's flags: everything that is safe.
     Flags {
-        /// Whether `access.statements` may grant what is unsafe.
+        /// Whether `access` may grant what is unsafe.
         allow_unsafe_statements: bool,
     },
     /// A class's.
@@ -39,8 +39,8 @@ pub enum Limits {
 
 impl Limits {
     /// Everything in `spec`, a spec with defaults, and in `tags`, all but the owner's, that is not allowed in
-    /// `namespace`. Not among it: dead-letter queues by ARN, see [`Limits::refuses_dead_letter_arn`], and statements, see
-    /// [`Limits::trust`].
+    /// `namespace`. Not among it: dead-letter queues by ARN, see [`Limits::refuses_dead_letter_arn`], and whom `access`
+    /// lets in, see [`Limits::trust`].
     #[must_use]
     pub fn check(&self, spec: &QueueSpec, tags: &Tags, namespace: &str) -> Vec<FieldError> {
         let Self::Class { name, limits } = self else {
@@ -95,7 +95,7 @@ impl Limits {
         is_refused.then(|| format!("{} is {}", word(policy), not_allowed(name, &words(allowed))))
     }
 
-    /// Whom `access.statements` may let in.
+    /// Whom `access` may let in.
     #[must_use]
     pub fn trust(&self) -> Trust<'_> {
         match self {
@@ -197,7 +197,8 @@ impl Check<'_> {
     }
 
     fn tags(&mut self, limits: &ClassLimits, tags: &Tags) {
-        for key in limits.required_tags.iter().flatten().filter(|key| !tags.contains_key(*key)) {
+        let is_missing = |key: &&String| tags.get(*key).is_none_or(String::is_empty);
+        for key in limits.required_tags.iter().flatten().filter(is_missing) {
             let rule = format!("class {:?} wants every queue to have the tag {key:?}; set it", self.class);
             self.errors.push(FieldError::of_class("spec.tags", rule));
         }

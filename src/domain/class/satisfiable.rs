@@ -27,7 +27,7 @@ pub fn satisfiable(class: &QueueClass) -> Vec<FieldError> {
         errors.push(FieldError::new("spec.limits.queueNamePattern", fault));
     }
     let from_labels = spec.tags_from_namespace_labels.iter().flatten();
-    let mut tags: Tags = from_labels.map(|(tag, _)| (tag.clone(), String::new())).collect();
+    let mut tags: Tags = from_labels.map(|(tag, label)| (tag.clone(), label.clone())).collect();
     tags.extend(spec.tags.clone().unwrap_or_default());
     let most = MAX_TAGS - OWNER_KEYS.len();
     if tags.len() > most {

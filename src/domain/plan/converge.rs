@@ -170,13 +170,22 @@ fn report_diff(name: &QueueName, diff: &Diff, input: &Input<'_>, plan: &mut Plan
     plan.findings.extend(diff.refused.iter().map(|(attribute, refused)| match attribute {
         Attribute::Policy if !diff.gone_principals.is_empty() => {
             let message = format!(
-                "{name}: the queue policy names principals that were deleted in IAM: {}; remove them from spec.access.statements or create them again",
-                diff.gone_principals.join(", ")
+                "{name}: the queue policy names principals that were deleted in IAM: {}; remove them there or create them again",
+                gone_in_words(&diff.gone_principals, input)
             );
             Finding::stalled(Reason::PrincipalGone, message, GONE_PRINCIPAL_RETRY)
         }
         _ => refused_value(name, *attribute, refused, input),
     }));
+}
+
+/// Each principal, and the fields that name it.
+fn gone_in_words(gone: &[String], input: &Input<'_>) -> String {
+    let with_fields = gone.iter().map(|arn| match input.desired.named_principals.get(arn) {
+        Some(fields) => format!("{arn} ({})", fields.iter().cloned().collect::<Vec<_>>().join(", ")),
+        None => arn.clone(),
+    });
+    with_fields.collect::<Vec<_>>().join(", ")
 }
 
 /// What to say of a shorter retention that waits.

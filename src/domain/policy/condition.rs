@@ -121,6 +121,17 @@ impl Operator {
         }
     }
 
+    /// Whether it holds only for requests that have the key with one of the values, character by character.
+    pub(super) fn is_exact(self) -> bool {
+        self.required_comparison() == Some(Comparison::Exact)
+    }
+
+    /// Whether two statements that differ in the values of a key under this operator mean as much as one with both: it
+    /// compares a key of one value with each of its own, of which one must match.
+    pub(super) fn takes_any_value(self) -> bool {
+        self.quantifier == Quantifier::None && self.required_comparison().is_some()
+    }
+
     /// Which account `value` of `key` ties requests to; `None` when this operator on this key ties nothing at all.
     pub(super) fn tie(self, key: AccountKey, value: &str) -> Option<Tie<'_>> {
         let comparison = self.required_comparison()?;

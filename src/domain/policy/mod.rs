@@ -1,16 +1,18 @@
 //! Queue policies: grammar, meaning, safety, limits.
 //!
-//! What a user writes goes through [`compile_statements`] (IAM's grammar, then our safety rules), is put
-//! together with the operator's own statements by [`compose`], is measured by [`check_limits`] and written
-//! as [`PolicyDocument::to_json`]. What SQS hands back goes through [`PolicyDocument::parse`]. Both ends are in
+//! What a user writes goes through [`compile_access`]: typed entries become statements, raw ones go through
+//! [`compile_statements`] (IAM's grammar, then our safety rules); all are put together with the operator's own by
+//! [`compose`], measured by [`check_limits`] and written as [`PolicyDocument::to_json`]. What SQS hands back goes through [`PolicyDocument::parse`]. Both ends are in
 //! one canonical form, so `==` compares by meaning: SQS rewrites the text of every policy it is given.
 
+mod access;
 mod actions;
 mod compile;
 mod compose;
 mod condition;
 mod document;
 mod grammar;
+mod grantee;
 mod limits;
 mod lockout;
 mod principal;
@@ -21,6 +23,7 @@ mod statement;
 mod tests;
 mod trust;
 
+pub use access::{AccessPolicies, NamedPrincipals, compile_access};
 pub use compile::{StatementContext, compile_statements};
 pub use compose::compose;
 pub use document::PolicyDocument;

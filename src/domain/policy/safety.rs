@@ -10,6 +10,7 @@ use super::grammar::{action_rule, principal_rule};
 use super::lockout;
 use super::principal::Principal;
 use super::statement::{Effect, Scope, Statement};
+use super::trust::Trust;
 use crate::domain::field::FieldError;
 
 /// All that is unsafe about `statement`, which stands at the path `at`.
@@ -119,12 +120,12 @@ fn principals(statement: &Statement, at: &str, context: &StatementContext) -> Ve
     // What grammar refuses says nothing about safety: one error for one mistake.
     for principal in principals.iter().filter(|principal| principal_rule(principal, context).is_none()) {
         let rule = match principal {
-            Principal::Service(name) if !trust.allows_service(name) => {
-                format!("{name} is none of the services that may be allowed: {}", trust.services_in_words())
-            }
+            Principal::Service(name) if !trust.allows_service(name) => trust.service_rule(name),
             Principal::Anyone | Principal::Service(_) if trust.allows_public() => continue,
             // Only services send the keys of a source: with them, "anyone" is any service.
-            Principal::Anyone if proof.caller != Evidence::None => continue,
+            Principal::Anyone if proof.caller != Evidence::None || is_of_trusted_organization(statement, trust) => {
+                continue;
+            }
             Principal::Anyone if proof.source != Evidence::None && trust.allows_every_service() => continue,
             Principal::Anyone => format!(
                 "allows anyone; name principals of account {own}, or add a condition that proves it: aws:PrincipalAccount, \
@@ -141,9 +142,7 @@ fn principals(statement: &Statement, at: &str, context: &StatementContext) -> Ve
             {
                 continue;
             }
-            Principal::Account(name) | Principal::Aws(name) => {
-                format!("{name} is not of account {own}, which this queue is in{}", trust.accounts_in_words())
-            }
+            Principal::Account(name) | Principal::Aws(name) => context.foreign_rule(name),
             Principal::Federated(_) | Principal::CanonicalUser(_) => {
                 format!("{} principals tell no account; name a role of account {own} instead", principal.kind())
             }
@@ -155,6 +154,16 @@ fn principals(statement: &Statement, at: &str, context: &StatementContext) -> Ve
         errors.push(trust.refuse(path, &rule));
     }
     errors
+}
+
+/// Whether only principals of organizations that may be let in fit. Services have no organization.
+fn is_of_trusted_organization(statement: &Statement, trust: Trust) -> bool {
+    let mut keys = statement.conditions.iter().flat_map(|(name, keys)| keys.iter().map(move |entry| (name, entry)));
+    keys.any(|(name, (key, values))| {
+        key.is("aws:PrincipalOrgID")
+            && Operator::parse(name).is_some_and(Operator::is_exact)
+            && values.iter().all(|id| trust.allows_organization(id))
+    })
 }
 
 /// A condition on another account's id is a grant to it, or a mistake.

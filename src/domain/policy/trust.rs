@@ -1,10 +1,10 @@
-//! Whom statements may let in: what the operator's flags or a class widen the safety rules by.
+//! Whom entries and statements may let in: what the operator's flags or a class widen the safety rules by.
 
 use super::compile::StatementContext;
 use crate::api::class::AccessLimits;
 use crate::domain::field::FieldError;
 
-/// Whom statements may let in.
+/// Whom entries and statements may let in.
 #[derive(Clone, Copy, Debug)]
 pub enum Trust<'a> {
     /// Principals of the queue's own account, and services that act for it.
@@ -41,16 +41,26 @@ impl<'a> Trust<'a> {
         self.services().is_none_or(|services| services.iter().any(|service| service == name))
     }
 
+    /// Whether every principal of an organization may be let in. Anyone includes them.
+    pub(super) fn allows_organization(self, id: &str) -> bool {
+        self.allows_public() || self.organizations().iter().any(|organization| organization == id)
+    }
+
+    /// Why a service is refused.
+    pub(super) fn service_rule(self, name: &str) -> String {
+        let allowed = in_words(self.services().unwrap_or_default());
+        format!("{name} is none of the services that may be allowed: {allowed}")
+    }
+
+    /// Why an organization is refused.
+    pub(super) fn organization_rule(self, id: &str) -> String {
+        let allowed = in_words(self.organizations());
+        format!("{id} is none of the organizations that may be allowed: {allowed}")
+    }
+
     /// Whether no list says which services may be let in.
     pub(super) fn allows_every_service(self) -> bool {
         self.services().is_none()
-    }
-
-    /// The services that may be let in.
-    pub(super) fn services_in_words(self) -> String {
-        self.services()
-            .filter(|services| !services.is_empty())
-            .map_or("none".to_owned(), |services| services.join(", "))
     }
 
     /// The accounts that may be let in besides the queue's own, as the end of a sentence.
@@ -73,11 +83,28 @@ impl<'a> Trust<'a> {
     fn accounts(self) -> &'a [String] {
         self.limits().and_then(|limits| limits.principal_accounts.as_deref()).unwrap_or_default()
     }
+
+    fn organizations(self) -> &'a [String] {
+        self.limits().and_then(|limits| limits.organization_ids.as_deref()).unwrap_or_default()
+    }
+}
+
+fn in_words(allowed: &[String]) -> String {
+    if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") }
 }
 
 impl StatementContext<'_> {
     /// Whether principals of `account` may be let in.
     pub(super) fn trusts_account(&self, account: &str) -> bool {
         account == self.account_id || self.trust.accounts().iter().any(|trusted| trusted == account)
+    }
+
+    /// Why `name`, an account or something of it, is refused.
+    pub(super) fn foreign_rule(&self, name: &str) -> String {
+        format!(
+            "{name} is not of account {}, which this queue is in{}",
+            self.account_id,
+            self.trust.accounts_in_words()
+        )
     }
 }

@@ -3,11 +3,12 @@
 use prism_queue::api::QueueSpec;
 use prism_queue::api::class::ClassLimits;
 use prism_queue::domain::class::Limits;
+use prism_queue::domain::policy::{StatementContext, compile_access};
 use serde_json::{Value, json};
 
 use super::{LIMITS, dry_run, label, name_of, near, policies, refused, taken, under};
 use crate::harness::wait::eventually;
-use crate::harness::{Scope, condition, shared, unattended};
+use crate::harness::{ACCOUNT, Scope, condition, shared, unattended};
 
 /// A limit of each sort, all of which the built-in defaults keep.
 fn strict() -> Value {
@@ -40,7 +41,14 @@ fn words_of_the_operator(scope: &Scope, class: &str, limits: &Value, spec: &Valu
     let limits = Limits::Class { name: class.to_owned(), limits: Box::new(limits) };
     let spec: QueueSpec = serde_json::from_value(spec.clone()).unwrap();
     let tags = spec.tags.clone().unwrap_or_default();
-    let errors = limits.check(&spec, &tags, &scope.name);
+    let context = StatementContext {
+        queue_arn: &format!("arn:aws:sqs:eu-west-1:{ACCOUNT}:work"),
+        account_id: ACCOUNT,
+        caller_arn: &format!("arn:aws:iam::{ACCOUNT}:user/operator"),
+        trust: limits.trust(),
+    };
+    let mut errors = limits.check(&spec, &tags, &scope.name);
+    errors.extend(compile_access(&spec.access.unwrap_or_default(), true, None, &context).err().unwrap_or_default());
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
@@ -140,10 +148,63 @@ fn a_required_tag_may_come_from_the_queue_the_class_or_the_namespace() {
             assert_eq!(refusal, format!("{}; {}", wants("stage"), wants("owner")));
             let own = json!({"queueClassName": class, "tags": {"owner": "me"}});
             assert_eq!(refused(scope, "work", &own, "stage").await, wants("stage"));
+            let empty = json!({"queueClassName": class, "tags": {"owner": ""}});
+            assert_eq!(refused(scope, "work", &empty, "owner").await, refusal);
             // The label comes, and with it the tag.
             label(scope, json!({"stage": "prod"})).await;
             let answer = async || dry_run(scope, "work", &own).await;
             eventually("the tag is there", answer, Result::is_ok).await.unwrap();
+        })
+        .await;
+    });
+}
+
+#[test]
+fn whom_a_class_does_not_let_in_is_refused_by_its_path_in_the_operators_words() {
+    unattended(async |scope| {
+        let limits = json!({"access": {
+            "principalAccounts": ["111122223333"], "services": ["sns.amazonaws.com", "s3.amazonaws.com"], "organizationIds": ["o-a1b2c3d4e5"],
+        }});
+        let strict = scope.class("strict", json!({"aws": near(), "limits": limits})).await;
+        let (none, public) = (json!({"access": {"services": []}}), json!({"access": {"allowPublic": true}}));
+        let closed = scope.class("closed", json!({"aws": near(), "limits": none})).await;
+        let open = scope.class("open", json!({"aws": near(), "limits": public})).await;
+        let plain = scope.class("plain", json!({"aws": near()})).await;
+        let of = |class: &str, producers: &Value, consumers: &Value| json!({"queueClassName": class, "access": {"producers": producers, "consumers": consumers}});
+        let foreign = "222233334444";
+        let role = |account: &str| json!({"principalArn": format!("arn:aws:iam::{account}:role/worker")});
+        let source = |account: &str| json!({"service": "sns.amazonaws.com", "sourceArn": format!("arn:aws:sns:eu-west-1:{account}:topic")});
+        let bucket = |account: &str| json!({"service": "s3.amazonaws.com", "sourceArn": "arn:aws:s3:::bucket", "sourceAccount": account});
+        let events = json!({"service": "events.amazonaws.com", "sourceAccount": ACCOUNT});
+        let organization = |id: &str| json!({"organizationId": id});
+        let good = |account: &str| json!([role(account), {"accountId": account}, {"vpcEndpointId": "vpce-0a1b2c3d"}]);
+        under(LIMITS, scope, async || {
+            for (words, entry) in [
+                ("principalArn: arn:aws:iam::222233334444:role/worker is not of account", role(foreign)),
+                ("accountId: 222233334444 is not of account", json!({"accountId": foreign})),
+                ("sourceArn: arn:aws:sns:eu-west-1:222233334444:topic is not", source(foreign)),
+                ("sourceAccount: 222233334444 is not", bucket(foreign)),
+                ("service: events.amazonaws.com is none of the services", events.clone()),
+                ("organizationId: o-zzzzzzzzzz is none of the organizations", organization("o-zzzzzzzzzz")),
+            ] {
+                let spec = of(&strict, &json!([role(ACCOUNT), entry]), &json!([]));
+                let refusal = refused(scope, "work", &spec, &format!("spec.access.producers[1].{words}")).await;
+                assert_eq!(refusal, words_of_the_operator(scope, &strict, &limits, &spec));
+            }
+            let many = json!([bucket(foreign), role("111122223333"), {"service": "x.amazonaws.com", "sourceAccount": foreign}]);
+            let all = of(&strict, &many, &json!([organization("o-zzzzzzzzzz"), {"accountId": foreign}]));
+            let refusal = refused(scope, "work", &all, "spec.access.consumers[1].accountId").await;
+            assert_eq!(refusal, words_of_the_operator(scope, &strict, &limits, &all), "all at once");
+            let all = of(&closed, &json!([bucket(ACCOUNT), organization("o-a1b2c3d4e5")]), &good(foreign));
+            let refusal = refused(scope, "work", &all, "may be allowed: none").await;
+            assert_eq!(refusal, words_of_the_operator(scope, &closed, &none, &all));
+
+            for account in [ACCOUNT, "111122223333"] {
+                let producers = json!([source(account), bucket(account), organization("o-a1b2c3d4e5")]);
+                taken(scope, "work", &of(&strict, &producers, &good(account))).await;
+            }
+            taken(scope, "work", &of(&plain, &json!([events, bucket(ACCOUNT)]), &good(ACCOUNT))).await;
+            taken(scope, "work", &of(&open, &json!([organization("o-zzzzzzzzzz")]), &good(ACCOUNT))).await;
         })
         .await;
     });
@@ -165,6 +226,10 @@ fn the_largest_class_is_still_asked_and_a_long_message_is_cut() {
             "encryption": {"kms": {"keys": many(100, &|n| long(n, 2048))}},
             "requiredTags": many(40, &|n| long(n, 128)),
             "queueNamePattern": pattern,
+            "access": {
+                "principalAccounts": many(100, &|n| long(n, 12)), "services": many(100, &|n| format!("{}.amazonaws.com", long(n, 114))),
+                "organizationIds": many(100, &|n| format!("o-{}", long(n, 32))),
+            },
         });
         let selector = json!({"matchLabels": labels, "matchExpressions": expressions});
         let class = scope
@@ -174,8 +239,11 @@ fn the_largest_class_is_still_asked_and_a_long_message_is_cut() {
             )
             .await;
         let key = "x".repeat(2048);
+        let entry = |n: usize| json!({"principalArn": format!("arn:aws:iam::{ACCOUNT}:role/{}", long(n, 993))});
+        let entries: Value = (0..50).map(entry).collect();
         let spec = json!({
             "queueClassName": class, "queueName": "0".repeat(80), "encryption": {"mode": "KMS", "kms": {"key": key}},
+            "access": {"producers": entries, "consumers": entries},
         });
         under(LIMITS, scope, async || {
             let refusal = refused(scope, "work", &spec, "spec.queueName").await;

@@ -83,7 +83,8 @@ fn good_extremes_are_taken() {
                 "types": ["Standard", "FIFO"], "visibilityTimeoutSeconds": {"min": 0, "max": 0}, "queueNamePattern": "x".repeat(256),
                 "deadLetter": {"queueArns": many(100, |n| format!("arn:aws-cn:sqs:cn-north-1:123456789012:dead-{n}.fifo"))},
                 "encryption": {"kms": {"keys": many(100, |n| format!("alias/key-{n}"))}},
-                "access": {"principalAccounts": many(100, |n| format!("{n:012}")), "services": many(100, |n| format!("s{n}.amazonaws.com"))},
+                "access": {"principalAccounts": many(100, |n| format!("{n:012}")), "services": many(100, |n| format!("s{n}.amazonaws.com")),
+                    "organizationIds": many(100, |n| format!("o-{n:032}"))},
                 "requiredTags": many(40, |n| format!("tag-{n}")),
             }}),
             json!({"drift": {"intervalSeconds": 10, "mode": "Report"}}),
@@ -260,6 +261,11 @@ fn tags_defaults_and_limits_are_checked() {
             "should match",
         ),
         (json!({"limits": {"access": {"services": ["sns"]}}}), "spec.limits.access.services[0]", "should match"),
+        (
+            json!({"limits": {"access": {"organizationIds": ["acme"]}}}),
+            "spec.limits.access.organizationIds[0]",
+            "should match",
+        ),
         (json!({"drift": {"intervalSeconds": 9}}), "spec.drift.intervalSeconds", "greater than or equal to 10"),
         (json!({"drift": {"mode": "Ignore"}}), "spec.drift.mode", "\"Repair\", \"Report\""),
     ]);

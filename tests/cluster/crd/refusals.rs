@@ -50,6 +50,17 @@ fn good_extremes_are_taken() {
             json!({"tags": tags}),
             json!({"tags": {"x".repeat(128): ""}}),
             json!({"access": {"statements": vec![statement; 20]}}),
+            json!({"access": {"producers": longest(50), "consumers": longest(50)}}),
+            json!({"access": {"producers": [
+                {"principalArn": "arn:aws-cn:iam::123456789012:user/path/to/alice+queues@example.com"},
+                {"accountId": "123456789012"},
+                {"organizationId": "o-a1b2c3d4e5"},
+                {"vpcEndpointId": "vpce-0a1b2c3d4e5f60718"},
+                {"organizationId": "o-a1b2c3d4e5", "vpcEndpointId": "vpce-0a1b2c3d"},
+                {"service": "sns.amazonaws.com", "sourceArn": "arn:aws:sns:eu-central-1:123456789012:*"},
+                {"service": "s3.amazonaws.com", "sourceArn": "arn:aws:s3:::media-*", "sourceAccount": "123456789012"},
+                {"service": "events.amazonaws.com", "sourceAccount": "123456789012"},
+            ]}}),
             json!({"redriveAllow": {"sourceQueueArns": vec!["arn:aws-cn:sqs:cn-north-1:123456789012:orders.fifo"; 10]}}),
             json!({"encryption": {"mode": "KMS", "kms": {"key": "arn:aws:kms:eu-central-1:123456789012:key/0b7d6f3a-9f5e"}}}),
         ];
@@ -58,6 +69,13 @@ fn good_extremes_are_taken() {
         }
         dry_run(scope, &"x".repeat(63), &json!({})).await.unwrap();
     });
+}
+
+/// Entries as long as they can be.
+fn longest(count: usize) -> Value {
+    let role = "r".repeat(1024 - "arn:aws:iam::123456789012:role/".len());
+    let entry = json!({"principalArn": format!("arn:aws:iam::123456789012:role/{role}"), "vpcEndpointId": "vpce-0a1b2c3d4e5f60718"});
+    vec![entry; count].into()
 }
 
 #[test]
@@ -246,7 +264,64 @@ fn fields_that_contradict_each_other_are_refused() {
         (json!({"encryption": {"mode": "KMS", "kms": {"key": ""}}}), "spec.encryption.kms.key", "at least 1 char"),
         (json!({"access": {"statements": vec![json!({}); 21]}}), "spec.access.statements", "at most 20 items"),
         (json!({"access": {"statements": ["text"]}}), "spec.access.statements[0]", "must be of type object"),
+        (json!({"access": {"producers": longest(51)}}), "spec.access.producers", "at most 50 items"),
+        (json!({"access": {"consumers": longest(51)}}), "spec.access.consumers", "at most 50 items"),
     ]);
+}
+
+#[test]
+fn entries_that_let_in_nobody_several_or_anybody_are_refused() {
+    let own = "123456789012";
+    let topic = "arn:aws:sns:eu-central-1:123456789012:topic";
+    let role = "arn:aws:iam::123456789012:role/worker";
+    let sns = "sns.amazonaws.com";
+    let entries = [
+        (json!({}), "", "names nobody; set principalArn"),
+        (json!({"principalArn": role, "accountId": own}), "", "names several; an entry lets in exactly one"),
+        (json!({"service": sns, "sourceAccount": own, "organizationId": "o-a1b2c3d4e5"}), "", "names several"),
+        (json!({"service": sns}), ".service", "acts for whoever asks it to; say for whom"),
+        (
+            json!({"service": sns, "sourceAccount": own, "vpcEndpointId": "vpce-0a1b2c3d"}),
+            ".vpcEndpointId",
+            "does not come through",
+        ),
+        (json!({"principalArn": role, "sourceArn": topic}), ".sourceArn", "is only for a service"),
+        (json!({"accountId": own, "sourceAccount": own}), ".sourceAccount", "is only for a service"),
+        (json!({"service": "s3.amazonaws.com", "sourceArn": "arn:aws:s3:::bucket"}), ".sourceArn", "add sourceAccount"),
+        (json!({"service": sns, "sourceArn": "arn:aws:sns:*:123456789012:topic"}), ".sourceArn", "should match"),
+        (
+            json!({"service": sns, "sourceArn": "arn:aws:sns:eu-central-1:12345678901?:topic"}),
+            ".sourceArn",
+            "should match",
+        ),
+        (
+            json!({"service": sns, "sourceArn": format!("{topic}-${{aws:username}}")}),
+            ".sourceArn",
+            "takes no policy variable",
+        ),
+        (json!({"service": sns, "sourceArn": format!("{topic}{}", "x".repeat(1024))}), ".sourceArn", "more than 1024"),
+        (json!({"service": sns, "sourceAccount": "1234"}), ".sourceAccount", "should match"),
+        (json!({"service": "sns", "sourceAccount": own}), ".service", "should match"),
+        (json!({"accountId": "*"}), ".accountId", "should match"),
+        (json!({"principalArn": "*"}), ".principalArn", "should match"),
+        (json!({"principalArn": format!("{role}*")}), ".principalArn", "should match"),
+        (json!({"principalArn": "arn:aws:iam::123456789012:root"}), ".principalArn", "should match"),
+        (json!({"principalArn": "arn:aws:iam::123456789012:group/all"}), ".principalArn", "should match"),
+        (json!({"principalArn": "arn:aws:sts::123456789012:assumed-role/a/b"}), ".principalArn", "should match"),
+        (json!({"organizationId": "*"}), ".organizationId", "should match"),
+        (json!({"vpcEndpointId": "vpc-0a1b2c3d"}), ".vpcEndpointId", "should match"),
+    ];
+    let fields: Vec<String> = entries.iter().map(|(_, field, _)| format!("spec.access.producers[1]{field}")).collect();
+    let mut table: Vec<_> = entries
+        .iter()
+        .zip(&fields)
+        .map(|((entry, _, words), field)| {
+            (json!({"access": {"producers": [{"accountId": own}, entry]}}), field.as_str(), *words)
+        })
+        .collect();
+    let lambda = json!({"service": "lambda.amazonaws.com", "sourceAccount": own});
+    table.push((json!({"access": {"consumers": [lambda]}}), "spec.access.consumers", "name that as principalArn"));
+    refused(&table);
 }
 
 #[test]
@@ -275,8 +350,6 @@ fn fields_that_do_not_exist_are_refused() {
             "deadLetter.managed.fifo",
             // What a later version may know: until then nobody may think that it has an effect.
             "className",
-            "access.producers",
-            "access.consumers",
             "access.allowedNamespaces",
             "alarms",
         ];

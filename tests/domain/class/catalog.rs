@@ -45,6 +45,18 @@ fn class_of(catalog: &Catalog, queue: &Queue) -> Result<String, (&'static str, S
 }
 
 #[test]
+fn a_namespace_that_went_while_nobody_watched_lends_its_labels_to_no_successor() {
+    let mut catalog = catalog([object(
+        "prod",
+        &json!({"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {"tier": "prod"}}}}),
+    )]);
+    catalog.put_namespace("media", Labels::from(map([("tier", "prod")])));
+    assert_eq!(class_of(&catalog, &naming("prod")).unwrap(), "prod");
+    catalog.keep_namespaces(&["other".to_owned()].into());
+    assert_eq!(class_of(&catalog, &naming("prod")).unwrap_err().0, "ClassNotFound", "its labels are not known yet");
+}
+
+#[test]
 fn without_classes_the_flags_stand_in_for_one() {
     assert_eq!(class_of(&catalog([]), &queue("orders", empty())).unwrap(), FLAGS);
     assert_eq!(class_of(&catalog([plain("prod")]), &queue("orders", empty())).unwrap(), FLAGS, "none is marked");
@@ -286,4 +298,25 @@ fn a_class_that_cannot_be_read_is_not_taken_for_gone() {
     assert!(catalog.all().all(|class| class.metadata.name.as_deref() != Some("house")), "nobody asks AWS for it");
     assert!(catalog.put_class(marked(plain("house"))), "readable again");
     assert_eq!(class_of(&catalog, &unnamed).as_deref(), Ok("house"));
+}
+
+#[test]
+fn deleting_is_no_way_into_a_class_that_is_not_for_the_namespace() {
+    let strict = || object("strict", &json!({"limits": {"deletionPolicies": ["DeleteIfEmpty"]}}));
+    let elsewhere = json!({"allowedNamespaces": {"from": "Names", "names": ["platform"]}});
+    let dying = |spec: Value, recorded: &str| made_under(queue("orders", spec), recorded).deleting();
+    // By its name, or as the default.
+    let named = catalog([strict(), object("lax", &elsewhere)]);
+    let switched = dying(json!({"queueClassName": "lax", "deletionPolicy": "Delete"}), "strict");
+    assert_eq!(class_of(&named, &switched).as_deref(), Ok("strict"));
+    let default = catalog([strict(), marked(object("lax", &elsewhere))]);
+    assert_eq!(class_of(&default, &dying(empty(), "strict")).as_deref(), Ok("strict"));
+    // The recorded class is gone: nobody says what becomes of the queue.
+    let only_lax = catalog([object("lax", &elsewhere)]);
+    assert_eq!(class_of(&only_lax, &switched).unwrap_err().0, "ClassNotFound");
+    // A class that is for it no longer still lets it go.
+    assert_eq!(class_of(&only_lax, &dying(json!({"queueClassName": "lax"}), "lax")).as_deref(), Ok("lax"));
+    // One that it may use is as good as alive.
+    let both = catalog([strict(), plain("other")]);
+    assert_eq!(class_of(&both, &dying(json!({"queueClassName": "other"}), "strict")).as_deref(), Ok("other"));
 }

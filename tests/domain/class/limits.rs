@@ -203,6 +203,16 @@ fn but_names_adoption_and_queues_of_nobody_are_for_the_class_to_allow() {
             "spec.access.statements[0].Principal.AWS",
             "111122223333 is not of account 123456789012",
         ),
+        (
+            json!({"access": {"producers": [{"accountId": "123456789012"}, {"accountId": "111122223333"}]}}),
+            "spec.access.producers[1].accountId",
+            "111122223333 is not of account 123456789012, which this queue is in; class \"prod\" does not allow it",
+        ),
+        (
+            json!({"access": {"consumers": [{"organizationId": "o-a1b2c3d4e5"}]}}),
+            "spec.access.consumers[0].organizationId",
+            "none of the organizations that may be allowed: none; class \"prod\" does not allow it",
+        ),
     ] {
         for limits in [json!({}), json!({"queueNamePattern": ""})] {
             let refusal = refusal(&limits, spec.clone());
@@ -212,14 +222,14 @@ fn but_names_adoption_and_queues_of_nobody_are_for_the_class_to_allow() {
     }
     let allowed = json!({
         "adoptionPolicies": ["Never", "Adopt"],
-        "access": {"allowPublic": true, "principalAccounts": ["111122223333"]},
+        "access": {"allowPublic": true, "principalAccounts": ["111122223333"], "organizationIds": ["o-a1b2c3d4e5"]},
     });
     assert!(is_allowed(
         &allowed,
         json!({"adoptionPolicy": "Adopt", "access": {"statements": [
             {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage"},
             {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sqs:SendMessage"},
-        ]}})
+        ], "producers": [{"accountId": "111122223333"}], "consumers": [{"organizationId": "o-a1b2c3d4e5"}]}})
     ));
 }
 
@@ -237,7 +247,7 @@ fn all_limits_are_told_at_once_and_with_all_other_errors() {
     assert_eq!(refused.reason.as_str(), "NotAllowedByClass");
     assert_eq!(paths(&refused), ["spec.type", "spec.delaySeconds", "spec.tags", "spec.tags"]);
     // What is wrong whatever the class is mended first.
-    let both = refusal(&limits, json!({"delaySeconds": 2, "tags": {"a": "", "b": "", "aws:x": ""}}));
+    let both = refusal(&limits, json!({"delaySeconds": 2, "tags": {"a": "1", "b": "2", "aws:x": ""}}));
     assert_eq!(both.reason.as_str(), "InvalidSpec");
     assert_eq!(paths(&both), ["spec.tags[\"aws:x\"]", "spec.delaySeconds"]);
 }
@@ -275,7 +285,13 @@ fn a_required_tag_may_come_from_the_class_a_label_or_the_queue() {
     {
         assert!(desired_in(&class, empty()).is_ok());
     }
-    assert!(desired_in(&prod(&json!({"limits": limits})), json!({"tags": {"team": ""}})).is_ok());
+    let class = prod(&json!({"limits": limits}));
+    assert!(desired_in(&class, json!({"tags": {"team": "x"}})).is_ok());
+    assert_eq!(
+        paths(&desired_in(&class, json!({"tags": {"team": ""}})).unwrap_err()),
+        ["spec.tags"],
+        "it says nothing"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
+mod access;
 mod compose;
 mod document;
+mod entries;
 mod evaluator;
 mod grammar;
 mod limits;

@@ -148,7 +148,7 @@ pub(super) fn raw_statements() -> impl Strategy<Value = Vec<Value>> {
 }
 
 /// Each caller with each action.
-fn requests(callers: &[(Caller, Vec<(&str, &str)>)]) -> Vec<Request> {
+pub(super) fn requests(callers: &[(Caller, Vec<(&str, &str)>)]) -> Vec<Request> {
     let mut requests = Vec::new();
     for (caller, context) in callers {
         for action in actions::ALL {
@@ -167,14 +167,14 @@ fn requests(callers: &[(Caller, Vec<(&str, &str)>)]) -> Vec<Request> {
     requests
 }
 
-fn role(account: &str, name: &str) -> Caller {
+pub(super) fn role(account: &str, name: &str) -> Caller {
     Caller::Aws {
         arn: format!("arn:aws:sts::{account}:assumed-role/{name}/session-7"),
         identity: format!("arn:aws:iam::{account}:role/{name}"),
     }
 }
 
-fn service(name: &str) -> Caller {
+pub(super) fn service(name: &str) -> Caller {
     Caller::Service(format!("{name}.amazonaws.com"))
 }
 
