@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too, fail by panicking")]
 
+mod policies;
 mod server;
 mod target;
 

@@ -19,12 +19,16 @@ use crate::{URL, config, name, ok};
 const ROLE: &str = "arn:aws:iam::210987654321:role/prism-queue";
 
 /// What STS answers: credentials that are known by their key.
-fn assumed(key: &str) -> Reply {
+pub fn assumed(key: &str) -> Reply {
+    assumed_until(key, "2999-01-01T00:00:00Z")
+}
+
+fn assumed_until(key: &str, expiration: &str) -> Reply {
     let body = format!(
         "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
          <AssumedRoleUser><Arn>arn:aws:sts::210987654321:assumed-role/prism-queue/x</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser>\
          <Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>\
-         <Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+         <Expiration>{expiration}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
     );
     Reply::Answer(200, Some(("content-type", "text/xml")), body)
 }
@@ -51,7 +55,7 @@ async fn clients(target: &Target) -> AwsClients {
     own.of_target(target, &Session::of_operator("prod")).await.unwrap()
 }
 
-fn is_signed_by(seen: &Seen, key: &str) -> bool {
+pub fn is_signed_by(seen: &Seen, key: &str) -> bool {
     seen.header("authorization").contains(&format!("Credential={key}/"))
 }
 
@@ -109,6 +113,19 @@ async fn what_is_written_shows_its_queue_in_the_session_and_reads_do_not() {
     let tags: Vec<_> = (1..=3).map(|n| asked[0][&format!("Tags.member.{n}.Value")].as_str()).collect();
     assert_eq!(tags, ["prod", "images", "media"], "by key: cluster, name, namespace");
     assert_eq!(asked[1]["RoleSessionName"], "prism-queue@prod");
+}
+
+#[tokio::test]
+async fn credentials_to_write_with_are_got_again_before_they_expire() {
+    let (sqs, sts) = (Server::start([ok(&json!({})), ok(&json!({}))]).await, {
+        Server::start([assumed_until("ASIAOLD", "2001-01-01T00:00:00Z"), assumed("ASIANEW")]).await
+    });
+    let clients = clients(&target(&sqs, &sts)).await;
+    for _ in 0..2 {
+        let writer = clients.sqs.writing_as(Session::of_queue("prod", "media", "images"));
+        writer.delete_queue(URL).await.unwrap();
+    }
+    assert!(is_signed_by(&sqs.seen()[1], "ASIANEW"));
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ pub use limits::{AccessLimits, ClassLimits, DeadLetterLimits, EncryptionLimits, 
         .field_path(".naming"),
     validation = Rule::new("(has(self.iam) && has(self.iam.path) ? self.iam.path : '/prism-queue/') == (has(oldSelf.iam) && has(oldSelf.iam.path) ? oldSelf.iam.path : '/prism-queue/')")
         .message("iam.path is immutable, and /prism-queue/ when unset: IAM moves nothing to another path; make another class")
-        .field_path(".iam"),
+        .field_path(".iam.path"),
 )]
 pub struct QueueClassSpec {
     /// Where the queues are made, and as whom.
