@@ -125,7 +125,10 @@ pub fn plan_deletion_without_class(queue: &Queue, record: &Record, refusal: &Ref
         let left = target.map(|target| {
             format!("{} was left as it is, with its owner tags: {}", target.queue_name, refusal.message())
         });
-        return release(Plan { left_behind: left.into_iter().collect(), ..Plan::default() });
+        let policies = record.policies.iter().filter(|_| !observes(queue)).map(|policy| {
+            format!("{} was left as it is, with its owner tags: {}", policy.policy_arn, refusal.message())
+        });
+        return release(Plan { left_behind: left.into_iter().chain(policies).collect(), ..Plan::default() });
     }
     let finding = Finding {
         reason: refusal.reason,

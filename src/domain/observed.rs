@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::status::{EffectiveRedriveAllow, LastWrite, PolicyStatus, RetiredDeadLetter, Target, WrittenAttribute};
-use crate::api::{FINALIZER, Queue};
+use crate::api::{FINALIZER, Queue, RECONCILE_AT};
 
 use super::attributes::{Attribute, Attributes, QueueAttributes};
 use super::call::CallError;
@@ -315,6 +315,8 @@ pub struct Memory {
     pub policies: Vec<PolicyStatus>,
     /// Policies that were there, and when they were looked at.
     pub seen_policies: BTreeMap<String, (Timestamp, PresentPolicy)>,
+    /// The annotation by which somebody asked for a look, as it was when it was last followed.
+    pub asked: Option<String>,
     /// Policies that are not there and whose names are taken, and since when.
     pub name_taken: BTreeMap<String, Timestamp>,
     /// Policies whose owner tags we removed, and when.
@@ -330,6 +332,15 @@ pub struct Memory {
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 impl Memory {
+    /// Somebody asks for a look at everything, unless that was followed already.
+    pub fn follow_request(&mut self, queue: &Queue) {
+        let asked = queue.metadata.annotations.as_ref().and_then(|all| all.get(RECONCILE_AT));
+        if asked != self.asked.as_ref() {
+            self.asked = asked.cloned();
+            self.seen_policies.clear();
+        }
+    }
+
     /// A policy was looked at.
     pub fn saw_policy(&mut self, arn: &PolicyArn, sight: &PolicySight, now: Timestamp) {
         match sight {

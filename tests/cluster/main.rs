@@ -18,6 +18,7 @@ mod harness;
 mod invalid;
 mod lifecycle;
 mod ownership;
+mod policies;
 mod proxy;
 mod restarts;
 mod start;

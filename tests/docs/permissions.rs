@@ -61,6 +61,21 @@ fn advised() -> BTreeSet<String> {
 }
 
 #[test]
+fn every_call_about_policies_is_in_the_install_guide_and_no_other() {
+    let source = fs::read_to_string(root().join("src/aws/sdk/policies.rs")).unwrap();
+    let texts = source.split('"').skip(1).step_by(2);
+    let verbs = ["Get", "List", "Create", "Delete", "Tag", "Untag"];
+    let is_call = |text: &&str| verbs.iter().any(|verb| text.starts_with(verb)) && text.contains("Policy");
+    let mut called: BTreeSet<String> = texts.filter(is_call).map(|call| format!("iam:{call}")).collect();
+    // That of the dry check.
+    called.insert("iam:SimulatePrincipalPolicy".to_owned());
+    let mut advised = advised();
+    advised.retain(|action| action.starts_with("iam:"));
+    assert!(called.len() > 9, "{called:?}");
+    assert_eq!(called, advised);
+}
+
+#[test]
 fn a_class_asks_about_every_action_on_queues_that_the_install_guide_advises_and_no_other() {
     let prod = QueueClass::new("prod", QueueClassSpec::default());
     let caller = "arn:aws:iam::123456789012:role/prism-queue";

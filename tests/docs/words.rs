@@ -17,14 +17,20 @@ use crate::pages;
 const FLAGS_OF_OTHERS: [&str; 3] = ["--advisories", "--output", "--"];
 
 /// Words in capitals that are neither of our API nor attributes of a queue: kinds, calls to AWS, parts of policies, code.
-const WORDS_OF_OTHERS: [&str; 21] = [
+const WORDS_OF_OTHERS: [&str; 27] = [
     "CreateContainerConfigError",
     "CreateQueue",
     "Desired",
     "Effective",
     "False",
+    "CreatePolicy",
+    "CreatePolicyVersion",
+    "DeletePolicyVersion",
+    "GetPolicy",
     "GetQueueAttributes",
+    "ListPolicyVersions",
     "ListQueueTags",
+    "ManagePoliciesUnderOurPath",
     "NotAction",
     "NotPrincipal",
     "NotResource",

@@ -40,6 +40,7 @@ fn everything_else_may_change() {
             "encryption": {"mode": "None"},
             "redriveAllow": {"mode": "AllowAll"},
             "deletionPolicy": "Retain",
+            "iam": {"policies": ["Send"]},
             "tags": {"team": "x"},
         });
         scope.apply("free", all).await;

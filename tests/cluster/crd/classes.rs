@@ -88,6 +88,9 @@ fn good_extremes_are_taken() {
                 "requiredTags": many(40, |n| format!("tag-{n}")),
             }}),
             json!({"drift": {"intervalSeconds": 10, "mode": "Report"}}),
+            json!({"iam": {"path": "/"}}),
+            json!({"iam": {"path": format!("/{}/", "x".repeat(510))}}),
+            json!({"iam": {"path": "/teams/media+a=b,c.d@e_f-g/"}}),
         ];
         for changes in &table {
             dry_run(scope, "good", changes).await.unwrap_or_else(|refusal| panic!("{changes}: {}", refusal.message));
@@ -131,6 +134,11 @@ fn where_and_as_whom_is_checked() {
         (aws(json!({"externalId": "acme"})), "spec.aws.externalId", "no meaning without roleArn"),
         (aws(json!({"endpoints": {"sqs": "ftp://x"}})), "spec.aws.endpoints.sqs", "should match"),
         (aws(json!({"endpoints": {"sts": "https://x/path"}})), "spec.aws.endpoints.sts", "should match"),
+        (json!({"iam": {"path": "prism"}}), "spec.iam.path", "should match"),
+        (json!({"iam": {"path": "/prism"}}), "spec.iam.path", "should match"),
+        (json!({"iam": {"path": "/a//b/"}}), "spec.iam.path", "should match"),
+        (json!({"iam": {"path": "/a*/"}}), "spec.iam.path", "should match"),
+        (json!({"iam": {"path": format!("/{}/", "x".repeat(511))}}), "spec.iam.path", "may not be more than 512"),
         (aws(json!({"workloadEndpointUrl": "sqs.internal"})), "spec.aws.workloadEndpointUrl", "should match"),
     ]);
 }
@@ -286,6 +294,9 @@ fn what_would_move_or_rename_queues_never_changes() {
         (json!({}), naming(json!({"prefix": "a-"})), "spec.naming", "naming is immutable"),
         (naming(json!({"prefix": "a-"})), json!({}), "spec.naming", "naming is immutable"),
         (naming(json!({"prefix": "a-"})), naming(json!({"prefix": "b-"})), "spec.naming", "naming is immutable"),
+        (json!({}), json!({"iam": {"path": "/queues/"}}), "spec.iam.path", "iam.path is immutable"),
+        (json!({"iam": {"path": "/queues/"}}), json!({}), "spec.iam.path", "iam.path is immutable"),
+        (json!({"iam": {}}), json!({"iam": {"path": "/queues/"}}), "spec.iam.path", "iam.path is immutable"),
         (naming(json!({})), naming(json!({"template": "a-{namespace}_{name}"})), "spec.naming", "naming is immutable"),
     ];
     unattended(async |scope| {

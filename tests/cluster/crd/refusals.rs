@@ -63,6 +63,9 @@ fn good_extremes_are_taken() {
             ]}}),
             json!({"redriveAllow": {"sourceQueueArns": vec!["arn:aws-cn:sqs:cn-north-1:123456789012:orders.fifo"; 10]}}),
             json!({"encryption": {"mode": "KMS", "kms": {"key": "arn:aws:kms:eu-central-1:123456789012:key/0b7d6f3a-9f5e"}}}),
+            json!({"iam": {"policies": ["Redrive", "Inspect", "Consume", "Send"]}}),
+            json!({"iam": {"policies": []}, "deadLetter": {"mode": "None"}}),
+            json!({"iam": {"policies": ["Send", "Consume"]}, "deadLetter": {"mode": "None"}}),
         ];
         for spec in &table {
             dry_run(scope, "good", spec).await.unwrap_or_else(|refusal| panic!("{spec}: {}", refusal.message));
@@ -203,6 +206,17 @@ fn fields_that_contradict_each_other_are_refused() {
     let reference = |reference: Value| json!({"deadLetter": {"mode": "Reference", "reference": reference}});
     refused(&[
         (json!({"fifo": {"contentBasedDeduplication": true}}), "spec.fifo", "only with type FIFO"),
+        (
+            json!({"deadLetter": {"mode": "None"}, "iam": {"policies": ["Send", "Redrive"]}}),
+            "spec.iam.policies",
+            "Inspect and Redrive are about the dead-letter queue",
+        ),
+        (json!({"iam": {"policies": ["Send", "Consume", "Send"]}}), "spec.iam.policies[2]", "Duplicate value"),
+        (
+            json!({"iam": {"policies": ["Purge"]}}),
+            "spec.iam.policies[0]",
+            "\"Send\", \"Consume\", \"Inspect\", \"Redrive\"",
+        ),
         (
             json!({"type": "FIFO", "fifo": {"throughputLimit": "PerMessageGroupId", "deduplicationScope": "Queue"}}),
             "spec.fifo.throughputLimit",

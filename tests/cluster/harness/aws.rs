@@ -78,20 +78,30 @@ pub async fn consume(sqs: &Client, url: &str) -> Option<String> {
     message.body
 }
 
-/// Makes a role whose policy allows these actions on everything, or changes it so.
-pub async fn role_allows(endpoint: &str, account: &str, role: &str, actions: &[&str]) {
+/// An ordinary client of IAM in an account.
+pub fn iam(endpoint: &str, account: &str) -> aws_sdk_iam::Client {
     let config = aws_sdk_iam::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
         .credentials_provider(Credentials::new(account, "secret", None, None, "test"))
         .endpoint_url(endpoint)
         .build();
-    let iam = aws_sdk_iam::Client::from_conf(config);
+    aws_sdk_iam::Client::from_conf(config)
+}
+
+/// Makes a role that nobody may assume, unless it is there.
+pub async fn make_role(iam: &aws_sdk_iam::Client, role: &str) {
     let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
     let made = iam.create_role().role_name(role).assume_role_policy_document(trust).send().await;
     if let Err(error) = made {
         assert!(error.as_service_error().is_some_and(CreateRoleError::is_entity_already_exists_exception), "{error:?}");
     }
+}
+
+/// Makes a role whose policy allows these actions on everything, or changes it so.
+pub async fn role_allows(endpoint: &str, account: &str, role: &str, actions: &[&str]) {
+    let iam = iam(endpoint, account);
+    make_role(&iam, role).await;
     let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
     let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
     let put = iam.put_role_policy().role_name(role).policy_name("operator").policy_document(policy);

@@ -55,7 +55,7 @@ pub struct World {
     /// The operator's identity in Kubernetes: exactly the chart's rules.
     pub identity: Identity,
     /// What `sqs` goes through: it shows queues as AWS would.
-    _window: FaultProxy,
+    window: FaultProxy,
 }
 
 /// A variable that `cargo xtask test` sets.
@@ -74,7 +74,7 @@ impl World {
         proxy.scale_cool_down(COOL_DOWN);
         window.scale_cool_down(0.0);
         let sqs = aws::client(window.endpoint());
-        Self { kube, proxy, sqs, identity, _window: window }
+        Self { kube, proxy, sqs, identity, window }
     }
 
     /// Installs the CRDs again, for a test that removed them.
@@ -106,6 +106,11 @@ impl World {
             ["--log-filter", "info,prism_queue=debug"],
         ];
         flags.concat().into_iter().map(str::to_owned).collect()
+    }
+
+    /// IAM as the tests see it: these calls are neither counted nor broken.
+    pub fn iam(&self) -> aws_sdk_iam::Client {
+        aws::iam(self.window.endpoint(), ACCOUNT)
     }
 
     /// A client of SQS that comes to it as the operator does.
