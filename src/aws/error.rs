@@ -260,7 +260,8 @@ mod tests {
     use super::*;
 
     use ErrorKind::{
-        DeleteConflict, Denied, EntityAlreadyExists, EntityDoesNotExist, Invalid, KmsDenied, QueueDeletedRecently, QueueDoesNotExist, QueueNameExists, Throttled, Transient,
+        DeleteConflict, Denied, EntityAlreadyExists, EntityDoesNotExist, Invalid, KmsDenied, QueueDeletedRecently,
+        QueueDoesNotExist, QueueNameExists, Throttled, Transient,
     };
 
     /// Service, code, HTTP status, meaning.

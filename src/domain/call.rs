@@ -71,10 +71,9 @@ impl ErrorKind {
             Self::Throttled => ErrorClass::Throttled,
             Self::Denied | Self::KmsDenied => ErrorClass::Denied,
             Self::QueueDoesNotExist | Self::EntityDoesNotExist => ErrorClass::NotFound,
-            Self::QueueNameExists
-            | Self::QueueDeletedRecently
-            | Self::EntityAlreadyExists
-            | Self::DeleteConflict => ErrorClass::Conflict,
+            Self::QueueNameExists | Self::QueueDeletedRecently | Self::EntityAlreadyExists | Self::DeleteConflict => {
+                ErrorClass::Conflict
+            }
             Self::Invalid => ErrorClass::Invalid,
             Self::Transient => ErrorClass::Transient,
         }

@@ -289,7 +289,7 @@ impl Deletion<'_> {
     fn carry_out(&self, fates: Vec<Fate>, mut plan: Plan) -> Plan {
         for fate in fates {
             match fate {
-                Fate::Do(step) => plan.steps.push(step),
+                Fate::Do(step) => plan.steps.push(*step),
                 Fate::Wait(time) => plan.findings.push(under_way(&self.key, time)),
                 Fate::Gone => {}
             }
@@ -421,7 +421,7 @@ impl Deletion<'_> {
         let mut holding = Vec::new();
         for ours in queues.filter(|ours| !self.retirement().is_let_go(ours.origin)) {
             match self.retirement().emptying(ours.name, ours.present) {
-                Fate::Do(step) => plan.steps.push(step),
+                Fate::Do(step) => plan.steps.push(*step),
                 Fate::Wait(time) => wait = Some(wait.map_or(time, |before| before.min(time))),
                 Fate::Gone => {}
             }

@@ -239,11 +239,8 @@ impl Desired {
                 json!([arn.to_string(), attributes, tags])
             })
             .collect();
-        let policies: Vec<Value> = self
-            .policies
-            .iter()
-            .map(|policy| json!([policy.arn.to_string(), policy.digest()]))
-            .collect();
+        let policies: Vec<Value> =
+            self.policies.iter().map(|policy| json!([policy.arn.to_string(), policy.digest()])).collect();
         sha256(&json!([declared, policies]).to_string())
     }
 

@@ -6,7 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::api::class::DriftMode;
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{
-    BindingStatus, DeadLetterStatus, Effective, EffectiveRedriveAllow, IamStatus, Messages, OutputReference, QueueStatus, Target,
+    BindingStatus, DeadLetterStatus, Effective, EffectiveRedriveAllow, IamStatus, Messages, OutputReference,
+    QueueStatus, Target,
 };
 
 use super::attributes::{Attribute, Counts};

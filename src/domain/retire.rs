@@ -56,7 +56,7 @@ pub enum Fate {
     /// Nothing: it is gone, let go, or was never ours.
     Gone,
     /// This step.
-    Do(Step),
+    Do(Box<Step>),
     /// Look again after this time.
     Wait(SignedDuration),
 }
@@ -130,7 +130,7 @@ impl Retirement<'_> {
         self.reopen(name, present).unwrap_or_else(|| {
             let keys = OWNER_KEYS.iter().filter(|key| present.tags.contains_key(**key));
             let keys = keys.map(|key| (*key).to_owned()).collect();
-            Fate::Do(Step::UntagQueue { queue: handle(name, present), keys, event: EventReason::Released })
+            fate_of(Step::UntagQueue { queue: handle(name, present), keys, event: EventReason::Released })
         })
     }
 
@@ -182,7 +182,7 @@ impl Retirement<'_> {
             return Fate::Wait(REFUSED_RETRY);
         }
         let attributes = Attributes::from([(Attribute::Policy, text)]);
-        Fate::Do(Step::SetAttributes { queue: handle(name, present), attributes, event })
+        fate_of(Step::SetAttributes { queue: handle(name, present), attributes, event })
     }
 
     /// A policy with the fence.
@@ -195,7 +195,7 @@ impl Retirement<'_> {
     pub fn delete(&self, name: &QueueName, present: &Present) -> Fate {
         match self.memory.deleted.get(name.as_str()) {
             Some(asked) if self.now.duration_since(*asked) < DELETION => Fate::Wait(CONFIRM),
-            _ => Fate::Do(Step::DeleteQueue { queue: handle(name, present) }),
+            _ => fate_of(Step::DeleteQueue { queue: handle(name, present) }),
         }
     }
 
@@ -238,6 +238,10 @@ fn policy_of(present: &Present) -> PolicyDocument {
     let text = present.attributes.settings.get(&Attribute::Policy);
     let policy = text.and_then(|text| PolicyDocument::parse(text).ok()).unwrap_or_default();
     policy.without_gone_principals()
+}
+
+fn fate_of(step: Step) -> Fate {
+    Fate::Do(Box::new(step))
 }
 
 fn handle(name: &QueueName, present: &Present) -> QueueHandle {

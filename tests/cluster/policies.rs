@@ -44,7 +44,9 @@ fn a_role_that_is_given_a_policy_may_do_what_it_is_for_and_nothing_else() {
         aws::make_role(&iam, &role).await;
         let (source, letters) = (scope.queue("work"), scope.dead_letter_queue("work"));
         assert!(!may(&iam, &role, "sqs:SendMessage", &source).await, "not yet");
-        for (permission, of_source, of_letters) in [("Send", "sqs:SendMessage", ""), ("Inspect", "", "sqs:ReceiveMessage")] {
+        for (permission, of_source, of_letters) in
+            [("Send", "sqs:SendMessage", ""), ("Inspect", "", "sqs:ReceiveMessage")]
+        {
             let arn = policy_arn(&queue, permission).expect("status names the policy");
             iam.attach_role_policy().role_name(&role).policy_arn(&arn).send().await.unwrap();
             for action in ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:PurgeQueue"] {

@@ -123,8 +123,7 @@ fn judge(pass: &PassRecord, licensed: &RefCell<BTreeSet<String>>) -> Vec<String>
     let may_destroy = is_deleting && !spec.suspend && spec.deletion_policy == Some(DeletionPolicy::Delete);
     let mut complaints = Vec::new();
     for call in pass.calls.iter().filter(|call| call.is_write()) {
-        let told =
-            || format!("{}: {key}: {} of {}", pass.at, call.action, call.subject());
+        let told = || format!("{}: {key}: {} of {}", pass.at, call.action, call.subject());
         let observes = spec.management_policy == Some(ManagementPolicy::Observe);
         // A queue must not stay closed that was being emptied before.
         let reopens = is_deleting && call.arguments.attributes.keys().all(|attribute| *attribute == Attribute::Policy);

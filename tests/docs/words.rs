@@ -19,13 +19,13 @@ const FLAGS_OF_OTHERS: [&str; 3] = ["--advisories", "--output", "--"];
 /// Words in capitals that are neither of our API nor attributes of a queue: kinds, calls to AWS, parts of policies, code.
 const WORDS_OF_OTHERS: [&str; 27] = [
     "CreateContainerConfigError",
+    "CreatePolicy",
+    "CreatePolicyVersion",
     "CreateQueue",
+    "DeletePolicyVersion",
     "Desired",
     "Effective",
     "False",
-    "CreatePolicy",
-    "CreatePolicyVersion",
-    "DeletePolicyVersion",
     "GetPolicy",
     "GetQueueAttributes",
     "ListPolicyVersions",

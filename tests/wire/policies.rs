@@ -29,9 +29,8 @@ fn tags() -> Tags {
 /// An answer of `action` with this result.
 fn answer(action: &str, result: &str) -> Reply {
     let namespace = "https://iam.amazonaws.com/doc/2010-05-08/";
-    let body = format!(
-        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result></{action}Response>"
-    );
+    let body =
+        format!("<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result></{action}Response>");
     Reply::Answer(200, Some(("content-type", "text/xml")), body)
 }
 
@@ -177,8 +176,7 @@ async fn writes_to_all_services_share_the_session_of_their_queue() {
         ..Endpoints::default()
     };
     let role = Role { arn: "arn:aws:iam::210987654321:role/prism-queue".to_owned(), external_id: None };
-    let target =
-        Target { region: "us-east-1".to_owned(), role: Some(role), endpoints, ..Target::default() };
+    let target = Target { region: "us-east-1".to_owned(), role: Some(role), endpoints, ..Target::default() };
     let own = AwsClients::from_config(config("http://127.0.0.1:1"), &Options::default(), Arc::new(())).await.unwrap();
     let clients = own.of_target(&target, &Session::of_operator("prod")).await.unwrap();
     for _ in 0..2 {

@@ -38,8 +38,7 @@ impl Policies for SdkIam {
         let answer = self.meter.call(read(ACTION), request.send()).await?;
         let versions = answer.versions.unwrap_or_default().into_iter();
         let others = versions.filter(|version| !version.is_default_version).map(|version| version.version_id);
-        let mut others: Vec<String> =
-            others.collect::<Option<_>>().ok_or_else(|| incomplete(ACTION, "VersionId"))?;
+        let mut others: Vec<String> = others.collect::<Option<_>>().ok_or_else(|| incomplete(ACTION, "VersionId"))?;
         // v10 comes after v9.
         others.sort_by_key(|version| (version.len(), version.clone()));
         Ok(others)

@@ -35,14 +35,13 @@ pub(super) async fn look_at_all(
         let wanted = desired.policies.iter().find(|wanted| wanted.arn == arn);
         let seen = wanted.zip(memory.seen_policies.get(&entry.policy_arn));
         let known = seen.filter(|(wanted, (at, seen))| !is_to_be_looked_at(wanted, seen, *at, now));
-        let sight = match known {
-            Some((_, (_, seen))) => PolicySight::Present(seen.clone()),
-            None => {
-                let digest = wanted.and_then(DesiredPolicy::digest);
-                let sight = look(iam, &arn, Some(entry), digest.as_deref()).await;
-                memory.saw_policy(&arn, &sight, now);
-                sight
-            }
+        let sight = if let Some((_, (_, seen))) = known {
+            PolicySight::Present(seen.clone())
+        } else {
+            let digest = wanted.and_then(DesiredPolicy::digest);
+            let sight = look(iam, &arn, Some(entry), digest.as_deref()).await;
+            memory.saw_policy(&arn, &sight, now);
+            sight
         };
         sights.insert(entry.policy_arn.clone(), sight);
     }

@@ -156,7 +156,10 @@ impl Converging<'_> {
             return Some(present);
         }
         if only_reports(input) {
-            plan.differences.push(format!("{arn} allows other things than are declared, in its version {}", present.policy.default_version));
+            plan.differences.push(format!(
+                "{arn} allows other things than are declared, in its version {}",
+                present.policy.default_version
+            ));
             return Some(present);
         }
         // A version can only be made where there is room; the one in force stays until its successor is.

@@ -254,7 +254,7 @@ fn retire(input: &Input<'_>, is_settled: bool, plan: &mut Plan) {
         };
         match fate {
             Fate::Gone => continue,
-            Fate::Do(step) => plan.steps.push(step),
+            Fate::Do(step) => plan.steps.push(*step),
             Fate::Wait(time) => plan.look_again = Some(plan.look_again.map_or(time, |before| before.min(time))),
         }
         kept.push(RetiredDeadLetter { state: Some(state), ..retired });

@@ -37,8 +37,8 @@ use prism_queue::domain::tags::Tags;
 
 pub use caller::Caller;
 pub use client::Client;
-pub use iam::PolicyView;
 pub use faults::{Chaos, Denial, DeniedAs, Fault, Faults, Trap};
+pub use iam::PolicyView;
 pub use journal::Call;
 pub use messages::{Fate, Message};
 pub use outside::Outside;

@@ -51,7 +51,7 @@ impl Oracle<'_> {
                 wrong.push(format!("there is no policy for {permission}"));
                 continue;
             };
-            let (is, wanted) = (allowed(&policy.document), self.wanted(queue, &permission, all));
+            let (is, wanted) = (allowed(&policy.document), Self::wanted(queue, &permission, all));
             if is != wanted {
                 wrong.push(format!("{permission} allows {is:?}, declared is {wanted:?}"));
             }
@@ -67,7 +67,7 @@ impl Oracle<'_> {
         wrong
     }
 
-    fn wanted(&self, queue: &Declared, permission: &str, all: &[Declared]) -> Permissions {
+    fn wanted(queue: &Declared, permission: &str, all: &[Declared]) -> Permissions {
         let source = arn(&queue.name());
         let used = queue.uses(all).and_then(|key| all.iter().find(|other| other.key == key));
         let (letters, letters_key) = match (queue.dead_letter_mode(), used) {
@@ -88,29 +88,29 @@ impl Oracle<'_> {
             });
             name.into_iter().flat_map(|name| actions.iter().map(move |action| format!("kms:{action} {name}"))).collect()
         };
-        let parts: [Permissions; 4] = match permission {
-            "Send" => [
+        let parts: Vec<Permissions> = match permission {
+            "Send" => vec![
                 on(&source, &["SendMessage", "GetQueueUrl", "GetQueueAttributes"]),
                 with(key, &["GenerateDataKey", "Decrypt"]),
-                Permissions::new(),
-                Permissions::new(),
             ],
-            "Consume" => [
+            "Consume" => vec![
                 on(
                     &source,
-                    &["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueUrl", "GetQueueAttributes"],
+                    &[
+                        "ReceiveMessage",
+                        "DeleteMessage",
+                        "ChangeMessageVisibility",
+                        "GetQueueUrl",
+                        "GetQueueAttributes",
+                    ],
                 ),
                 with(key, &["Decrypt"]),
-                Permissions::new(),
-                Permissions::new(),
             ],
-            "Inspect" => [
+            "Inspect" => vec![
                 on(&letters, &["ReceiveMessage", "ChangeMessageVisibility", "GetQueueUrl", "GetQueueAttributes"]),
                 with(letters_key, &["Decrypt"]),
-                Permissions::new(),
-                Permissions::new(),
             ],
-            _ => [
+            _ => vec![
                 on(&source, &["SendMessage"]),
                 on(
                     &letters,
@@ -154,7 +154,9 @@ impl Oracle<'_> {
 
 fn allowed(document: &str) -> Permissions {
     let document: Value = serde_json::from_str(document).expect("IAM checked it");
-    let texts = |value: &Value| value.as_array().into_iter().flatten().map(|v| v.as_str().expect("text").to_owned()).collect::<Vec<_>>();
+    let texts = |value: &Value| {
+        value.as_array().into_iter().flatten().map(|v| v.as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
     let mut all = Permissions::new();
     for statement in document["Statement"].as_array().expect("a list") {
         let condition = statement.get("Condition").cloned().unwrap_or(json!({}));

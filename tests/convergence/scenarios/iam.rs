@@ -36,7 +36,8 @@ fn late() -> Stage {
     Stage::new(1, Timing { iam_shows_after: 10..=10, ..Timing::prompt() })
 }
 
-const ANOTHER: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sqs:*"],"Resource":["*"]}]}"#;
+const ANOTHER: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sqs:*"],"Resource":["*"]}]}"#;
 
 #[tokio::test]
 async fn each_permission_becomes_a_policy_and_status_names_them() {
@@ -47,7 +48,10 @@ async fn each_permission_becomes_a_policy_and_status_names_them() {
     let status = stage.queue(IMAGES).status.unwrap().iam.unwrap().policies;
     for entry in &status {
         let found = policy(&stage, entry.permission.as_str());
-        assert_eq!((found.arn.to_string(), Some(found.default_version.clone())), (entry.policy_arn.clone(), entry.version_id.clone()));
+        assert_eq!(
+            (found.arn.to_string(), Some(found.default_version.clone())),
+            (entry.policy_arn.clone(), entry.version_id.clone())
+        );
         assert!(OWNER_KEYS.iter().all(|key| found.tags.contains_key(*key)), "{:?}", found.tags);
     }
     assert_eq!(status.len(), 4);
@@ -142,7 +146,10 @@ async fn the_key_of_a_referenced_dead_letter_queue_is_followed() {
     assert_eq!(stage.ready(IMAGES), "True/Converged");
     assert!(!policy(&stage, "Inspect").document.contains("kms:"));
     let kms = json!({"mode": "KMS", "kms": {"key": "alias/media"}});
-    stage.apply("media/dead", json!({"deadLetter": {"mode": "None"}, "messageRetentionSeconds": 1_209_600, "encryption": kms}));
+    stage.apply(
+        "media/dead",
+        json!({"deadLetter": {"mode": "None"}, "messageRetentionSeconds": 1_209_600, "encryption": kms}),
+    );
     stage.run(60).await;
     let text = policy(&stage, "Inspect").document;
     assert!(text.contains("kms:Decrypt") && text.contains("alias/media"), "{text}");
@@ -160,7 +167,9 @@ async fn versions_rotate_within_five_and_the_one_in_force_is_never_deleted() {
         assert!(found.document.contains(&format!("letters{n}")), "{n}: {found:?}");
         assert!(found.versions.len() <= 5 && found.default_version == format!("v{}", n + 1), "{n}: {found:?}");
     }
-    let refused = |kind| stage.world.calls_since(0).iter().filter(|call| call.policy.is_some() && call.answer == Err(kind)).count();
+    let refused = |kind| {
+        stage.world.calls_since(0).iter().filter(|call| call.policy.is_some() && call.answer == Err(kind)).count()
+    };
     assert_eq!((refused(ErrorKind::Invalid), refused(ErrorKind::DeleteConflict)), (0, 0));
     let deleted = stage.world.writes_since(0).into_iter().filter(|call| call.action == "DeletePolicyVersion");
     let deleted: Vec<String> = deleted.map(|call| call.arguments.keys[0].clone()).collect();

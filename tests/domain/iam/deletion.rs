@@ -94,7 +94,8 @@ fn suspended_it_is_let_go_and_observed_it_is_not_even_looked_at() {
     world.queue.spec.suspend = true;
     assert_eq!(plan(&world).0, ["UntagPolicy", "UntagQueue"]);
     let mut world = doomed(spec("Delete"));
-    world.queue.spec = serde_json::from_value(json!({"managementPolicy": "Observe", "deadLetter": {"mode": "None"}})).unwrap();
+    world.queue.spec =
+        serde_json::from_value(json!({"managementPolicy": "Observe", "deadLetter": {"mode": "None"}})).unwrap();
     world.observed.policies.clear();
     let next = world.plan_deletion();
     assert_eq!((next.needs_policies, step_names(&next)), (false, vec!["RemoveFinalizer"]));

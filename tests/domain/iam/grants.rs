@@ -189,6 +189,19 @@ fn what_is_about_the_dead_letter_queue_is_refused_without_one() {
 }
 
 #[test]
+fn a_policy_that_iam_would_not_take_is_refused_before_it_is_sent() {
+    let long = |characters: usize| {
+        let key = format!("alias/{}", "k".repeat(characters - 6));
+        json!({"iam": {"policies": ["Redrive"]}, "encryption": {"mode": "KMS", "kms": {"key": key}}})
+    };
+    // As long as the CRD allows.
+    assert!(desired(&queue("orders", long(2048))).is_ok());
+    let refusal = desired(&queue("orders", long(6000))).unwrap_err();
+    assert_eq!(paths(&refusal), ["spec.iam.policies"]);
+    assert!(refusal.message().contains("IAM allows 6144"), "{}", refusal.message());
+}
+
+#[test]
 fn a_key_is_used_through_the_regions_own_sqs_in_every_partition() {
     for (region, service) in [
         ("cn-north-1", "sqs.cn-north-1.amazonaws.com.cn"),
@@ -198,6 +211,9 @@ fn a_key_is_used_through_the_regions_own_sqs_in_every_partition() {
         let spec = json!({"iam": {"policies": ["Send"]}, "encryption": {"mode": "KMS", "kms": {"key": "alias/media"}}});
         let (queue, class) = (queue("orders", spec), class().in_region(region));
         let desired = Desired::of(&queue, &class, &Fleet::of([&queue], &class)).unwrap();
-        assert!(desired.policies[0].document.as_ref().unwrap().to_json().contains(&format!("\"{service}\"")), "{region}");
+        assert!(
+            desired.policies[0].document.as_ref().unwrap().to_json().contains(&format!("\"{service}\"")),
+            "{region}"
+        );
     }
 }

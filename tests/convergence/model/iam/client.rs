@@ -52,7 +52,8 @@ impl Policies for Client {
     }
 
     async fn delete_policy(&self, arn: &PolicyArn) -> Result<(), CallError> {
-        self.on_policy("DeletePolicy", arn, Arguments::default(), |state, caller| state.delete_policy(caller, arn)).await
+        self.on_policy("DeletePolicy", arn, Arguments::default(), |state, caller| state.delete_policy(caller, arn))
+            .await
     }
 
     async fn tag_policy(&self, arn: &PolicyArn, tags: &Tags) -> Result<(), CallError> {

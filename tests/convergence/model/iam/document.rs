@@ -40,7 +40,8 @@ pub(super) fn check(text: &str) -> Answer<()> {
         let Some(resources) = statement.get("Resource").and_then(Value::as_array).filter(|all| !all.is_empty()) else {
             return malformed("Policy statement must contain resources.");
         };
-        let is_arn = |resource: &str| resource == "*" || resource.split(':').count() >= 6 && resource.starts_with("arn:");
+        let is_arn =
+            |resource: &str| resource == "*" || resource.split(':').count() >= 6 && resource.starts_with("arn:");
         if !resources.iter().all(|resource| resource.as_str().is_some_and(is_arn)) {
             return malformed("Resource must be in ARN format or \"*\".");
         }

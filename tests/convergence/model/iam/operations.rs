@@ -24,9 +24,8 @@ impl State {
         own(caller, arn)?;
         document::check(document)?;
         // Whatever the path, and whatever the case.
-        let is_taken = |other: &PolicyArn| {
-            other.account_id() == arn.account_id() && other.name().eq_ignore_ascii_case(arn.name())
-        };
+        let is_taken =
+            |other: &PolicyArn| other.account_id() == arn.account_id() && other.name().eq_ignore_ascii_case(arn.name());
         if self.iam.policies.keys().any(is_taken) {
             let words = format!("A policy called {} already exists. Duplicate names are not allowed.", arn.name());
             return Err(Refusal::new(ErrorKind::EntityAlreadyExists, "EntityAlreadyExists", words));
