@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::conditions::Reason;
 
 use super::call::{CallError, ErrorClass, ErrorKind};
-use super::iam::{ATTACHED_RETRY, PolicyArn, PolicySight};
+use super::iam::{ATTACHED_RETRY, PolicyArn};
 use super::names::QueueName;
 use super::observed::{Memory, Sight};
 
@@ -66,29 +66,22 @@ impl Circumstances<'_> {
     pub fn out_of_sight(&self, name: &QueueName, sight: &Sight) -> Option<Finding> {
         match sight {
             Sight::Hidden(why) => Some(self.denied(format!("{name}: {why}"))),
-            Sight::OtherAccount(account) => Some(other_account(name.as_str(), account)),
+            Sight::OtherAccount(account) => {
+                let message = format!(
+                    "{name}: the operator's credentials are now of account {account}, in which it does not act; give it those that it was started with, or start it anew"
+                );
+                Some(Finding::stalled(Reason::TargetChanged, message, OTHER_ACCOUNT_RETRY))
+            }
             Sight::Failed(error) => Some(Finding::of_call(name.as_str(), error, self)),
             Sight::Unseen | Sight::Absent | Sight::Appearing | Sight::Present(_) => None,
         }
     }
 
-    /// What to say of the policy `arn` when it cannot be told whether it is there; nothing when it can.
+    /// What a failed call about the policy `arn` means.
     #[must_use]
-    pub fn policy_out_of_sight(&self, arn: &PolicyArn, sight: &PolicySight) -> Option<Finding> {
-        match sight {
-            PolicySight::OtherAccount(account) => Some(other_account(&arn.to_string(), account)),
-            PolicySight::Failed(error) => Some(Finding::of_call(&arn.to_string(), error, self)),
-            PolicySight::Unseen | PolicySight::Absent | PolicySight::NameTaken | PolicySight::Present(_) => None,
-        }
+    pub fn policy_failed(&self, arn: &PolicyArn, error: &CallError) -> Finding {
+        Finding::of_call(&format!("the policy {arn}"), error, self)
     }
-}
-
-/// What to say when the operator's credentials have come to be of another account.
-fn other_account(subject: &str, account: &str) -> Finding {
-    let message = format!(
-        "{subject}: the operator's credentials are now of account {account}, in which it does not act; give it those that it was started with, or start it anew"
-    );
-    Finding::stalled(Reason::TargetChanged, message, OTHER_ACCOUNT_RETRY)
 }
 
 impl Finding {

@@ -54,7 +54,15 @@ impl Observer<'_> {
         if !desired.observe {
             observed.policies = look_at_all(self.iam, desired, record, memory, now).await;
         }
-        self.check_account(desired, &mut observed).await;
+        // Creating is how to find out, but only in the right account. That of the policies is the one in which the queue is
+        // proved to be this Queue's: no queue policy lets another account read tags.
+        if observed.queues.values().any(|sight| *sight == Sight::Unseen)
+            && let Some(obstacle) = self.other_account().await
+        {
+            for sight in observed.queues.values_mut().filter(|sight| **sight == Sight::Unseen) {
+                *sight = obstacle.clone();
+            }
+        }
         let retired = record.retired.iter().filter_map(|retired| QueueName::parse(&retired.queue_name).ok());
         let retiring = known.map(|(name, _)| name.clone());
         for name in retired.chain(retiring) {
@@ -67,30 +75,6 @@ impl Observer<'_> {
             self.ask_about_keys(queue, &mut observed).await;
         }
         observed
-    }
-
-    /// Creating is how to find out what is there, but only in the right account.
-    async fn check_account(&self, desired: &Desired, observed: &mut Observed) {
-        let is_missing = |sight: &PolicySight| matches!(sight, PolicySight::Unseen | PolicySight::Absent);
-        let wanted = desired.policies.iter().filter(|_| !desired.observe).map(|policy| &policy.arn);
-        let missing: Vec<String> =
-            wanted.filter(|arn| is_missing(observed.policy(arn))).map(ToString::to_string).collect();
-        let is_unseen = |sight: &Sight| *sight == Sight::Unseen;
-        if missing.is_empty() && !observed.queues.values().any(is_unseen) {
-            return;
-        }
-        let Some(obstacle) = self.other_account().await else { return };
-        for arn in missing {
-            let sight = match &obstacle {
-                Sight::OtherAccount(account) => PolicySight::OtherAccount(account.clone()),
-                Sight::Failed(error) => PolicySight::Failed(error.clone()),
-                _ => continue,
-            };
-            observed.policies.insert(arn, sight);
-        }
-        for sight in observed.queues.values_mut().filter(|sight| is_unseen(sight)) {
-            *sight = obstacle.clone();
-        }
     }
 
     /// What is there of a Queue that is being deleted.
@@ -216,7 +200,7 @@ impl Observer<'_> {
 
 /// Whether anything could not be seen, so that waits grow.
 pub(super) fn is_troubled(observed: &Observed) -> bool {
-    let is_troubled = |sight: &PolicySight| matches!(sight, PolicySight::Failed(_) | PolicySight::OtherAccount(_));
+    let is_troubled = |sight: &PolicySight| matches!(sight, PolicySight::Failed(_));
     observed.queues.values().any(|sight| sight.is_out_of_sight() || *sight == Sight::Appearing)
         || observed.policies.values().any(is_troubled)
 }

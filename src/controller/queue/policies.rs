@@ -8,7 +8,7 @@ use crate::api::status::PolicyStatus;
 use crate::aws::Policies;
 use crate::domain::call::{CallError, ErrorClass, ErrorKind};
 use crate::domain::desired::Desired;
-use crate::domain::finding::{Circumstances, Finding};
+use crate::domain::finding::Circumstances;
 use crate::domain::iam::{
     DesiredPolicy, IdentityPolicy, PolicyArn, PolicySight, PresentPolicy, digest_of, is_to_be_looked_at,
     remember_created, remember_version,
@@ -180,7 +180,7 @@ impl Applier<'_> {
         let uid = pass.queue.metadata.uid.as_deref().unwrap_or_default();
         let caller_arn = &self.observer.class.caller_arn;
         let circumstances = Circumstances { memory, uid, caller_arn, now: self.now };
-        Failure::Finding(Finding::of_call(&format!("the policy {arn}"), error, &circumstances))
+        Failure::Finding(circumstances.policy_failed(arn, error))
     }
 }
 

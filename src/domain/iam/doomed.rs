@@ -48,18 +48,16 @@ impl DoomedPolicies<'_> {
                 (None, PolicySight::Failed(error)) if error.class() == ErrorClass::Denied || self.is_old() => {
                     Some(error.to_string())
                 }
-                (None, PolicySight::OtherAccount(account)) => {
-                    Some(format!("the operator's credentials are of account {account}"))
-                }
                 _ => None,
             };
             if let Some(words) = words {
                 plan.left_behind.push(format!("{arn} was left as it is, with its owner tags if it is there: {words}"));
                 continue;
             }
-            plan.findings.extend(self.circumstances.policy_out_of_sight(arn, sight));
-            if *sight == PolicySight::Absent && self.was_just_written(arn) {
-                plan.findings.push(may_appear(arn));
+            match sight {
+                PolicySight::Failed(error) => plan.findings.push(self.circumstances.policy_failed(arn, error)),
+                PolicySight::Absent if self.was_just_written(arn) => plan.findings.push(may_appear(arn)),
+                _ => {}
             }
             // IAM may show tags for a while that are gone.
             if !self.is_released(arn) {

@@ -35,8 +35,6 @@ pub enum PolicySight {
     Absent,
     /// It is not there, and its name is taken.
     NameTaken,
-    /// The operator's credentials are of this account, not of the one in which it acts.
-    OtherAccount(String),
     /// Looking failed.
     Failed(CallError),
     /// It is there.

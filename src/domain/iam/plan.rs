@@ -91,9 +91,7 @@ impl Converging<'_> {
         match input.observed.policy(&policy.arn) {
             PolicySight::Unseen | PolicySight::Absent => self.missing(document, plan),
             PolicySight::NameTaken => plan.findings.push(self.name_taken()),
-            sight @ (PolicySight::OtherAccount(_) | PolicySight::Failed(_)) => {
-                plan.findings.extend(circumstances(input).policy_out_of_sight(&policy.arn, sight));
-            }
+            PolicySight::Failed(error) => plan.findings.push(circumstances(input).policy_failed(&policy.arn, error)),
             PolicySight::Present(present) => {
                 if let Some(known) = self.present(present, document, plan) {
                     record.policy_id = Some(known.policy.id.clone());

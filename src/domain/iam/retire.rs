@@ -41,9 +41,8 @@ pub(in crate::domain) fn farewell(
         PolicySight::Absent | PolicySight::NameTaken | PolicySight::Unseen if is_new => {
             return Farewell::Wait(may_appear(arn));
         }
-        sight => {
-            return circumstances.policy_out_of_sight(arn, sight).map_or(Farewell::Over, Farewell::Wait);
-        }
+        PolicySight::Absent | PolicySight::NameTaken | PolicySight::Unseen => return Farewell::Over,
+        PolicySight::Failed(error) => return Farewell::Wait(circumstances.policy_failed(arn, error)),
     };
     let PresentPolicy { policy, others, .. } = present;
     if !is_ours(present, owner) {

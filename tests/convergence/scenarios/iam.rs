@@ -402,6 +402,17 @@ async fn who_is_denied_iam_still_has_a_queue_and_gets_the_policy_later() {
 }
 
 #[tokio::test]
+async fn a_policy_that_iam_refuses_keeps_no_other_waiting() {
+    let mut stage = Stage::prompt();
+    stage.world.inject(Trap::new(Fault::Refuse(ErrorKind::Denied)).on("CreatePolicy"));
+    stage.apply(IMAGES, policies(&["Send", "Consume"]));
+    stage.run(0).await;
+    assert_eq!(stage.world.policies_named("media_images_Send_"), []);
+    policy(&stage, "Consume");
+    assert_eq!(stage.ready(IMAGES), "False/Denied");
+}
+
+#[tokio::test]
 async fn readiness_outlives_a_moment_in_which_iam_does_not_answer() {
     let mut stage = Stage::prompt();
     stage.applied(IMAGES, policies(&["Send"])).await;

@@ -280,7 +280,6 @@ fn what_cannot_be_seen_keeps_only_the_policy_waiting() {
         (failed(ErrorKind::Denied), "Denied"),
         (failed(ErrorKind::Throttled), "Throttled"),
         (failed(ErrorKind::Transient), "AWSUnavailable"),
-        (PolicySight::OtherAccount("999999999999".to_owned()), "TargetChanged"),
     ] {
         let mut world = settled(with_policies(["Send"]));
         let arn = arn_of(&world, 0).to_string();
