@@ -225,6 +225,20 @@ async fn what_iam_shows_late_is_not_written_again() {
 }
 
 #[tokio::test]
+async fn what_was_written_before_a_status_that_failed_is_not_forgotten() {
+    let mut stage = late();
+    stage.world.create_key(&place(), "1234", "alias/media");
+    stage.applied(IMAGES, policies(&["Send"])).await;
+    stage.run(60).await;
+    let kms = json!({"mode": "KMS", "kms": {"key": "alias/media"}});
+    stage.apply(IMAGES, json!({"iam": {"policies": ["Send"]}, "encryption": kms}));
+    stage.kube.inject(Trap::new(Fault::Refuse(ErrorKind::Transient)).on("WriteStatus"));
+    stage.run(60).await;
+    assert_eq!(stage.ready(IMAGES), "True/Converged");
+    assert_eq!(iam_writes(&stage, 0), ["CreatePolicy", "CreatePolicyVersion"]);
+}
+
+#[tokio::test]
 async fn a_change_of_a_policy_that_does_not_show_yet_waits_for_it() {
     let mut stage = late();
     stage.world.create_key(&place(), "1234", "alias/media");
