@@ -131,16 +131,16 @@ impl ClassReporter {
         };
         let at = Instant::now();
         let (permissions, permissions_at) = match (&reach, clients, before) {
+            (Reach::As { account_id, .. }, Some(_), Some(before))
+                if *account_id == class.spec.aws.account_id && before.is_withheld() =>
+            {
+                (before.permissions.clone(), before.permissions_at)
+            }
             (Reach::As { account_id, caller_arn }, Some(clients), before)
                 if *account_id == class.spec.aws.account_id =>
             {
-                match before.filter(|before| before.is_withheld()) {
-                    Some(before) => (before.permissions.clone(), before.permissions_at),
-                    None => {
-                        let answer = self.permissions(class, &clients, caller_arn).await;
-                        (answer.after(before.map(|before| &before.permissions)), at)
-                    }
-                }
+                let answer = self.permissions(class, &clients, caller_arn).await;
+                (answer.after(before.map(|before| &before.permissions)), at)
             }
             _ => (Permissions::Unknown("AWS is not reached as the class says".to_owned()), at),
         };

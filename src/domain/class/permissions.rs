@@ -116,10 +116,10 @@ pub fn questions(class: &QueueClass, built_in: &Class, caller_arn: &str) -> Resu
     let namespace = named.map_or(NAMESPACE, String::as_str);
     let class = Class::of(class, built_in, &labels).map_err(|fault| Permissions::Unknown(fault.to_string()))?;
 
-    let names = types.into_iter().flat_map(|queue_type| {
+    let queues = types.into_iter().flat_map(|queue_type| {
         [class.naming.queue(namespace, NAME, queue_type), class.naming.dead_letter(namespace, NAME, queue_type)]
     });
-    let queues: Vec<String> = names.map(|name| class.place.queue_arn(&name).to_string()).collect();
+    let queues: Vec<String> = queues.map(|name| class.place.queue_arn(&name).to_string()).collect();
     let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: NAME.to_owned() };
     let owner_tags = owner.tags(Origin::Created);
     let mut tags = class.tags.clone();

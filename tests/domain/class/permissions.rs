@@ -175,7 +175,7 @@ fn what_is_missing_is_named_with_what_it_is_missing_on_and_why() {
     let permissions = told(|action, resource| match action {
         "sqs:TagQueue" => Some((Decision::NotAllowed, "")),
         "sqs:DeleteQueue" => Some((Decision::Denied, "")),
-        "sqs:SetQueueAttributes" if resource.ends_with(".fifo") => Some((Decision::NotAllowed, "")),
+        "sqs:SetQueueAttributes" if resource.contains("check.fifo") => Some((Decision::NotAllowed, "")),
         "sqs:ListQueues" => Some((Decision::RefusedByOrganization, "")),
         _ => None,
     });
@@ -199,7 +199,7 @@ fn what_depends_on_the_call_itself_is_not_taken_for_missing() {
     assert_eq!(condition("Ready", &reached(), &open).0, "True");
     // What is certain is told, also of the same action.
     let certain = told(|action, on| {
-        let key = if on.ends_with(".fifo") { "" } else { "aws:SourceVpce" };
+        let key = if on.contains(".fifo") { "" } else { "aws:SourceVpce" };
         (action == "sqs:DeleteQueue").then_some((Decision::Denied, key))
     });
     assert!(certain.is_lacking() && permitted(&certain).2.contains(".fifo"), "{certain:?}");
