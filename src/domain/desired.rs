@@ -69,6 +69,8 @@ pub struct DesiredQueue {
     pub arn: QueueArn,
     /// What each attribute should be. An attribute that is not here is left as it is.
     pub attributes: Attributes,
+    /// Its policy without the principals that AWS may not know: what protects it until they are known.
+    pub first_policy: String,
     /// The class's tags and the user's, of which the class's win. The owner tags come on top, by how the queue came to be
     /// ours.
     pub tags: Tags,
@@ -305,7 +307,8 @@ impl Builder<'_> {
             DesiredDeadLetter::NotReady { .. } => None,
         };
         let retention_field = "messageRetentionSeconds";
-        DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
+        let first_policy = policy.without_named_principals().to_attribute();
+        DesiredQueue { name, arn, attributes, first_policy, tags: self.tags.clone(), retention_field }
     }
 
     fn dead_letter(&self, name: QueueName, source: &QueueArn, policy: &PolicyDocument) -> DesiredQueue {
@@ -325,7 +328,8 @@ impl Builder<'_> {
             .insert(Attribute::RedriveAllowPolicy, RedriveAllow::only(BTreeSet::from([source.to_string()])).to_json());
         attributes.insert(Attribute::Policy, policy.to_attribute());
         let retention_field = "deadLetter.managed.messageRetentionSeconds";
-        DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
+        let first_policy = policy.without_named_principals().to_attribute();
+        DesiredQueue { name, arn, attributes, first_policy, tags: self.tags.clone(), retention_field }
     }
 
     /// What a queue shares with its dead-letter queue: messages must be as safe there, and in the same order.
