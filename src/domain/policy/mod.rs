@@ -13,6 +13,7 @@ mod condition;
 mod document;
 mod grammar;
 mod grantee;
+mod key;
 mod limits;
 mod lockout;
 mod principal;
@@ -27,6 +28,7 @@ pub use access::{AccessPolicies, NamedPrincipals, compile_access};
 pub use compile::{StatementContext, compile_statements};
 pub use compose::compose;
 pub use document::PolicyDocument;
+pub use key::{KeyAccess, key_access};
 pub use limits::{MAX_ACTIONS, MAX_BYTES, MAX_CONDITIONS, MAX_PRINCIPALS, MAX_STATEMENTS, check_limits};
 
 pub use statement::{FENCE_SID, REQUIRE_TLS_SID, Statement, fence, require_tls};
