@@ -112,9 +112,12 @@ pub trait Iam: Send + Sync {
     async fn simulate(&self, question: &Question) -> Result<Vec<Evaluation>, CallError>;
 }
 
-/// The call to KMS that the operator makes.
+/// The calls to KMS that the operator makes.
 #[async_trait]
 pub trait Kms: Send + Sync {
     /// `DescribeKey`: the ARN of the key that an id, ARN or alias means.
     async fn key_arn(&self, key: &str) -> Result<String, CallError>;
+
+    /// `GetKeyPolicy`: the policy, as JSON, of the key with this id or ARN; no alias.
+    async fn key_policy(&self, key: &str) -> Result<String, CallError>;
 }

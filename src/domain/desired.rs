@@ -20,6 +20,7 @@ use super::digest::sha256;
 use super::field::FieldError;
 use super::fleet::{Fleet, Key};
 use super::iam::{DesiredPolicy, Subject, check_permissions};
+use super::key_policy::DesiredKeyAccess;
 use super::names::QueueName;
 use super::outputs::OutputSettings;
 use super::policy::{AccessPolicies, NamedPrincipals, PolicyDocument, StatementContext, compile_access};
@@ -56,6 +57,8 @@ pub struct Desired {
     pub outputs: OutputSettings,
     /// The fields that name a role or user, by its ARN.
     pub named_principals: NamedPrincipals,
+    /// What the policy of its KMS key must say for those whom it lets in; `None` without such a key, or when it lets in nobody.
+    pub key_access: Option<DesiredKeyAccess>,
     /// The changes that may destroy messages: `field=value`, as the annotation names them.
     pub allowed_losses: BTreeSet<String>,
 }
@@ -190,6 +193,8 @@ impl Desired {
             None => reference,
         };
         let kms_key = settings.encryption.key.clone();
+        let key_access = kms_key.clone().filter(|_| !access.key.is_empty());
+        let key_access = key_access.map(|key| DesiredKeyAccess { key, statements: access.key.clone() });
         let subject = Subject { queue, arn: source_arn.to_string(), kms_key, dead_letter: &dead_letter };
         let policies = subject.policies(class, fleet, &mut errors);
         if !errors.is_empty() {
@@ -223,6 +228,7 @@ impl Desired {
             deletes_adopted: queue.spec.deletion_policy == Some(DeletionPolicy::Delete),
             observe: spec.management_policy == Some(ManagementPolicy::Observe),
             outputs: OutputSettings::of(queue, class),
+            key_access,
             named_principals: access.named,
             allowed_losses: allowed_losses(queue),
             key,

@@ -13,6 +13,7 @@ pub mod field;
 pub mod finding;
 pub mod fleet;
 pub mod iam;
+pub mod key_policy;
 pub mod names;
 pub mod observed;
 pub mod outputs;

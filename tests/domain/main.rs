@@ -15,6 +15,7 @@ mod encryption;
 mod finding;
 mod fleet;
 mod iam;
+mod key_policy;
 mod names;
 mod observed;
 mod outputs;

@@ -226,6 +226,11 @@ async fn kms_says_which_key_an_alias_means() {
     assert_eq!(seen.header("x-amz-target"), "TrentService.DescribeKey");
     assert_eq!(seen.json(), json!({"KeyId": "alias/media"}));
 
+    let server = Server::start([ok(&json!({"Policy": "{}", "PolicyName": "default"}))]).await;
+    assert_eq!(clients(&server).await.kms.key_policy(arn).await.unwrap(), "{}");
+    assert_eq!(only(&server).header("x-amz-target"), "TrentService.GetKeyPolicy");
+    assert_eq!(only(&server).json(), json!({"KeyId": arn}));
+
     let server = Server::start([refusal(400, "NotFoundException")]).await;
     assert_eq!(clients(&server).await.kms.key_arn("alias/media").await.unwrap_err().kind, ErrorKind::KmsDenied);
 }

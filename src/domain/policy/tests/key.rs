@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{KeyAccess, PolicyDocument, key_access};
+use super::super::{KeyAccess, PolicyDocument, Statement, key_access};
 use super::access::{access, compile_as};
 use super::{FOREIGN, OWN, Trust};
 
@@ -13,7 +13,7 @@ const SQS: &str = "sqs.eu-central-1.amazonaws.com";
 /// What the key's policy must say for this access, as JSON.
 fn needed(spec: &Value) -> Vec<Value> {
     let key = compile_as(&access(spec), Trust::Anything).unwrap().key;
-    key.iter().map(|statement| statement.to_value()).collect()
+    key.iter().map(Statement::to_value).collect()
 }
 
 /// What a key policy with these statements comes to for this access.
