@@ -23,20 +23,22 @@ fn worker() -> DesiredKeyAccess {
     desired(&json!({"producers": [{"principalArn": format!("arn:aws:iam::{ACCOUNT}:role/worker")}]})).unwrap()
 }
 
-fn policy(statements: &Value) -> Result<String, CallError> {
-    Ok(json!({"Version": "2012-10-17", "Statement": statements}).to_string())
+type Answer = Result<String, CallError>;
+
+fn policy(statements: &Value) -> String {
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
-fn delegating() -> Result<String, CallError> {
+fn delegating() -> Answer {
     let root = format!("arn:aws:iam::{ACCOUNT}:root");
-    policy(&json!([{"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}]))
+    Ok(policy(&json!([{"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}])))
 }
 
-fn failed(kind: ErrorKind) -> Result<String, CallError> {
+fn failed(kind: ErrorKind) -> Answer {
     Err(CallError { action: "GetKeyPolicy", kind, code: "Code".to_owned(), message: "words".to_owned() })
 }
 
-fn seen(answer: Result<String, CallError>) -> KeyPolicySeen {
+fn seen(answer: Answer) -> KeyPolicySeen {
     KeyPolicySeen::after(None, KEY, answer, now())
 }
 
@@ -58,7 +60,7 @@ fn each_statement_has_a_state_and_what_nobody_could_look_at_is_unknown() {
     };
     assert_eq!(states(None), (vec![Unknown], false));
     assert_eq!(states(Some(&seen(delegating()))), (vec![Delegated], false));
-    assert_eq!(states(Some(&seen(policy(&json!([]))))), (vec![Missing], false));
+    assert_eq!(states(Some(&seen(Ok(policy(&json!([])))))), (vec![Missing], false));
     assert_eq!(states(Some(&seen(failed(ErrorKind::KmsDenied)))), (vec![Unknown], true));
     assert_eq!(states(Some(&seen(Ok("no JSON".to_owned())))), (vec![Unknown], true));
     let of_another = KeyPolicySeen::after(None, "alias/other", delegating(), now());
@@ -72,7 +74,7 @@ fn kms_is_asked_soon_about_what_is_missing_and_seldom_about_the_rest() {
     for (answer, minutes) in [
         (delegating(), 30),
         (failed(ErrorKind::KmsDenied), 30),
-        (policy(&json!([])), 5),
+        (Ok(policy(&json!([]))), 5),
         (failed(ErrorKind::Throttled), 5),
         (failed(ErrorKind::Transient), 5),
     ] {
