@@ -29,9 +29,9 @@ fn policy(statements: &Value) -> String {
     json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
-fn delegating() -> Answer {
+fn delegating() -> String {
     let root = format!("arn:aws:iam::{ACCOUNT}:root");
-    Ok(policy(&json!([{"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}])))
+    policy(&json!([{"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}]))
 }
 
 fn failed(kind: ErrorKind) -> Answer {
@@ -59,11 +59,11 @@ fn each_statement_has_a_state_and_what_nobody_could_look_at_is_unknown() {
         (states, told.message.is_some())
     };
     assert_eq!(states(None), (vec![Unknown], false));
-    assert_eq!(states(Some(&seen(delegating()))), (vec![Delegated], false));
+    assert_eq!(states(Some(&seen(Ok(delegating())))), (vec![Delegated], false));
     assert_eq!(states(Some(&seen(Ok(policy(&json!([])))))), (vec![Missing], false));
     assert_eq!(states(Some(&seen(failed(ErrorKind::KmsDenied)))), (vec![Unknown], true));
     assert_eq!(states(Some(&seen(Ok("no JSON".to_owned())))), (vec![Unknown], true));
-    let of_another = KeyPolicySeen::after(None, "alias/other", delegating(), now());
+    let of_another = KeyPolicySeen::after(None, "alias/other", Ok(delegating()), now());
     assert_eq!(states(Some(&of_another)), (vec![Unknown], false), "of the key that it had before");
 }
 
@@ -72,7 +72,7 @@ fn kms_is_asked_soon_about_what_is_missing_and_seldom_about_the_rest() {
     let due_after =
         |seen: &KeyPolicySeen, minutes: i64| seen.is_due(&worker(), now() + SignedDuration::from_mins(minutes));
     for (answer, minutes) in [
-        (delegating(), 30),
+        (Ok(delegating()), 30),
         (failed(ErrorKind::KmsDenied), 30),
         (Ok(policy(&json!([]))), 5),
         (failed(ErrorKind::Throttled), 5),
@@ -81,16 +81,16 @@ fn kms_is_asked_soon_about_what_is_missing_and_seldom_about_the_rest() {
         let seen = seen(answer.clone());
         assert!(!due_after(&seen, minutes - 1) && due_after(&seen, minutes), "{answer:?}");
     }
-    let other_key = KeyPolicySeen::after(None, "alias/other", delegating(), now());
+    let other_key = KeyPolicySeen::after(None, "alias/other", Ok(delegating()), now());
     assert!(due_after(&other_key, 0));
 }
 
 #[test]
 fn an_answer_that_did_not_come_takes_nothing_back() {
     let later = now() + SignedDuration::from_mins(30);
-    let after = |answer| KeyPolicySeen::after(Some(seen(delegating())), KEY, answer, later);
+    let after = |answer| KeyPolicySeen::after(Some(seen(Ok(delegating()))), KEY, answer, later);
     let kept = after(failed(ErrorKind::Transient));
-    assert_eq!((kept.at, &kept.policy), (later, &seen(delegating()).policy));
+    assert_eq!((kept.at, &kept.policy), (later, &seen(Ok(delegating())).policy));
     assert!(kept.is_due(&worker(), later + SignedDuration::from_mins(5)), "it is asked again soon");
     assert!(after(failed(ErrorKind::KmsDenied)).policy.is_err(), "to be denied is an answer");
 }
