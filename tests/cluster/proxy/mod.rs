@@ -32,7 +32,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub use call::Call;
 pub use rule::{Fault, Gate, Rule, Throttle, When};
-pub use tls::connector;
+pub use tls::{connector, http_client};
 
 use call::Protocol;
 use memory::Memory;

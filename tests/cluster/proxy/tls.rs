@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use aws_sdk_sqs::config::SharedHttpClient;
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -25,9 +25,15 @@ pub(super) fn acceptor() -> (TlsAcceptor, String) {
     (TlsAcceptor::from(Arc::new(config)), made.cert.pem())
 }
 
-/// What SDK clients connect with to trust `certificate`, and no other.
-pub fn connector(certificate: &str) -> SharedHttpClient {
+/// What clients connect with to trust `certificate`, and no other.
+pub fn connector(certificate: &str) -> SharedHttpConnector {
     let trusted = TrustStore::empty().with_pem_certificate(certificate);
     let context = TlsContext::builder().with_trust_store(trusted).build().expect("a trust store is enough");
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context).build_https()
+    let tls = Provider::Rustls(CryptoMode::AwsLc);
+    SharedHttpConnector::new(Connector::builder().tls_provider(tls).tls_context(context).build())
+}
+
+/// The same for clients of the SDK.
+pub fn http_client(connector: SharedHttpConnector) -> SharedHttpClient {
+    http_client_fn(move |_, _| connector.clone())
 }
