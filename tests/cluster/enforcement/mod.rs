@@ -19,7 +19,7 @@ use account::{Aws, Caller};
 
 /// Runs a test with the world for itself, and an AWS that refuses.
 fn enforced(test: impl AsyncFnOnce(&Scope, &Aws)) {
-    alone(async |scope| test(scope, &Aws::start(&scope.name)).await);
+    alone(async |scope| test(scope, &Aws::start()).await);
 }
 
 /// The same under an operator that may do what docs/install.md says, and nothing else.
