@@ -182,6 +182,8 @@ impl Reconciler {
         self.write_outputs(&applier, &made.outputs, pass, memory, &mut failures).await?;
         note_failures(&failures, &pass.observed, memory, now);
         memory.watched.clone_from(&made.watched);
+        // Nothing depends on it, so it comes last.
+        pass.observed.key_policy = self.observer().key_policy(&desired, memory, now).await;
 
         let verdict = Verdict::of_plan(&desired, &made, failures);
         let previous = pass.queue.status.clone().unwrap_or_default();

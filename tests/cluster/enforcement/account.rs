@@ -96,7 +96,7 @@ impl Aws {
         }
     }
 
-    fn iam(&self, account: &str) -> aws_sdk_iam::Client {
+    pub fn iam(&self, account: &str) -> aws_sdk_iam::Client {
         aws_sdk_iam::Client::new(&self.config(self.window.endpoint(), &self.root(account).credentials))
     }
 
