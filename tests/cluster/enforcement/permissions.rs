@@ -130,7 +130,8 @@ fn the_printed_policy_is_enough_for_the_whole_life_of_queues_and_holds_nothing_t
         for queue in ["standard", "fifo", "foundling", "policies"] {
             scope.gone(queue).await;
         }
-        assert_eq!(seen::names(&administrator, &format!("{PREFIX}{}_", scope.name)).await, [""; 0]);
+        let left = seen::names(&administrator, &format!("{PREFIX}{}_", scope.name)).await;
+        assert_eq!(left, [scope.queue("released")]);
 
         let refused: Vec<_> = aws.proxy.calls().into_iter().filter(|call| call.status == Some(403)).collect();
         assert!(refused.is_empty(), "{refused:#?}");
@@ -260,9 +261,15 @@ async fn fails_without(action: &str, scope: &Scope, aws: &Aws, statements: &[Val
             let told = queue.status.and_then(|status| status.key_policy).and_then(|told| told.message);
             assert!(told.as_ref().is_some_and(|told| told.contains(call)), "{told:?}");
         }
-        "iam:CreatePolicy" | "iam:GetPolicy" => {
+        "iam:CreatePolicy" => {
             give(statements).await;
             scope.apply(name, inspected(name)).await;
+            denied(name).await;
+        }
+        "iam:GetPolicy" => {
+            scope.apply_ready(name, inspected(name)).await;
+            give(statements).await;
+            scope.poke(name).await;
             denied(name).await;
         }
         "iam:CreatePolicyVersion" | "iam:ListPolicyVersions" => {
