@@ -5,6 +5,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::iam::Permission;
 use super::super::queue::{AdoptionPolicy, DeadLetterMode, DeletionPolicy, EncryptionMode, QueueType};
 use super::super::schema;
 
@@ -40,6 +41,9 @@ pub struct ClassLimits {
     /// The queue policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<AccessLimits>,
+    /// What is kept in IAM for those who use the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<IamLimits>,
     /// DeleteIfEmpty, Delete, Retain. While a Queue is being deleted, Retain is always allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3))]
@@ -114,6 +118,16 @@ pub struct KmsLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::keys")]
     pub keys: Option<Vec<String>>,
+}
+
+/// Limits of what is kept in IAM.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct IamLimits {
+    /// Send, Consume, Inspect, Redrive: the permissions for which a Queue may ask for policies. None: an empty list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::permissions")]
+    pub policies: Option<Vec<Permission>>,
 }
 
 /// Limits of queue policies.

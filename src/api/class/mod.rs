@@ -17,7 +17,7 @@ pub use defaults::{
     ClassDefaults, DefaultAccess, DefaultDeadLetter, DefaultDeadLetterMode, DefaultManagedDeadLetter, DefaultOutput,
     DefaultOutputs, DefaultRedriveAllow, DefaultRedriveAllowMode,
 };
-pub use limits::{AccessLimits, ClassLimits, DeadLetterLimits, EncryptionLimits, KmsLimits, Range};
+pub use limits::{AccessLimits, ClassLimits, DeadLetterLimits, EncryptionLimits, IamLimits, KmsLimits, Range};
 
 /// The rules of the house for one kind of queues.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]

@@ -161,6 +161,10 @@ impl Check<'_> {
         self.one_of("spec.deletionPolicy", deletion_policy(spec), limits.deletion_policies.as_deref());
         let adoption = limits.adoption_policies.as_deref().unwrap_or(&[AdoptionPolicy::Never]);
         self.one_of("spec.adoptionPolicy", spec.adoption_policy.unwrap_or(AdoptionPolicy::Never), Some(adoption));
+        let policies = limits.iam.as_ref().and_then(|limits| limits.policies.as_deref());
+        for permission in spec.iam.iter().flat_map(|iam| iam.policies.iter().flatten()) {
+            self.one_of("spec.iam.policies", *permission, policies);
+        }
     }
 
     fn numbers(&mut self, limits: &ClassLimits, spec: &QueueSpec) {

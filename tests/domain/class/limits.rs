@@ -125,6 +125,20 @@ fn choices() -> Vec<Row> {
             "Adopt is not allowed by class \"prod\", which allows Never",
         ),
         (
+            json!({"iam": {"policies": ["Send", "Consume"]}}),
+            json!({"iam": {"policies": ["Send", "Redrive"]}}),
+            json!({"iam": {"policies": ["Send", "Consume"]}}),
+            "spec.iam.policies",
+            "Redrive is not allowed by class \"prod\", which allows Send, Consume",
+        ),
+        (
+            json!({"iam": {"policies": []}}),
+            json!({"iam": {"policies": ["Send"]}}),
+            json!({"iam": {"policies": []}}),
+            "spec.iam.policies",
+            "Send is not allowed by class \"prod\", which allows none",
+        ),
+        (
             json!({"requiredTags": ["team"]}),
             json!({"tags": {"Team": "x"}}),
             json!({"tags": {"team": "x"}}),
