@@ -5,17 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::Queue;
 use crate::api::queue::{DeadLetterMode, ManagementPolicy, QueueType, RedriveAllowMode};
 
+use super::access::Grant;
 use super::arn::Place;
 use super::class::Class;
 use super::names::QueueName;
 use super::redrive::MAX_SOURCES;
 use super::settings::{Names, effective};
 
-/// A Queue's namespace and name.
+/// The namespace and name of a Queue, or of another object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The namespace.
@@ -28,9 +30,15 @@ impl Key {
     /// Of an object as the API server gave it.
     #[must_use]
     pub fn of(queue: &Queue) -> Self {
+        Self::of_metadata(&queue.metadata)
+    }
+
+    /// Of an object of any kind.
+    #[must_use]
+    pub fn of_metadata(metadata: &ObjectMeta) -> Self {
         Self {
-            namespace: queue.metadata.namespace.clone().unwrap_or_default(),
-            name: queue.metadata.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
         }
     }
 }
@@ -103,6 +111,9 @@ enum Link {
 pub struct Fleet {
     members: BTreeMap<Key, Arc<Member>>,
     links: BTreeMap<Link, BTreeSet<Key>>,
+    grants: BTreeMap<Key, Arc<Grant>>,
+    /// The grants that point to a Queue.
+    granted: BTreeMap<Key, BTreeSet<Key>>,
 }
 
 impl Fleet {
@@ -163,8 +174,61 @@ impl Fleet {
         for member in keys.into_iter().filter_map(|key| self.members.get(key)) {
             near.insert(member.clone());
         }
+        for grant in self.grants_on(&me.key) {
+            near.insert_grant(grant);
+        }
         near.insert(me);
         near
+    }
+
+    /// Takes in a `QueueAccess`, or its newer version. Answers which Queues may have to decide anew; nothing when what they
+    /// need to know of it has not changed.
+    pub fn put_grant(&mut self, grant: Grant) -> Option<BTreeSet<Key>> {
+        let before = self.grants.get(&grant.key);
+        if before.is_some_and(|before| **before == grant) {
+            return None;
+        }
+        let affected = before.map(|before| before.queue.clone()).into_iter().chain([grant.queue.clone()]).collect();
+        self.remove_grant(&grant.key.clone());
+        self.insert_grant(Arc::new(grant));
+        Some(affected)
+    }
+
+    /// Forgets a `QueueAccess`. Answers which Queue may have to decide anew.
+    pub fn remove_grant(&mut self, key: &Key) -> Option<Key> {
+        let grant = self.grants.remove(key)?;
+        if let Some(keys) = self.granted.get_mut(&grant.queue) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.granted.remove(&grant.queue);
+            }
+        }
+        Some(grant.queue.clone())
+    }
+
+    /// The `QueueAccess` of this name.
+    #[must_use]
+    pub fn grant(&self, key: &Key) -> Option<&Grant> {
+        self.grants.get(key).map(AsRef::as_ref)
+    }
+
+    /// The `QueueAccess`es known.
+    pub fn grant_keys(&self) -> impl Iterator<Item = &Key> {
+        self.grants.keys()
+    }
+
+    /// The grants that point to the Queue `key`, there or not, the oldest first.
+    #[must_use]
+    pub fn grants_on(&self, key: &Key) -> Vec<Arc<Grant>> {
+        let keys = self.granted.get(key).into_iter().flatten();
+        let mut grants: Vec<Arc<Grant>> = keys.filter_map(|key| self.grants.get(key)).cloned().collect();
+        grants.sort_by(|a, b| a.seniority().cmp(b.seniority()));
+        grants
+    }
+
+    fn insert_grant(&mut self, grant: Arc<Grant>) {
+        self.granted.entry(grant.queue.clone()).or_default().insert(grant.key.clone());
+        self.grants.insert(grant.key.clone(), grant);
     }
 
     fn insert(&mut self, member: Arc<Member>) {

@@ -108,7 +108,7 @@ fn services_that_read(access: &Access) -> impl Iterator<Item = FieldError> {
 
 /// The policy of the queue with this ARN. There must be room for the fence, or a full policy could never be closed before
 /// its queue is deleted.
-fn whole(
+pub(super) fn whole(
     statements: impl Iterator<Item = Statement>,
     requires_tls: bool,
     arn: &str,

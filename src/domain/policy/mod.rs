@@ -12,6 +12,7 @@ mod compose;
 mod condition;
 mod document;
 mod grammar;
+mod grant;
 mod grantee;
 mod limits;
 mod lockout;
@@ -27,6 +28,7 @@ pub use access::{AccessPolicies, NamedPrincipals, compile_access};
 pub use compile::{StatementContext, compile_statements};
 pub use compose::compose;
 pub use document::PolicyDocument;
+pub use grant::PrincipalGrant;
 pub use limits::{MAX_ACTIONS, MAX_BYTES, MAX_CONDITIONS, MAX_PRINCIPALS, MAX_STATEMENTS, check_limits};
 
 pub use statement::{FENCE_SID, REQUIRE_TLS_SID, Statement, fence, require_tls};

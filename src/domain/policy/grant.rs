@@ -1,0 +1,81 @@
+//! What one principal is granted, beside what the owner of a queue says.
+
+use std::collections::BTreeSet;
+
+use super::access::{AccessPolicies, whole};
+use super::compile::StatementContext;
+use super::document::PolicyDocument;
+use super::grantee::Grantee;
+use super::principal::account_of_arn;
+use super::statement::Statement;
+use crate::api::access::AccessEntry;
+use crate::domain::field::FieldError;
+use crate::domain::permission::Permission;
+
+/// The part of one principal in the policies of a queue and of its dead-letter queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrincipalGrant {
+    source: Vec<Statement>,
+    dead_letter: Vec<Statement>,
+}
+
+impl PrincipalGrant {
+    /// What `permissions` come to for the role or user that stands at the path `at`. The rules are those of
+    /// `spec.access.consumers[].principalArn`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn compile(
+        principal_arn: &str,
+        permissions: &BTreeSet<Permission>,
+        at: &str,
+        dead_letter_arn: Option<&str>,
+        context: &StatementContext,
+    ) -> Result<Self, Vec<FieldError>> {
+        let entry = AccessEntry { principal_arn: Some(principal_arn.to_owned()), ..AccessEntry::default() };
+        let parent = at.strip_suffix(".principalArn").unwrap_or(at);
+        let grantee = Grantee::read(&entry, parent, context)?;
+        // Source: SQS Developer Guide, "Overview of managing access": cross-account permissions do not apply to these.
+        if permissions.contains(&Permission::Redrive) && account_of_arn(principal_arn) != Some(context.account_id) {
+            let rule = format!(
+                "{principal_arn} is not of account {}, and SQS lets no other account move messages: leave Redrive out",
+                context.account_id
+            );
+            return Err(vec![FieldError::new(at, rule)]);
+        }
+        let allowing = |arn: &str, actions: fn(Permission) -> &'static [&'static str]| {
+            let actions = permissions.iter().map(|permission| actions(*permission)).filter(|actions| !actions.is_empty());
+            actions.map(|actions| grantee.allowing(actions, arn)).collect::<Vec<_>>()
+        };
+        Ok(Self {
+            source: allowing(context.queue_arn, Permission::on_queue),
+            dead_letter: dead_letter_arn.map_or_else(Vec::new, |arn| allowing(arn, Permission::on_dead_letter_queue)),
+        })
+    }
+}
+
+impl AccessPolicies {
+    /// These policies with `grants` in them, of the queue with this ARN and its dead-letter queue.
+    ///
+    /// # Errors
+    /// The limits of SQS that they break.
+    pub fn with_grants<'a>(
+        &self,
+        grants: impl Iterator<Item = &'a PrincipalGrant> + Clone,
+        queue_arn: &str,
+        dead_letter_arn: Option<&str>,
+    ) -> Result<Self, Vec<FieldError>> {
+        let with = |document: &PolicyDocument, more: fn(&PrincipalGrant) -> &Vec<Statement>, arn: &str| {
+            let more = grants.clone().flat_map(move |grant| more(grant).iter());
+            whole(document.statements().iter().chain(more).cloned(), false, arn)
+        };
+        Ok(Self {
+            source: with(&self.source, |grant| &grant.source, queue_arn)?,
+            dead_letter: match dead_letter_arn {
+                Some(arn) => with(&self.dead_letter, |grant| &grant.dead_letter, arn)?,
+                None => self.dead_letter.clone(),
+            },
+            named: self.named.clone(),
+        })
+    }
+}
