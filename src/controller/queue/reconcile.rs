@@ -178,6 +178,7 @@ impl Reconciler {
             if let Some(blame) = blame(&look.input(&desired, pass, memory)) {
                 blame.note(&mut pass.record, memory);
             }
+            pass.record.grants = grants_in_force(&look.input(&desired, pass, memory));
             // After a failure too, for a status that tells how far it went.
             (desired, made) = plan_for(pass, memory);
             // What AWS refuses of one queue keeps no other waiting: the next plan leaves that queue out.

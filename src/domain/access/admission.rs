@@ -56,25 +56,44 @@ pub(in crate::domain) struct Room<'a> {
 
 /// Which of `grants`, sorted by seniority, the Queue `key` takes in.
 pub(in crate::domain) fn admit(key: &Key, grants: &[Arc<Grant>], room: &Room<'_>) -> Admissions {
-    let mut admissions = Admissions::default();
-    let mut tried = 0;
+    let mut refused = BTreeMap::new();
+    let mut fitting = Vec::new();
     for grant in grants.iter().filter(|grant| !grant.deleting) {
-        let part = part_of(key, grant, room).and_then(|part| {
-            tried += 1;
-            let parts = admissions.admitted.iter().map(|admitted| &admitted.part).chain([&part]);
-            let fits = room.policies.with_grants(parts, room.context.queue_arn, room.dead_letter_arn);
-            match fits {
-                Ok(_) if tried <= MOST_TRIED => Ok(part),
-                Ok(_) => Err(full(key, vec![FieldError::new("spec.queueRef", "it has more QueueAccesses than SQS has room for")])),
-                Err(errors) => Err(full(key, errors)),
-            }
-        });
-        match part {
-            Ok(part) => admissions.admitted.push(Admitted { grant: grant.clone(), part }),
-            Err(refusal) => _ = admissions.refused.insert(grant.key.clone(), refusal),
+        match part_of(key, grant, room) {
+            Ok(part) => fitting.push(Admitted { grant: grant.clone(), part }),
+            Err(refusal) => _ = refused.insert(grant.key.clone(), refusal),
         }
     }
-    admissions
+    let mut younger = fitting.split_off(first_that_fit(&fitting, room)).into_iter();
+    let mut admitted = fitting;
+    // A younger one may need less room, or none of its own.
+    for one in younger.by_ref().take(MOST_TRIED) {
+        admitted.push(one);
+        if let Err(errors) = fits(&admitted, room) {
+            refused.extend(admitted.pop().map(|one| (one.grant.key.clone(), full(key, errors))));
+        }
+    }
+    let too_many = || full(key, vec![FieldError::new("spec.queueRef", "it has more QueueAccesses than SQS has room for")]);
+    refused.extend(younger.map(|one| (one.grant.key.clone(), too_many())));
+    Admissions { admitted, refused }
+}
+
+/// How many of the oldest fit together: found by halves, as what fits grows with fewer.
+fn first_that_fit(grants: &[Admitted], room: &Room<'_>) -> usize {
+    if fits(grants, room).is_ok() {
+        return grants.len();
+    }
+    let (mut fit, mut too_many) = (0, grants.len());
+    while too_many - fit > 1 {
+        let half = fit.midpoint(too_many);
+        if fits(&grants[..half], room).is_ok() { fit = half } else { too_many = half }
+    }
+    fit
+}
+
+fn fits(admitted: &[Admitted], room: &Room<'_>) -> Result<AccessPolicies, Vec<FieldError>> {
+    let parts = admitted.iter().map(|admitted| &admitted.part);
+    room.policies.with_grants(parts, room.context.queue_arn, room.dead_letter_arn)
 }
 
 fn part_of(key: &Key, grant: &Grant, room: &Room<'_>) -> Result<PrincipalGrant, Refusal> {
