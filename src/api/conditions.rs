@@ -224,7 +224,7 @@ event_reasons! {
     /// The owner tags were removed and the queue or the IAM policy let go.
     Released,
     /// A queue policy lets the subject of a QueueAccess in.
-    Granted,
+    LetIn,
     /// A dead-letter queue is no longer used and will be deleted when empty.
     DeadLetterRetired,
     /// The Queue is gone or let go, and a queue in AWS was left as it is.

@@ -114,14 +114,17 @@ impl Pass<'_> {
         let (access, cluster) = (&self.access, &self.reconciler.cluster);
         let labels = cluster.labels_around(access);
         let queue = cluster.queue(&crate::domain::access::queue_of(access));
+        let key = Key::of_metadata(&access.metadata);
         let declared = queue.as_ref().map(|queue| {
             let class = (self.reconciler.class_of)(queue)?;
-            let desired = Desired::of(queue, &class, &cluster.fleet_around(queue, &class))?;
+            let fleet = cluster.fleet_around(queue, &class);
+            // Only those that are looked at are worth the work.
+            let desired = fleet.grant(&key).map(|_| Desired::of(queue, &class, &fleet)).transpose()?;
             Ok((class, desired))
         });
         let queue = queue.as_ref().zip(declared.as_ref()).map(|(queue, declared)| GrantingQueue {
             queue,
-            desired: declared.as_ref().map(|(class, desired)| (class, desired)),
+            desired: declared.as_ref().map(|(class, desired)| (class, desired.as_ref())),
         });
         plan_access(&AccessInput { access, labels: labels.as_ref(), queue, observed, memory, now: self.now })
     }
@@ -202,7 +205,7 @@ impl Pass<'_> {
             Some(finding) => events::of_finding(finding, &previous.conditions),
             None => (!was_ready).then(|| Announcement {
                 is_warning: false,
-                reason: EventReason::Granted.as_str(),
+                reason: EventReason::LetIn.as_str(),
                 note: verdict.ready.1.clone(),
             }),
         };

@@ -146,7 +146,7 @@ impl Kubernetes {
     /// The `QueueAccess`es that point to the Queue `key`.
     pub fn grants_on(&self, key: &Key) -> Vec<Key> {
         let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);
-        fleet.grants_on(key).iter().map(|grant| grant.key.clone()).collect()
+        fleet.grants_on(key).map(|grant| grant.key.clone()).collect()
     }
 
     /// The `QueueAccess`es known that are not `listed`.

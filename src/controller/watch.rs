@@ -111,24 +111,17 @@ impl Watches {
         }
     }
 
-    /// Takes a `QueueAccess` in among those of its Queue. The Queue decides anew, and so do the others on it: they share the
-    /// room in its policy.
+    /// Takes a `QueueAccess` in among those of its Queue, which decides anew. What that means for the others on it, they learn
+    /// from the Queue's status.
     fn place_grant(&self, access: &QueueAccess) {
         let namespace = access.namespace().unwrap_or_default();
         let labels = self.classes.labels_of_namespace(&namespace);
-        self.grants_change(self.kubernetes.saw_grant(Grant::of(access, labels.as_ref())));
+        self.set_to_work(self.kubernetes.saw_grant(Grant::of(access, labels.as_ref())));
     }
 
     fn lost_grant(&self, key: &Key) {
-        self.grants_change(self.kubernetes.lost_grant(key));
+        self.set_to_work(self.kubernetes.lost_grant(key));
         self.forget();
-    }
-
-    fn grants_change(&self, queues: impl IntoIterator<Item = Key>) {
-        for queue in queues {
-            self.turn_grants_on(&queue);
-            self.set_to_work([queue]);
-        }
     }
 
     /// What these say depends on their Queue.
@@ -247,7 +240,10 @@ impl Watches {
         let (name, labels) = (namespace.name_any(), labels_of(namespace));
         if self.classes.change(|catalog| catalog.put_namespace(&name, labels)) {
             let here = self.accesses.state().into_iter().filter(|access| access.metadata.namespace.as_ref() == Some(&name));
-            here.for_each(|access| self.place_grant(&access));
+            for access in here {
+                self.place_grant(&access);
+                self.call_for_access(&Key::of_metadata(&access.metadata));
+            }
             self.decide_anew(|queue| queue.metadata.namespace.as_ref() == Some(&name));
         }
     }

@@ -70,8 +70,8 @@ pub struct Member {
     pub exists: bool,
     /// The sources that its queue is to allow, by its last status; `None`: all, or there is no status yet.
     pub allows: Option<BTreeSet<String>>,
-    /// The older object wins, then the smaller UID.
-    seniority: (Option<Timestamp>, String),
+    /// The older object wins.
+    seniority: Seniority,
     /// The ARNs of its names: a name is taken in one account and region only.
     claims: Vec<String>,
     managed_dead_letter_arn: Option<String>,
@@ -112,9 +112,16 @@ pub struct Fleet {
     members: BTreeMap<Key, Arc<Member>>,
     links: BTreeMap<Link, BTreeSet<Key>>,
     grants: BTreeMap<Key, Arc<Grant>>,
-    /// The grants that point to a Queue.
-    granted: BTreeMap<Key, BTreeSet<Key>>,
+    /// The grants that point to a Queue, the oldest first.
+    granted: BTreeMap<Key, BTreeSet<(Seniority, Key)>>,
 }
+
+/// The older object comes first, then the smaller UID.
+pub type Seniority = (Option<Timestamp>, String);
+
+/// More grants on one Queue than this are not looked at: SQS has room for fewer, and nobody's number of objects may keep the
+/// others waiting.
+pub const MOST_GRANTS: usize = 200;
 
 impl Fleet {
     /// The Queues of one class as they are now.
@@ -174,8 +181,8 @@ impl Fleet {
         for member in keys.into_iter().filter_map(|key| self.members.get(key)) {
             near.insert(member.clone());
         }
-        for grant in self.grants_on(&me.key) {
-            near.insert_grant(grant);
+        for grant in self.grants_on(&me.key).filter(|grant| !grant.deleting).take(MOST_GRANTS) {
+            near.insert_grant(grant.clone());
         }
         near.insert(me);
         near
@@ -198,7 +205,7 @@ impl Fleet {
     pub fn remove_grant(&mut self, key: &Key) -> Option<Key> {
         let grant = self.grants.remove(key)?;
         if let Some(keys) = self.granted.get_mut(&grant.queue) {
-            keys.remove(key);
+            keys.remove(&(grant.seniority().clone(), key.clone()));
             if keys.is_empty() {
                 self.granted.remove(&grant.queue);
             }
@@ -218,16 +225,13 @@ impl Fleet {
     }
 
     /// The grants that point to the Queue `key`, there or not, the oldest first.
-    #[must_use]
-    pub fn grants_on(&self, key: &Key) -> Vec<Arc<Grant>> {
-        let keys = self.granted.get(key).into_iter().flatten();
-        let mut grants: Vec<Arc<Grant>> = keys.filter_map(|key| self.grants.get(key)).cloned().collect();
-        grants.sort_by(|a, b| a.seniority().cmp(b.seniority()));
-        grants
+    pub fn grants_on(&self, key: &Key) -> impl Iterator<Item = &Arc<Grant>> {
+        self.granted.get(key).into_iter().flatten().filter_map(|(_, key)| self.grants.get(key))
     }
 
     fn insert_grant(&mut self, grant: Arc<Grant>) {
-        self.granted.entry(grant.queue.clone()).or_default().insert(grant.key.clone());
+        let entry = (grant.seniority().clone(), grant.key.clone());
+        self.granted.entry(grant.queue.clone()).or_default().insert(entry);
         self.grants.insert(grant.key.clone(), grant);
     }
 

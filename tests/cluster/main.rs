@@ -14,6 +14,7 @@ mod dead_letters;
 mod deletion;
 mod drift;
 mod faults;
+mod grants;
 mod harness;
 mod invalid;
 mod lifecycle;

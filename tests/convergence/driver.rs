@@ -267,9 +267,6 @@ impl Process {
         while self.view.behind().2 > behind_accesses {
             if let Change::Access { key, queues } = self.view.next_access() {
                 self.schedule.keep(&self.view.living());
-                for queue in &queues {
-                    self.set_accesses_to_work(queue, now);
-                }
                 self.set_to_work(queues, now);
                 self.wake(Turn::Access(key), now);
             }

@@ -11,7 +11,7 @@ use crate::api::{Queue, QueueSpec};
 use super::super::class::{Labels, selects};
 use super::super::desired::Refusal;
 use super::super::field::FieldError;
-use super::super::fleet::Key;
+use super::super::fleet::{Key, MOST_GRANTS};
 use super::super::policy::{AccessPolicies, PrincipalGrant, StatementContext};
 use super::super::settings::dead_letter_mode;
 use super::Grant;
@@ -19,9 +19,6 @@ use super::Grant;
 /// Where a `QueueAccess` says what it wants.
 const PERMISSIONS: &str = "spec.permissions";
 const SUBJECT: &str = "spec.subject.principalArn";
-
-/// More grants than this are not even tried: a policy has room for 50 principals.
-const MOST_TRIED: usize = 200;
 
 /// The grants of a Queue.
 #[derive(Clone, Debug, Default)]
@@ -55,26 +52,28 @@ pub(in crate::domain) struct Room<'a> {
 }
 
 /// Which of `grants`, sorted by seniority, the Queue `key` takes in.
-pub(in crate::domain) fn admit(key: &Key, grants: &[Arc<Grant>], room: &Room<'_>) -> Admissions {
+pub(in crate::domain) fn admit<'a>(
+    key: &Key,
+    grants: impl Iterator<Item = &'a Arc<Grant>>,
+    room: &Room<'_>,
+) -> Admissions {
     let mut refused = BTreeMap::new();
     let mut fitting = Vec::new();
-    for grant in grants.iter().filter(|grant| !grant.deleting) {
+    for grant in grants.filter(|grant| !grant.deleting) {
         match part_of(key, grant, room) {
             Ok(part) => fitting.push(Admitted { grant: grant.clone(), part }),
             Err(refusal) => _ = refused.insert(grant.key.clone(), refusal),
         }
     }
-    let mut younger = fitting.split_off(first_that_fit(&fitting, room)).into_iter();
+    let younger = fitting.split_off(first_that_fit(&fitting, room));
     let mut admitted = fitting;
     // A younger one may need less room, or none of its own.
-    for one in younger.by_ref().take(MOST_TRIED) {
+    for one in younger {
         admitted.push(one);
         if let Err(errors) = fits(&admitted, room) {
             refused.extend(admitted.pop().map(|one| (one.grant.key.clone(), full(key, errors))));
         }
     }
-    let too_many = || full(key, vec![FieldError::new("spec.queueRef", "it has more QueueAccesses than SQS has room for")]);
-    refused.extend(younger.map(|one| (one.grant.key.clone(), too_many())));
     Admissions { admitted, refused }
 }
 
@@ -155,8 +154,13 @@ fn room_for_dead_letters(key: &Key, grant: &Grant, spec: &QueueSpec) -> Option<F
     Some(FieldError::new(PERMISSIONS, format!("{} {is} about the dead-letter queue, and {why}", wanted.join(" and "))))
 }
 
+/// More than [`MOST_GRANTS`] point to the Queue, and this is not one of the oldest.
+pub(super) fn crowded_out(key: &Key) -> Refusal {
+    full(key, vec![FieldError::new("", format!("{MOST_GRANTS} older QueueAccesses point to it"))])
+}
+
 fn full(key: &Key, errors: Vec<FieldError>) -> Refusal {
     let rules: Vec<String> = errors.into_iter().map(|error| error.rule).collect();
-    let rule = format!("Queue {key} has no room left for it: {}", rules.join("; "));
+    let rule = format!("the policy of Queue {key} has no room left for it: {}", rules.join("; "));
     Refusal { reason: Reason::PolicyFull, errors: vec![FieldError::new("spec.queueRef", rule)] }
 }

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use crate::api::{FINALIZER, QueueAccess};
 
 use super::super::class::Labels;
-use super::super::fleet::Key;
+use super::super::fleet::{Key, Seniority};
 use super::super::permission::Permission;
 
 /// What a Queue needs to know of a `QueueAccess` that points to it.
@@ -31,8 +29,7 @@ pub struct Grant {
     pub has_finalizer: bool,
     /// The labels of its namespace, when they are known.
     pub labels: Option<Labels>,
-    /// The older object comes first, then the smaller UID.
-    seniority: (Option<Timestamp>, String),
+    seniority: Seniority,
 }
 
 impl Grant {
@@ -57,7 +54,7 @@ impl Grant {
 
     /// By what grants are sorted: who came first is let in first.
     #[must_use]
-    pub fn seniority(&self) -> &(Option<Timestamp>, String) {
+    pub fn seniority(&self) -> &Seniority {
         &self.seniority
     }
 }

@@ -16,7 +16,7 @@ use super::super::fleet::Key;
 use super::super::observed::{Memory, Observed, PATIENCE};
 use super::super::outputs::{Coordinates, OutputSettings};
 use super::super::plan::{Step, output_steps};
-use super::admission::{allows_namespace, no_such_queue};
+use super::admission::{allows_namespace, crowded_out, no_such_queue};
 use super::grant::queue_of;
 
 /// How soon to look again at what a Queue's own reconcile does; that is seen at once as well.
@@ -47,8 +47,9 @@ pub struct AccessInput<'a> {
 pub struct GrantingQueue<'a> {
     /// The object.
     pub queue: &'a Queue,
-    /// Its class and what it asks for, or why it asks for nothing.
-    pub desired: Result<(&'a Class, &'a Desired), &'a Refusal>,
+    /// Its class and what it asks for, or why it asks for nothing. The second is missing when so many older grants point to it
+    /// that this one is not looked at.
+    pub desired: Result<(&'a Class, Option<&'a Desired>), &'a Refusal>,
 }
 
 /// What to do, and what stands in the way.
@@ -112,8 +113,11 @@ impl<'a> Access<'a> {
         }
         let key = Key::of_metadata(&self.input.access.metadata);
         let (class, desired) = granting.desired.map_err(|refusal| Standing::Out(self.refused(refusal)))?;
+        let Some(desired) = desired else {
+            return Err(Standing::Out(stalled(&crowded_out(&self.queue))));
+        };
         if let Some(refusal) = desired.grants.refused.get(&key) {
-            return Err(Standing::Out(Finding::stalled(refusal.reason, refusal.message(), SLOW)));
+            return Err(Standing::Out(stalled(refusal)));
         }
         let entry = self.entry(queue);
         let is_taken = entry.is_some_and(|entry| {
@@ -143,8 +147,7 @@ impl<'a> Access<'a> {
                 let message = format!("there is no Queue {} in this namespace; it is waited for", self.queue.name);
                 return Finding::waiting(Reason::QueueNotFound, message, SLOW);
             }
-            let refusal = no_such_queue(&self.queue);
-            Finding::stalled(refusal.reason, refusal.message(), SLOW)
+            stalled(&no_such_queue(&self.queue))
         })
     }
 
@@ -205,6 +208,10 @@ impl<'a> Access<'a> {
         };
         AccessPlan { finding: Some(finding), ..AccessPlan::default() }
     }
+}
+
+fn stalled(refusal: &Refusal) -> Finding {
+    Finding::stalled(refusal.reason, refusal.message(), SLOW)
 }
 
 /// Why nothing of the Queue's policy is written.

@@ -96,7 +96,7 @@ impl View {
 
     /// Those that point to the Queue `key`.
     pub fn accesses_of(&self, key: &Key) -> Vec<Key> {
-        self.caches().fleet.grants_on(key).iter().map(|grant| grant.key.clone()).collect()
+        self.caches().fleet.grants_on(key).map(|grant| grant.key.clone()).collect()
     }
 
     /// The UIDs of the objects that the cache shows.

@@ -183,27 +183,33 @@ async fn a_queue_that_is_not_there_is_waited_for() {
 #[tokio::test]
 async fn who_has_no_room_left_is_told_and_the_queue_is_not() {
     let mut stage = with_a_queue(json!({})).await;
-    let role = |n: usize| format!("arn:aws:iam::123456789012:role/{n:02}");
-    // The operator's own statement has one principal, and so has the fence.
-    for n in 0..49 {
+    // Seventeen of these fill 8,192 bytes.
+    let role = |n: usize| format!("arn:aws:iam::123456789012:role/{}/{n:02}", "x".repeat(400));
+    for n in 0..20 {
         stage.world.create_principal(&role(n));
         stage.grant(&format!("media/worker-{n:02}"), to_images(&["Send"], &role(n)));
-        stage.world.advance(1);
+        stage.run(1).await;
     }
     stage.run(60).await;
-    assert_eq!(stage.access_ready("media/worker-47"), "True/Granted");
-    assert_eq!(stage.access_condition("media/worker-48", "Stalled"), "True/PolicyFull");
-    assert!(stage.access_words("media/worker-48").contains("SQS allows 50"), "{}", stage.access_words("media/worker-48"));
+    let refused = |stage: &Stage| {
+        let names = (0..20).map(|n| format!("media/worker-{n:02}"));
+        let names = names.filter(|name| stage.kube.access(&key(name)).is_some());
+        names.filter(|name| stage.access_ready(name) != "True/Granted").collect::<Vec<_>>()
+    };
+    assert_eq!(refused(&stage), ["media/worker-17", "media/worker-18", "media/worker-19"]);
+    assert_eq!(stage.access_condition("media/worker-17", "Stalled"), "True/PolicyFull");
+    assert!(stage.access_words("media/worker-17").contains("SQS allows 8192"), "{}", stage.access_words("media/worker-17"));
     assert_eq!(stage.ready("media/images"), "True/Converged");
     // The owner's own come first: the youngest makes room.
-    stage.applied("media/images", json!({"access": {"consumers": [{"principalArn": OTHER}]}})).await;
+    stage.world.create_principal(&role(99));
+    stage.applied("media/images", json!({"access": {"producers": [{"principalArn": role(99)}]}})).await;
     assert_eq!(stage.ready("media/images"), "True/Converged");
-    assert!(stage.lets_in("media_images", OTHER));
-    assert_eq!(stage.access_ready("media/worker-47"), "False/PolicyFull");
-    assert_eq!(stage.access_ready("media/worker-46"), "True/Granted");
+    assert!(stage.lets_in("media_images", &role(99)));
+    assert_eq!(refused(&stage).len(), 4);
+    assert_eq!(stage.access_ready("media/worker-16"), "False/PolicyFull");
     stage.kube.delete_access(&key("media/worker-00"));
     stage.run(30).await;
-    assert_eq!(stage.access_ready("media/worker-47"), "True/Granted", "the oldest of those who wait");
+    assert_eq!(stage.access_ready("media/worker-16"), "True/Granted", "the oldest of those who wait");
 }
 
 #[tokio::test]
