@@ -18,7 +18,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::api::status::QueueStatus;
-use crate::api::{GROUP, MANAGED_BY_LABEL, MANAGER, Queue, QueueAccess, QueueAccessStatus, QueueClass, QueueClassStatus};
+use crate::api::{
+    GROUP, MANAGED_BY_LABEL, MANAGER, Queue, QueueAccess, QueueAccessStatus, QueueClass, QueueClassStatus,
+};
 use crate::domain::access::Grant;
 use crate::domain::class::{Class, Labels};
 use crate::domain::fleet::{Fleet, Key};
@@ -221,7 +223,8 @@ impl Kubernetes {
             "metadata": {"finalizers": finalizers, "resourceVersion": object.resource_version()},
         });
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        self.write(K::KIND.as_str(), self.api_of(object).patch(&object.name_any(), &params, &Patch::Merge(&patch))).await
+        self.write(K::KIND.as_str(), self.api_of(object).patch(&object.name_any(), &params, &Patch::Merge(&patch)))
+            .await
     }
 
     /// Replaces the status by that of `newer`.
@@ -337,9 +340,8 @@ impl Cluster for Kubernetes {
         where
             T::DynamicType: std::hash::Hash + Eq + Clone,
         {
-            let owned = store.state().into_iter().filter(|object| is_owned(object.as_ref(), owner));
-            owned
-                .map(|object| ObservedOutput { output: object.content(), labelled: is_labelled(object.as_ref()) })
+            let own = store.state().into_iter().filter(|object| is_owned(object.as_ref(), owner));
+            own.map(|object| ObservedOutput { output: object.content(), labelled: is_labelled(object.as_ref()) })
                 .collect()
         }
         let mut outputs = of(&self.secrets, owner);
@@ -491,7 +493,8 @@ fn api_version() -> String {
 }
 
 fn is_owned<T: Resource>(object: &T, owner: &Owner) -> bool {
-    !owner.uid.is_empty() && object.owner_references().iter().any(|of| of.controller == Some(true) && of.uid == owner.uid)
+    !owner.uid.is_empty()
+        && object.owner_references().iter().any(|of| of.controller == Some(true) && of.uid == owner.uid)
 }
 
 /// Whether an output belongs to an object of the same name that is gone: another UID had the name before.

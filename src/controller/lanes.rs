@@ -15,7 +15,6 @@ use kube_runtime::reflector::{ObjectRef, Store};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-
 /// How soon to ask again for an object that another lane is at work on: its class was changed this very moment.
 const BUSY: Duration = Duration::from_secs(1);
 

@@ -341,7 +341,14 @@ impl Work {
         let pass_over_access = move |access| access_pass(access, to_access.clone());
         tokio::join!(
             lanes::work(turned, queues.clone(), lane_of, pass, self.concurrency, stop.clone()),
-            lanes::work(access_turned, accesses.clone(), |_: &QueueAccess| (), pass_over_access, self.concurrency, stop),
+            lanes::work(
+                access_turned,
+                accesses.clone(),
+                |_: &QueueAccess| (),
+                pass_over_access,
+                self.concurrency,
+                stop
+            ),
         );
     }
 
@@ -378,13 +385,13 @@ type Turns<K> = mpsc::UnboundedReceiver<reflector::ObjectRef<K>>;
 
 /// One pass over a Queue. Answers when to look at it again.
 async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Duration {
-    let work = async |memory: &mut Memory| shared.pass(&queue, memory).await;
+    let work = async |memory: &mut Memory| Box::pin(shared.pass(&queue, memory)).await;
     timed(queue.as_ref(), &shared, work).await
 }
 
 /// One pass over a `QueueAccess`. Answers when to look at it again.
 async fn access_pass(access: Arc<QueueAccess>, shared: Arc<Shared>) -> Duration {
-    let work = async |memory: &mut Memory| shared.access.pass(&access, memory).await;
+    let work = async |memory: &mut Memory| Box::pin(shared.access.pass(&access, memory)).await;
     timed(access.as_ref(), &shared, work).await
 }
 
@@ -399,8 +406,7 @@ where
         Gate::Open(memory) => memory,
     };
     let begun = Instant::now();
-    let passing = Box::pin(work(&mut memory));
-    let passed = tokio::time::timeout(PASS_TIMEOUT, passing).await;
+    let passed = tokio::time::timeout(PASS_TIMEOUT, work(&mut memory)).await;
     let outcome = passed.unwrap_or_else(|_| {
         let key = Key::of_metadata(object.meta());
         tracing::warn!(kind = %K::kind(&()), %key, "a pass took longer than {} s and was given up", PASS_TIMEOUT.as_secs());

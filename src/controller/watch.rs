@@ -104,7 +104,9 @@ impl Watches {
                 Ok(Event::InitDone) => {
                     self.kubernetes.grants_missing_from(&listed).iter().for_each(|key| self.lost_grant(key));
                     self.accesses.state().iter().for_each(|access| self.place_grant(access));
-                    listed.iter().for_each(|key| self.turn_access(key));
+                    for key in &listed {
+                        self.turn_access(key);
+                    }
                 }
                 Err(error) => tracing::warn!(%error, "watching QueueAccesses failed; it is tried again"),
             }
@@ -239,7 +241,8 @@ impl Watches {
     fn saw_namespace(&self, namespace: &PartialObjectMeta<Namespace>) {
         let (name, labels) = (namespace.name_any(), labels_of(namespace));
         if self.classes.change(|catalog| catalog.put_namespace(&name, labels)) {
-            let here = self.accesses.state().into_iter().filter(|access| access.metadata.namespace.as_ref() == Some(&name));
+            let here =
+                self.accesses.state().into_iter().filter(|access| access.metadata.namespace.as_ref() == Some(&name));
             for access in here {
                 self.place_grant(&access);
                 self.call_for_access(&Key::of_metadata(&access.metadata));

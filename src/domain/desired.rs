@@ -252,8 +252,8 @@ impl Desired {
         let dead_letter_arn = self.managed_dead_letter().map(|queue| queue.arn.to_string());
         // All fit together; without some of them, others may be merged less well.
         let fitting = (0..=admitted.len()).rev().find_map(|most| {
-            let parts = admitted[..most].iter().map(|admitted| &admitted.part);
-            let policies = self.own_policies.with_grants(parts, &queue_arn, dead_letter_arn.as_deref());
+            let parts: Vec<_> = admitted[..most].iter().map(|admitted| &admitted.part).collect();
+            let policies = self.own_policies.with_grants(&parts, &queue_arn, dead_letter_arn.as_deref());
             policies.ok().zip(Some(&admitted[..most]))
         });
         let (policies, let_in) = fitting.unwrap_or_else(|| (self.own_policies.clone(), &[]));

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::status::{EffectiveRedriveAllow, GrantStatus, LastWrite, PolicyStatus, RetiredDeadLetter, Target, WrittenAttribute};
+use crate::api::status::{
+    EffectiveRedriveAllow, GrantStatus, LastWrite, PolicyStatus, RetiredDeadLetter, Target, WrittenAttribute,
+};
 use crate::api::{FINALIZER, Queue, RECONCILE_AT};
 
 use super::attributes::{Attribute, Attributes, QueueAttributes};

@@ -55,7 +55,8 @@ impl<'a> Workload<'a> {
         let look = async || {
             let access = self.accesses.get(name).await.expect("it is there");
             let conditions = access.status.iter().flat_map(|status| &status.conditions);
-            let mut ready = conditions.filter(|c| c.type_ == "Ready" && c.observed_generation == access.metadata.generation);
+            let mut ready =
+                conditions.filter(|c| c.type_ == "Ready" && c.observed_generation == access.metadata.generation);
             ready.next().map(|condition| condition.reason.clone())
         };
         eventually(&format!("{name} says {reason}"), look, |seen| seen.as_deref() == Some(reason)).await;
@@ -159,7 +160,8 @@ fn a_principal_of_an_account_that_the_queues_class_does_not_allow_is_refused_in_
         here.apply("worker", to(scope, "work", &["Send"], stranger)).await;
         here.says("worker", "InvalidSpec").await;
         let status = here.accesses.get("worker").await.unwrap().status.unwrap();
-        let stalled = status.conditions.iter().find(|condition| condition.type_ == "Stalled").expect("a person must act");
+        let stalled =
+            status.conditions.iter().find(|condition| condition.type_ == "Stalled").expect("a person must act");
         assert!(stalled.message.starts_with(&format!("spec.subject.principalArn: {stranger} is not of account")));
         assert!(!lets_in(scope, &scope.queue("work"), stranger).await);
         scope.ready("work").await;

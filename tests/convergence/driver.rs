@@ -227,15 +227,12 @@ impl Operator {
         let mark = self.world.mark();
         let ended = self.world.run(process.access_reconciler.pass(&access, &mut memory)).await;
         assert!(self.world.calls_since(mark).is_empty(), "{key}: a pass over a QueueAccess calls AWS for nothing");
-        match ended {
-            Some(outcome) => {
-                process.schedule.leave(&access, *memory, &outcome, now);
-                process.wake(turn, now + outcome.requeue);
-            }
-            None => {
-                self.process = None;
-                self.starts_at = now + DOWN;
-            }
+        if let Some(outcome) = ended {
+            process.schedule.leave(&access, *memory, &outcome, now);
+            process.wake(turn, now + outcome.requeue);
+        } else {
+            self.process = None;
+            self.starts_at = now + DOWN;
         }
     }
 }

@@ -124,7 +124,11 @@ impl Applier<'_> {
                 memory.outputs.insert((output.kind, output.name.clone()));
             }
             Step::DeleteOutput { kind, name } => {
-                self.in_cluster(self.cluster.delete_output(&Owner::from(&pass.queue), *kind, name).await, pass, memory)?;
+                self.in_cluster(
+                    self.cluster.delete_output(&Owner::from(&pass.queue), *kind, name).await,
+                    pass,
+                    memory,
+                )?;
                 pass.observed.remove_output(*kind, name);
                 memory.outputs.remove(&(*kind, name.clone()));
             }

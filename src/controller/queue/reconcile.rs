@@ -189,7 +189,9 @@ impl Reconciler {
         self.write_outputs(&applier, &made.outputs, pass, memory, &mut failures).await?;
         note_failures(&failures, &pass.observed, memory, now);
         memory.watched.clone_from(&made.watched);
-        let waits = |uid: &String| declared.grants.admitted.iter().any(|a| a.grant.uid == *uid) && !desired.let_in.contains(uid);
+        let waits = |uid: &String| {
+            declared.grants.admitted.iter().any(|a| a.grant.uid == *uid) && !desired.let_in.contains(uid)
+        };
         memory.trials.retain(|uid, _| waits(uid));
 
         let verdict = Verdict::of_plan(&desired, &made, failures);

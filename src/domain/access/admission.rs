@@ -91,8 +91,8 @@ fn first_that_fit(grants: &[Admitted], room: &Room<'_>) -> usize {
 }
 
 fn fits(admitted: &[Admitted], room: &Room<'_>) -> Result<AccessPolicies, Vec<FieldError>> {
-    let parts = admitted.iter().map(|admitted| &admitted.part);
-    room.policies.with_grants(parts, room.context.queue_arn, room.dead_letter_arn)
+    let parts: Vec<&PrincipalGrant> = admitted.iter().map(|admitted| &admitted.part).collect();
+    room.policies.with_grants(&parts, room.context.queue_arn, room.dead_letter_arn)
 }
 
 fn part_of(key: &Key, grant: &Grant, room: &Room<'_>) -> Result<PrincipalGrant, Refusal> {
@@ -101,7 +101,8 @@ fn part_of(key: &Key, grant: &Grant, room: &Room<'_>) -> Result<PrincipalGrant, 
         return Err(no_such_queue(key));
     }
     let mut errors: Vec<FieldError> = room_for_dead_letters(key, grant, room.spec).into_iter().collect();
-    let compiled = PrincipalGrant::compile(&grant.principal_arn, &grant.permissions, SUBJECT, room.dead_letter_arn, room.context);
+    let compiled =
+        PrincipalGrant::compile(&grant.principal_arn, &grant.permissions, SUBJECT, room.dead_letter_arn, room.context);
     let part = compiled.map_err(|more| errors.extend(more));
     match part {
         Ok(part) if errors.is_empty() => Ok(part),
@@ -147,7 +148,9 @@ fn room_for_dead_letters(key: &Key, grant: &Grant, spec: &QueueSpec) -> Option<F
         DeadLetterMode::Managed => return None,
         DeadLetterMode::None => format!("Queue {key} has none"),
         DeadLetterMode::Reference => {
-            format!("that of Queue {key} is another Queue's, whose policy its own owner keeps: point a QueueAccess to that one")
+            format!(
+                "that of Queue {key} is another Queue's, whose policy its own owner keeps: point a QueueAccess to that one"
+            )
         }
     };
     let is = if wanted.len() == 1 { "is" } else { "are" };

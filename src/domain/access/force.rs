@@ -34,8 +34,7 @@ pub fn let_in(input: &Input<'_>) -> Desired {
     if on_trial.is_empty() || force.is_settled(&all) {
         return all;
     }
-    let is_base_settled =
-        force.is_settled(&base) || only_reports(&Input { desired: &base, ..*input });
+    let is_base_settled = force.is_settled(&base) || only_reports(&Input { desired: &base, ..*input });
     match on_trial[..] {
         _ if !is_base_settled => base,
         // Together first: most are right.
@@ -149,7 +148,6 @@ fn sorted(mut grants: Vec<GrantStatus>) -> Vec<GrantStatus> {
     grants
 }
 
-#[derive(Clone, Copy)]
 struct Force<'a> {
     input: &'a Input<'a>,
 }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::conditions::Reason;
 use crate::api::queue::{ManagementPolicy, Output as OutputSpec, Switch};
 use crate::api::queue_access::AccessTarget;
-use crate::api::status::GrantStatus;
+use crate::api::status::{GrantStatus, Target};
 use crate::api::{FINALIZER, Queue, QueueAccess};
 
 use super::super::class::{Class, Labels};
@@ -76,7 +76,12 @@ pub fn plan_access(input: &AccessInput<'_>) -> AccessPlan {
     match access.in_force() {
         Ok((class, coordinates, target)) => AccessPlan {
             finalizer: (!is_held).then_some(true),
-            outputs: output_steps(&OutputSettings::of_access(input.access, class), &coordinates, input.observed, input.memory),
+            outputs: output_steps(
+                &OutputSettings::of_access(input.access, class),
+                &coordinates,
+                input.observed,
+                input.memory,
+            ),
             finding: None,
             target: Some(target),
         },
@@ -123,13 +128,12 @@ impl<'a> Access<'a> {
         let is_taken = entry.is_some_and(|entry| {
             entry.generation.is_some() && entry.generation == self.input.access.metadata.generation
         });
-        let place = queue.status.as_ref().and_then(|status| status.target.as_ref()).map(|target| target.place());
-        if let Some(((coordinates, place), true)) = Coordinates::on_record(queue).zip(place).map(|found| (found, is_taken)) {
-            let target = AccessTarget {
-                account_id: place.account_id,
-                region: place.region,
-                queue_arn: coordinates.arn.clone(),
-            };
+        let place = queue.status.as_ref().and_then(|status| status.target.as_ref()).map(Target::place);
+        if let Some(((coordinates, place), true)) =
+            Coordinates::on_record(queue).zip(place).map(|found| (found, is_taken))
+        {
+            let target =
+                AccessTarget { account_id: place.account_id, region: place.region, queue_arn: coordinates.arn.clone() };
             return Ok((class, coordinates, target));
         }
         if let Some(why) = unwritten(queue) {
@@ -195,16 +199,15 @@ impl<'a> Access<'a> {
         let Some(found) = listing else {
             return AccessPlan { finalizer: Some(false), ..AccessPlan::default() };
         };
-        let finding = match found.desired {
-            _ if found.queue.metadata.deletion_timestamp.is_some() => self.not_ready("it is being deleted"),
-            Err(refusal) => self.refused(refusal),
-            Ok(_) => match unwritten(found.queue) {
-                Some(why) => self.not_ready(why),
-                None => {
-                    let message = format!("the queue policy of Queue {} may still let it in", self.queue);
-                    Finding::waiting(Reason::Deleting, message, LOOK_AGAIN)
-                }
-            },
+        let is_deleting = found.queue.metadata.deletion_timestamp.is_some();
+        let finding = match (found.desired, unwritten(found.queue)) {
+            _ if is_deleting => self.not_ready("it is being deleted"),
+            (Err(refusal), _) => self.refused(refusal),
+            (Ok(_), Some(why)) => self.not_ready(why),
+            (Ok(_), None) => {
+                let message = format!("the queue policy of Queue {} may still let it in", self.queue);
+                Finding::waiting(Reason::Deleting, message, LOOK_AGAIN)
+            }
         };
         AccessPlan { finding: Some(finding), ..AccessPlan::default() }
     }
@@ -237,7 +240,8 @@ impl OutputSettings {
     pub fn of_access(access: &QueueAccess, class: &Class) -> Self {
         let OutputSpec { mode, name, key_prefix } = access.spec.secret.clone().unwrap_or_default();
         let default = format!("{}-access", access.metadata.name.as_deref().unwrap_or_default());
-        let secret = (mode != Some(Switch::Disabled)).then(|| (name.unwrap_or(default), key_prefix.unwrap_or_default()));
+        let secret =
+            (mode != Some(Switch::Disabled)).then(|| (name.unwrap_or(default), key_prefix.unwrap_or_default()));
         Self::secret_only(secret, class)
     }
 }

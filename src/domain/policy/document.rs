@@ -141,7 +141,8 @@ impl PolicyDocument {
     /// Whether a statement names the role or user `arn`.
     #[must_use]
     pub fn names(&self, arn: &str) -> bool {
-        let names = |statement: &Statement| statement.principals.values().iter().any(|p| *p == Principal::Aws(arn.to_owned()));
+        let names =
+            |statement: &Statement| statement.principals.values().iter().any(|p| *p == Principal::Aws(arn.to_owned()));
         self.statements.iter().any(names)
     }
 

@@ -44,7 +44,8 @@ impl PrincipalGrant {
             return Err(vec![FieldError::new(at, rule)]);
         }
         let allowing = |arn: &str, actions: fn(Permission) -> &'static [&'static str]| {
-            let actions = permissions.iter().map(|permission| actions(*permission)).filter(|actions| !actions.is_empty());
+            let actions =
+                permissions.iter().map(|permission| actions(*permission)).filter(|actions| !actions.is_empty());
             actions.map(|actions| grantee.allowing(actions, arn)).collect::<Vec<_>>()
         };
         Ok(Self {
@@ -59,14 +60,14 @@ impl AccessPolicies {
     ///
     /// # Errors
     /// The limits of SQS that they break.
-    pub fn with_grants<'a>(
+    pub fn with_grants(
         &self,
-        grants: impl Iterator<Item = &'a PrincipalGrant> + Clone,
+        grants: &[&PrincipalGrant],
         queue_arn: &str,
         dead_letter_arn: Option<&str>,
     ) -> Result<Self, Vec<FieldError>> {
         let with = |document: &PolicyDocument, more: fn(&PrincipalGrant) -> &Vec<Statement>, arn: &str| {
-            let more = grants.clone().flat_map(move |grant| more(grant).iter());
+            let more = grants.iter().flat_map(|grant| more(grant));
             whole(document.statements().iter().chain(more).cloned(), false, arn)
         };
         Ok(Self {

@@ -1,7 +1,7 @@
 //! What the API server takes and refuses of a `QueueAccess`.
 
 use kube::Api;
-use kube::api::{DynamicObject, PatchParams, PostParams, Patch};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::Status;
 use prism_queue::api::QueueAccess;
 use serde_json::{Value, json};

@@ -123,16 +123,13 @@ impl View {
             return Change::Nothing;
         };
         caches.access_changes += 1;
-        let queues = match access {
-            Some(access) => {
-                let queues = caches.fleet.put_grant(grant(&access)).unwrap_or_default();
-                caches.accesses.insert(key.clone(), access);
-                queues
-            }
-            None => {
-                caches.accesses.remove(&key);
-                caches.fleet.remove_grant(&key).into_iter().collect()
-            }
+        let queues = if let Some(access) = access {
+            let queues = caches.fleet.put_grant(grant(&access)).unwrap_or_default();
+            caches.accesses.insert(key.clone(), access);
+            queues
+        } else {
+            caches.accesses.remove(&key);
+            caches.fleet.remove_grant(&key).into_iter().collect()
         };
         Change::Access { key, queues }
     }

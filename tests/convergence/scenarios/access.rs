@@ -80,7 +80,10 @@ async fn a_principal_is_let_in_and_out_again() {
     let secret = stage.secret("media/worker-access").unwrap().content.data;
     assert_eq!(secret["QUEUE_ARN"], arn("media_images"));
     let listed = stage.queue("media/images").status.unwrap().grants;
-    assert_eq!(listed.iter().map(|grant| (grant.name.as_str(), grant.generation)).collect::<Vec<_>>(), [("worker", Some(1))]);
+    assert_eq!(
+        listed.iter().map(|grant| (grant.name.as_str(), grant.generation)).collect::<Vec<_>>(),
+        [("worker", Some(1))]
+    );
 
     let (mark, kube_mark) = (stage.world.mark(), stage.kube.mark());
     stage.run(3600).await;
@@ -198,7 +201,11 @@ async fn who_has_no_room_left_is_told_and_the_queue_is_not() {
     };
     assert_eq!(refused(&stage), ["media/worker-17", "media/worker-18", "media/worker-19"]);
     assert_eq!(stage.access_condition("media/worker-17", "Stalled"), "True/PolicyFull");
-    assert!(stage.access_words("media/worker-17").contains("SQS allows 8192"), "{}", stage.access_words("media/worker-17"));
+    assert!(
+        stage.access_words("media/worker-17").contains("SQS allows 8192"),
+        "{}",
+        stage.access_words("media/worker-17")
+    );
     assert_eq!(stage.ready("media/images"), "True/Converged");
     // The owner's own come first: the youngest makes room.
     stage.world.create_principal(&role(99));

@@ -22,7 +22,8 @@ pub fn page(crd: &CustomResourceDefinition) -> String {
         "`queueRef.name`, `permissions` and `subject.principalArn` are required.\n".to_owned(),
         fields(&property(schema, "spec")),
         "### Rules\n".to_owned(),
-        "Beside the values above, the API server refuses what breaks one of these, with the message shown.\n".to_owned(),
+        "Beside the values above, the API server refuses what breaks one of these, with the message shown.\n"
+            .to_owned(),
         rules(schema),
         "## status\n".to_owned(),
         "Written by the operator alone.\n".to_owned(),
