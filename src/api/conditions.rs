@@ -163,8 +163,8 @@ reasons! {
     Permitted,
     /// The policies of the class's role lack actions that the operator needs; the message names them.
     MissingPermissions,
-    /// IAM does not say what the class's role may do.
-    NotAsked,
+    /// IAM does not say whether the class's role may do all that the operator does.
+    NotKnown,
     /// A Queue with an empty spec is possible for each type that the class allows.
     Satisfiable,
     /// The class's limits refuse what its defaults and the built-in ones come to.

@@ -37,7 +37,16 @@ pub(super) fn tag_keys(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(super) fn statements(_: &mut SchemaGenerator) -> Schema {
-    list(20, &json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}))
+    list(20, &any_object())
+}
+
+/// One statement of a policy.
+pub(super) fn statement(_: &mut SchemaGenerator) -> Schema {
+    any_object()
+}
+
+fn any_object() -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }
 
 /// The URL of a service. Whether plain HTTP is accepted depends on the operator's flags.

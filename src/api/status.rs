@@ -70,9 +70,47 @@ pub struct QueueStatus {
     /// differs from the same declaration was changed from outside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_digest: Option<String>,
+    /// With encryption mode KMS: what the key's policy must say for spec.access.producers and consumers, and whether it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_policy: Option<KeyPolicyStatus>,
     /// Approximate message counts, written at most once a resync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<Messages>,
+}
+
+/// What the policy of the queue's KMS key must say.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct KeyPolicyStatus {
+    /// The key, as the Queue names it.
+    pub key: String,
+    /// The statements that producers and consumers need, to paste into the key's policy.
+    pub statements: Vec<KeyStatement>,
+    /// Why it is not known whether they are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// A statement that a key's policy needs.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct KeyStatement {
+    /// The statement, in IAM's own grammar.
+    #[schemars(schema_with = "schema::statement")]
+    pub statement: serde_json::Value,
+    /// Present, Delegated, Missing or Unknown.
+    pub state: KeyStatementState,
+}
+
+/// Whether a statement is in a key's policy.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStatementState {
+    /// The policy says as much.
+    Present,
+    /// The policy leaves it to the IAM policies of the principal's account: they must allow it.
+    Delegated,
+    /// It does not: what is sent or received by these principals fails.
+    Missing,
+    /// Nobody could look.
+    Unknown,
 }
 
 /// Where a queue lives. It does not change while the Queue lives, but for the dead-letter queue's name.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use crate::domain::attributes::{Attributes, QueueAttributes};
 use crate::domain::call::CallError;
-use crate::domain::class::{Question, Refused};
+use crate::domain::class::{Evaluation, Question};
 use crate::domain::iam::{Policy, PolicyArn};
 use crate::domain::names::QueueName;
 use crate::domain::tags::Tags;
@@ -107,14 +107,17 @@ pub trait Policies: Send + Sync {
 /// The call to IAM about the operator itself.
 #[async_trait]
 pub trait Iam: Send + Sync {
-    /// `SimulatePrincipalPolicy`: which of the actions in question the policies of a role or user do not allow, its
-    /// permissions boundary and the organisation's policies among them. Nothing is done.
-    async fn refused_actions(&self, question: &Question) -> Result<Vec<Refused>, CallError>;
+    /// `SimulatePrincipalPolicy`: whether the policies of a role or user allow actions on resources, its permissions boundary
+    /// and the organisation's policies among them. Nothing is done.
+    async fn simulate(&self, question: &Question) -> Result<Vec<Evaluation>, CallError>;
 }
 
-/// The call to KMS that the operator makes.
+/// The calls to KMS that the operator makes.
 #[async_trait]
 pub trait Kms: Send + Sync {
     /// `DescribeKey`: the ARN of the key that an id, ARN or alias means.
     async fn key_arn(&self, key: &str) -> Result<String, CallError>;
+
+    /// `GetKeyPolicy`: the policy, as JSON, of the key with this id or ARN; no alias.
+    async fn key_policy(&self, key: &str) -> Result<String, CallError>;
 }

@@ -146,13 +146,12 @@ pub(super) fn with_endpoint(config: &SdkConfig, endpoint: Option<&str>) -> SdkCo
 
 /// Credentials to write with in the name of a Queue. They are kept for as long as they are among the last ones used: a
 /// Queue that is at rest writes nothing. Clients of all services share them.
-#[derive(Clone)]
 pub(super) struct Writers {
-    target: Arc<Target>,
+    target: Target,
     role: Role,
     /// The operator's own identity, to assume the role with.
     own: SdkConfig,
-    made: Arc<Mutex<Made>>,
+    made: Mutex<Made>,
 }
 
 /// How many sets of credentials are kept.
@@ -166,7 +165,7 @@ struct Made {
 
 impl Writers {
     pub(super) fn new(target: Target, role: Role, own: SdkConfig) -> Self {
-        Self { target: Arc::new(target), role, own, made: Arc::default() }
+        Self { target, role, own, made: Mutex::default() }
     }
 
     /// The credentials of `session`.
@@ -205,14 +204,14 @@ impl Made {
 /// In whose name a client writes.
 #[derive(Clone, Debug)]
 pub(super) struct Signer {
-    writers: Option<Writers>,
+    writers: Option<Arc<Writers>>,
     session: Option<Session>,
 }
 
 impl Signer {
     /// Nobody's but the client's own, where no role is assumed.
     pub(super) fn new(writers: Option<Writers>) -> Self {
-        Self { writers, session: None }
+        Self { writers: writers.map(Arc::new), session: None }
     }
 
     /// The same, in the name of `session` where a role is assumed.

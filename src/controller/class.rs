@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube_runtime::reflector::Store;
@@ -41,12 +43,14 @@ pub(super) struct ClassReporter {
 /// What AWS said, of which version of a class, and when.
 struct Asked {
     /// Another object of the same name begins with the same generation.
-    version: (Option<String>, Option<i64>),
+    version: Version,
     reach: Reach,
     at: Instant,
     permissions: Permissions,
     permissions_at: Instant,
 }
+
+type Version = (Option<String>, Option<i64>);
 
 impl Asked {
     /// Whether it is time to ask again.
@@ -55,17 +59,13 @@ impl Asked {
         self.version != version(class) || self.at.elapsed() >= if is_well { ASK_AGAIN } else { ROUND }
     }
 
-    /// What IAM said of this version of the class, as long as it need not be asked again.
-    fn permissions_of(&self, class: &QueueClass) -> Option<(Permissions, Instant)> {
-        let holds = self.permissions.is_unknown()
-            && self.version == version(class)
-            && self.permissions_at.elapsed() < ASK_SELDOM
-            && matches!(self.reach, Reach::As { .. });
-        holds.then(|| (self.permissions.clone(), self.permissions_at))
+    /// Whether IAM need not be asked again yet, because it would not say anything.
+    fn is_withheld(&self) -> bool {
+        matches!(self.permissions, Permissions::Withheld(_)) && self.permissions_at.elapsed() < ASK_SELDOM
     }
 }
 
-fn version(class: &QueueClass) -> (Option<String>, Option<i64>) {
+fn version(class: &QueueClass) -> Version {
     (class.metadata.uid.clone(), class.metadata.generation)
 }
 
@@ -75,52 +75,72 @@ impl ClassReporter {
         if self.queues.wait_until_ready().await.is_err() {
             return std::future::pending().await; // The process is about to end.
         }
-        let mut asked: BTreeMap<String, Asked> = BTreeMap::new();
+        let mut asked: BTreeMap<String, Arc<Asked>> = BTreeMap::new();
         let mut rounds = tokio::time::interval(ROUND);
+        // Each class by itself: one that answers nothing keeps no other waiting.
+        let mut asking = FuturesUnordered::new();
+        let mut in_question = BTreeSet::new();
         loop {
             let is_round = tokio::select! {
                 _ = rounds.tick() => true,
                 () = self.changed.notified() => false,
+                Some((name, answer)) = asking.next() => {
+                    in_question.remove(&name);
+                    asked.insert(name, Arc::new(answer));
+                    false
+                }
             };
             let all = self.classes.all();
             asked.retain(|name, _| all.iter().any(|class| class.name_any() == *name));
-            // Side by side: one that answers nothing keeps no other waiting for long.
-            let due = all.iter().filter(|class| asked.get(&class.name_any()).is_none_or(|asked| asked.is_due(class)));
-            let reached = join_all(due.map(async |class| {
-                let name = class.name_any();
-                let asked = Box::pin(self.ask(class, asked.get(&name))).await;
-                (name, asked)
-            }));
-            asked.extend(reached.await);
-            let users = self.users();
-            for class in all {
-                let name = class.name_any();
-                let Some(Asked { reach, permissions, .. }) = asked.get(&name) else { continue };
-                // Between two rounds the count may be behind: it changes with every Queue.
-                let count = match class.status.as_ref().and_then(|status| status.queues) {
-                    Some(before) if !is_round => usize::try_from(before).unwrap_or_default(),
-                    _ => users.get(&name).copied().unwrap_or_default(),
-                };
-                let status = status_of_class(&class, reach, permissions, count, Timestamp::now());
-                if class.status.as_ref() != Some(&status) {
-                    self.kubernetes.write_class_status(&class, status).await;
+            for class in &all {
+                let (name, before) = (class.name_any(), asked.get(&class.name_any()).cloned());
+                let is_due = before.as_ref().is_none_or(|asked| asked.is_due(class));
+                if is_due && in_question.insert(name.clone()) {
+                    let class = class.clone();
+                    let this = &self;
+                    asking.push(Box::pin(async move { (name, this.ask(&class, before.as_deref()).await) }));
                 }
+            }
+            self.report(all, &asked, is_round).await;
+        }
+    }
+
+    /// Writes the status of the classes about which AWS was asked in their present version.
+    async fn report(&self, all: Vec<QueueClass>, asked: &BTreeMap<String, Arc<Asked>>, is_round: bool) {
+        let users = self.users();
+        for class in all {
+            let name = class.name_any();
+            let Some(asked) = asked.get(&name).filter(|asked| asked.version == version(&class)) else { continue };
+            // Between two rounds the count may be behind: it changes with every Queue.
+            let count = match class.status.as_ref().and_then(|status| status.queues) {
+                Some(before) if !is_round => usize::try_from(before).unwrap_or_default(),
+                _ => users.get(&name).copied().unwrap_or_default(),
+            };
+            let status = status_of_class(&class, &asked.reach, &asked.permissions, count, Timestamp::now());
+            if class.status.as_ref() != Some(&status) {
+                self.kubernetes.write_class_status(&class, status).await;
             }
         }
     }
 
     async fn ask(&self, class: &QueueClass, before: Option<&Asked>) -> Asked {
+        let before = before.filter(|before| before.version == version(class));
         let (reach, clients) = match self.classes.clients_of_object(class).await {
             Err(why) => (Reach::Impossible(why), None),
             Ok(clients) => (Self::reach(class, &clients).await, Some(clients)),
         };
         let at = Instant::now();
-        let (permissions, permissions_at) = match (&reach, clients) {
-            (Reach::As { account_id, caller_arn }, Some(clients)) if *account_id == class.spec.aws.account_id => {
-                match before.and_then(|before| before.permissions_of(class)) {
-                    Some(known) => known,
-                    None => (self.permissions(class, &clients, caller_arn).await, at),
-                }
+        let (permissions, permissions_at) = match (&reach, clients, before) {
+            (Reach::As { account_id, .. }, Some(_), Some(before))
+                if *account_id == class.spec.aws.account_id && before.is_withheld() =>
+            {
+                (before.permissions.clone(), before.permissions_at)
+            }
+            (Reach::As { account_id, caller_arn }, Some(clients), before)
+                if *account_id == class.spec.aws.account_id =>
+            {
+                let answer = self.permissions(class, &clients, caller_arn).await;
+                (answer.after(before.map(|before| &before.permissions)), at)
             }
             _ => (Permissions::Unknown("AWS is not reached as the class says".to_owned()), at),
         };
@@ -133,7 +153,7 @@ impl ClassReporter {
             Err(known) => return known,
             Ok(questions) => questions,
         };
-        let answers = join_all(questions.iter().map(|question| clients.iam.refused_actions(question))).await;
+        let answers = join_all(questions.iter().map(|question| clients.iam.simulate(question))).await;
         Permissions::of(questions.into_iter().zip(answers))
     }
 

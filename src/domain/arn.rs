@@ -85,6 +85,12 @@ pub fn dns_suffix_of(region: &str) -> &'static str {
     }
 }
 
+/// SQS of a region, as the condition key `kms:ViaService` names it.
+#[must_use]
+pub fn sqs_of(region: &str) -> String {
+    format!("sqs.{region}.{}", dns_suffix_of(region))
+}
+
 /// The ARN of an SQS queue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueArn {

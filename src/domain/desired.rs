@@ -21,6 +21,7 @@ use super::digest::sha256;
 use super::field::FieldError;
 use super::fleet::{Fleet, Key};
 use super::iam::{DesiredPolicy, Subject, check_permissions};
+use super::key_policy::DesiredKeyAccess;
 use super::names::QueueName;
 use super::outputs::OutputSettings;
 use super::policy::{AccessPolicies, NamedPrincipals, PolicyDocument, StatementContext, compile_access};
@@ -63,6 +64,8 @@ pub struct Desired {
     own_policies: AccessPolicies,
     /// The fields that name a role or user, by its ARN.
     pub named_principals: NamedPrincipals,
+    /// What the policy of its KMS key must say for those whom it lets in; `None` without such a key, or when it lets in nobody.
+    pub key_access: Option<DesiredKeyAccess>,
     /// The changes that may destroy messages: `field=value`, as the annotation names them.
     pub allowed_losses: BTreeSet<String>,
 }
@@ -76,6 +79,8 @@ pub struct DesiredQueue {
     pub arn: QueueArn,
     /// What each attribute should be. An attribute that is not here is left as it is.
     pub attributes: Attributes,
+    /// Its policy without the principals that AWS may not know: what protects it until they are known.
+    pub first_policy: String,
     /// The class's tags and the user's, of which the class's win. The owner tags come on top, by how the queue came to be
     /// ours.
     pub tags: Tags,
@@ -237,6 +242,7 @@ impl Desired {
             outputs: OutputSettings::of(queue, class),
             grants,
             let_in: BTreeSet::new(),
+            key_access: None,
             named_principals: access.named.clone(),
             own_policies: access,
             allowed_losses: allowed_losses(queue),
@@ -259,6 +265,8 @@ impl Desired {
         let (policies, let_in) = fitting.unwrap_or_else(|| (self.own_policies.clone(), &[]));
         let mut desired = self.clone();
         desired.let_in = let_in.iter().map(|admitted| admitted.grant.uid.clone()).collect();
+        let kms_key = desired.effective.encryption.key.clone().filter(|_| !policies.key.is_empty());
+        desired.key_access = kms_key.map(|key| DesiredKeyAccess { key, statements: policies.key.clone() });
         desired.source.attributes.insert(Attribute::Policy, policies.source.to_attribute());
         if let DesiredDeadLetter::Managed(queue) = &mut desired.dead_letter {
             queue.attributes.insert(Attribute::Policy, policies.dead_letter.to_attribute());
@@ -344,7 +352,8 @@ impl Builder<'_> {
             DesiredDeadLetter::NotReady { .. } => None,
         };
         let retention_field = "messageRetentionSeconds";
-        DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
+        let first_policy = policy.without_named_principals().to_attribute();
+        DesiredQueue { name, arn, attributes, first_policy, tags: self.tags.clone(), retention_field }
     }
 
     fn dead_letter(&self, name: QueueName, source: &QueueArn, policy: &PolicyDocument) -> DesiredQueue {
@@ -364,7 +373,8 @@ impl Builder<'_> {
             .insert(Attribute::RedriveAllowPolicy, RedriveAllow::only(BTreeSet::from([source.to_string()])).to_json());
         attributes.insert(Attribute::Policy, policy.to_attribute());
         let retention_field = "deadLetter.managed.messageRetentionSeconds";
-        DesiredQueue { name, arn, attributes, tags: self.tags.clone(), retention_field }
+        let first_policy = policy.without_named_principals().to_attribute();
+        DesiredQueue { name, arn, attributes, first_policy, tags: self.tags.clone(), retention_field }
     }
 
     /// What a queue shares with its dead-letter queue: messages must be as safe there, and in the same order.

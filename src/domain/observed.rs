@@ -15,6 +15,7 @@ use super::call::CallError;
 use super::digest::sha256;
 use super::encryption::KeyMeanings;
 use super::iam::{PolicyArn, PolicySight, PresentPolicy};
+use super::key_policy::KeyPolicySeen;
 use super::names::QueueName;
 use super::outputs::{ObservedOutput, Output, OutputKind};
 use super::tags::Tags;
@@ -77,6 +78,8 @@ pub struct Observed {
     pub outputs: Vec<ObservedOutput>,
     /// What KMS said that keys mean.
     pub key_meanings: KeyMeanings,
+    /// What KMS said of the policy of the queue's key, if that matters.
+    pub key_policy: Option<KeyPolicySeen>,
     /// Queues and policies of which AWS denied or refused a write in this pass, with its words.
     pub refused: BTreeMap<String, String>,
     /// Queues whose owner tags were removed in this pass.
@@ -320,6 +323,8 @@ pub struct Memory {
     pub policies: Vec<PolicyStatus>,
     /// Policies that were there, and when they were looked at.
     pub seen_policies: BTreeMap<String, (Timestamp, PresentPolicy)>,
+    /// What KMS said last of the policy of the queue's key.
+    pub key_policy: Option<KeyPolicySeen>,
     /// The annotation by which somebody asked for a look, as it was when it was last followed.
     pub asked: Option<String>,
     /// Policies that are not there and whose names are taken, and since when.
@@ -345,6 +350,7 @@ impl Memory {
         if asked != self.asked.as_ref() {
             self.asked = asked.cloned();
             self.seen_policies.clear();
+            self.key_policy = None;
         }
     }
 

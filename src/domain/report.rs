@@ -16,6 +16,7 @@ use super::call::ErrorClass;
 use super::desired::{Desired, Refusal};
 use super::finding::Finding;
 use super::iam::PolicySight;
+use super::key_policy::key_policy_status;
 use super::names::QueueName;
 use super::observed::{Observed, Present, Record, Sight};
 use super::outputs::{Coordinates, Output, OutputKind};
@@ -322,6 +323,8 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     status.grants.clone_from(&input.record.grants);
     let policies = plan.policies.clone();
     status.iam = (!policies.is_empty()).then_some(IamStatus { policies });
+    let seen = input.observed.key_policy.as_ref();
+    status.key_policy = desired.key_access.as_ref().map(|key_access| key_policy_status(key_access, seen));
     if !desired.observe {
         status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
     }

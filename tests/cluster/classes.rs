@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::wait::eventually;
 use crate::harness::{ACCOUNT, Scope, alone, aws, condition, is_ready, shared};
-use crate::proxy::{Fault, Rule};
+use crate::proxy::{Fault, Gate, Rule, When};
 
 /// Another account than that of the operator.
 const FAR: &str = "300000000002";
@@ -155,6 +155,79 @@ fn a_tenant_is_refused_with_the_rules_words() {
             assert!(message(&queue).contains(words), "{name}: {}", message(&queue));
             assert!(queue.status.unwrap().queue_url.is_none());
         }
+        // Where custom names are allowed, another namespace's are not.
+        let loose = scope.class("loose", json!({"aws": near(), "limits": {"queueNamePattern": ".*"}})).await;
+        scope.apply("squatter", json!({"queueClassName": loose, "queueName": "billing_orders"})).await;
+        let queue = scope.says("squatter", "InvalidSpec").await;
+        assert!(message(&queue).contains("a default name of another namespace"), "{}", message(&queue));
+        let reference = json!({"queueRef": {"name": "dead-letters", "namespace": "billing"}});
+        let across = json!({"deadLetter": {"mode": "Reference", "reference": reference}});
+        let refusal = scope.try_apply("across", across).await.expect_err("a queueRef has no namespace");
+        assert!(refusal.message.contains("queueRef.namespace"), "{}", refusal.message);
+    });
+}
+
+#[test]
+fn another_role_of_a_class_moves_nothing_and_the_next_call_goes_the_new_way() {
+    shared(async |scope| {
+        let spec = |role: &str| {
+            let mut aws = far();
+            aws["roleArn"] = json!(format!("arn:aws:iam::{FAR}:role/{role}-{}", scope.name));
+            json!({"aws": aws})
+        };
+        let class = scope.class("far", spec("old")).await;
+        let before = scope.apply_ready("work", json!({"queueClassName": class})).await.status.unwrap();
+        let mark = scope.world.proxy.mark();
+        scope.class("far", spec("new")).await;
+        let role = format!("new-{}", scope.name);
+        let looked = async || {
+            scope.poke("work").await;
+            let calls = scope.world.proxy.since(mark);
+            let assumed = calls.iter().position(|call| {
+                call.action == "AssumeRole" && call.body["RoleArn"].as_str().is_some_and(|arn| arn.ends_with(&role))
+            });
+            assumed
+                .is_some_and(|at| calls[at..].iter().any(|call| call.queue.as_deref() == Some(&queue_of_work(scope))))
+        };
+        eventually("the queue is looked at as the new role", looked, |looked| *looked).await;
+        let writes = ["CreateQueue", "SetQueueAttributes", "DeleteQueue", "TagQueue", "UntagQueue"];
+        let written = scope.world.proxy.since(mark).into_iter();
+        let written: Vec<_> = written
+            .filter(|call| {
+                call.queue.as_deref() == Some(&queue_of_work(scope)) && writes.contains(&call.action.as_str())
+            })
+            .map(|call| call.action)
+            .collect();
+        assert_eq!(written, [""; 0]);
+        let after = scope.ready("work").await.status.unwrap();
+        assert_eq!((after.target, after.queue_url), (before.target, before.queue_url));
+    });
+}
+
+/// The name of the queue of `work` under a class without prefix.
+fn queue_of_work(scope: &Scope) -> String {
+    format!("{}_work", scope.name)
+}
+
+#[test]
+fn a_class_of_which_iam_says_nothing_keeps_no_other_waiting() {
+    alone(async |scope| {
+        let gate = Gate::closed();
+        scope.world.proxy.inject(Rule::new(Fault::Hold(gate.clone(), When::Before)).action("SimulatePrincipalPolicy"));
+        let operator = scope.world.operator(&[]).await;
+        let classes: Api<QueueClass> = Api::all(scope.world.kube.clone());
+        let told = async |name: &str| {
+            let status = classes.get(name).await.expect("a class").status.unwrap_or_default();
+            status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        };
+        let mute = scope.class("mute", json!({"aws": far()})).await;
+        let asked = async || scope.world.proxy.calls().iter().any(|call| call.action == "SimulatePrincipalPolicy");
+        eventually("IAM is asked", asked, |asked| *asked).await;
+        let other = scope.class("other", json!({"aws": near()})).await;
+        eventually("the other is ready", async || told(&other).await, |told| *told).await;
+        assert!(!told(&mute).await, "nothing was said of this one");
+        gate.open();
+        drop(operator);
     });
 }
 
@@ -262,7 +335,7 @@ fn a_class_names_each_action_that_its_role_lacks() {
         };
         let (status, _, message) = eventually("it is told", permitted, |said| said.1 == "MissingPermissions").await;
         let queue = format!("arn:aws:sqs:{FAR_REGION}:{FAR}:{}_prism-queue-dry-check", scope.name);
-        let lacks = format!("do not allow sqs:TagQueue on {queue}; sqs:ListQueues on *");
+        let lacks = format!("do not allow sqs:ListQueues on *; sqs:TagQueue on {queue}");
         assert!(status == "False" && message.ends_with(&lacks), "{message}");
 
         aws::role_allows(endpoint, FAR, &role, &all).await;
@@ -319,10 +392,11 @@ fn a_class_edited_under_many_queues_changes_each_once_and_nothing_else() {
 #[test]
 fn a_role_that_loses_its_trust_is_named_and_waited_for_and_other_classes_go_on() {
     alone(async |scope| {
-        scope.world.proxy.inject(Rule::new(Fault::access_denied()).action("AssumeRole"));
         let operator = scope.world.operator(&[]).await;
         let (far, near) =
             (scope.class("far", json!({"aws": far()})).await, scope.class("near", json!({"aws": near()})).await);
+        scope.apply_ready("early", json!({"queueClassName": far})).await;
+        scope.world.proxy.inject(Rule::new(Fault::access_denied()).action("AssumeRole"));
         for n in 0..5 {
             scope.apply(&format!("far{n}"), json!({"queueClassName": far})).await;
         }

@@ -13,6 +13,7 @@ mod crd;
 mod dead_letters;
 mod deletion;
 mod drift;
+mod enforcement;
 mod faults;
 mod grants;
 mod harness;

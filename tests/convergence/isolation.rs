@@ -121,6 +121,11 @@ impl Kms for Far {
         self.travel("DescribeKey").await?;
         self.near.key_arn(key).await
     }
+
+    async fn key_policy(&self, key: &str) -> Result<String, CallError> {
+        self.travel("GetKeyPolicy").await?;
+        self.near.key_policy(key).await
+    }
 }
 
 /// When each Queue became ready, for as long as those outside the third place are not.

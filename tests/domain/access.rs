@@ -132,6 +132,20 @@ fn a_principal_may_be_whom_the_queues_class_lets_its_owner_let_in() {
 }
 
 #[test]
+fn what_the_key_of_the_queue_must_say_for_it_is_told() {
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/1234";
+    let spec = json!({"encryption": {"mode": "KMS", "kms": {"key": key}}});
+    for (permissions, sends) in [(&["Inspect"][..], false), (&["Send", "Consume"], true)] {
+        let worker = access("media", "worker", permissions, WORKER);
+        let told = format!("{:?}", desired(spec.clone(), &class(), &[worker], None).key_access.unwrap().statements);
+        assert!(told.contains(WORKER), "{told}");
+        let has = |action: &str| told.contains(action);
+        assert_eq!((has("kms:Decrypt"), has("kms:GenerateDataKey")), (true, sends), "{told}");
+    }
+    assert!(desired(spec, &class(), &[], None).key_access.is_none());
+}
+
+#[test]
 fn the_oldest_are_let_in_first_and_only_so_many_are_looked_at() {
     let long = |n: usize| format!("arn:aws:iam::123456789012:role/{}/{n:03}", "x".repeat(400));
     let mut all: Vec<QueueAccess> = (0..MOST_GRANTS + 5)

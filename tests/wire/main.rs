@@ -21,7 +21,7 @@ use prism_queue::aws::sdk::{AwsClients, ConnectError, Options, Timeouts};
 use prism_queue::aws::{CallObserver, CallerIdentity, Iam, Kms, Sqs, Sts};
 use prism_queue::domain::attributes::{Attribute, Attributes, Counts};
 use prism_queue::domain::call::{CallError, ErrorClass, ErrorKind};
-use prism_queue::domain::class::{ContextValue, Question, Refused};
+use prism_queue::domain::class::{ContextValue, Decision, Evaluation, Question};
 use prism_queue::domain::names::QueueName;
 use prism_queue::domain::tags::Tags;
 use serde_json::json;
@@ -226,16 +226,17 @@ async fn kms_says_which_key_an_alias_means() {
     assert_eq!(seen.header("x-amz-target"), "TrentService.DescribeKey");
     assert_eq!(seen.json(), json!({"KeyId": "alias/media"}));
 
+    let server = Server::start([ok(&json!({"Policy": "{}", "PolicyName": "default"}))]).await;
+    assert_eq!(clients(&server).await.kms.key_policy(arn).await.unwrap(), "{}");
+    assert_eq!(only(&server).header("x-amz-target"), "TrentService.GetKeyPolicy");
+    assert_eq!(only(&server).json(), json!({"KeyId": arn}));
+
     let server = Server::start([refusal(400, "NotFoundException")]).await;
     assert_eq!(clients(&server).await.kms.key_arn("alias/media").await.unwrap_err().kind, ErrorKind::KmsDenied);
 }
 
-/// A page of answers: action and decision of each, and where the next begins.
-fn simulated(results: &[(&str, &str)], next: Option<&str>) -> Reply {
-    let result = |(action, decision): &(&str, &str)| {
-        format!("<member><EvalActionName>{action}</EvalActionName><EvalDecision>{decision}</EvalDecision></member>")
-    };
-    let results: String = results.iter().map(result).collect();
+/// What IAM answers: results, and where the next page begins.
+fn simulated(results: &str, next: Option<&str>) -> Reply {
     let more = next.map_or("<IsTruncated>false</IsTruncated>".to_owned(), |marker| {
         format!("<IsTruncated>true</IsTruncated><Marker>{marker}</Marker>")
     });
@@ -247,34 +248,64 @@ fn simulated(results: &[(&str, &str)], next: Option<&str>) -> Reply {
     Reply::Answer(200, None, answer)
 }
 
+fn result(action: &str, decision: &str, more: &str) -> String {
+    format!(
+        "<member><EvalActionName>{action}</EvalActionName><EvalResourceName>arn</EvalResourceName>\
+         <EvalDecision>{decision}</EvalDecision>{more}</member>"
+    )
+}
+
 #[tokio::test]
-async fn iam_says_what_policies_do_not_allow_on_all_pages() {
+async fn iam_says_what_policies_allow_on_all_pages() {
     let question = Question {
         principal_arn: "arn:aws:iam::123456789012:role/prism-queue".to_owned(),
         actions: &["sqs:CreateQueue", "sqs:DeleteQueue", "sqs:TagQueue"],
-        resource: "arn:aws:sqs:eu-central-1:123456789012:acme-any".to_owned(),
+        resources: ["acme-any", "acme-any_dlq"]
+            .map(|name| format!("arn:aws:sqs:eu-central-1:123456789012:{name}"))
+            .into(),
         context: BTreeMap::from([
             ("aws:RequestedRegion".to_owned(), ContextValue::Text("eu-central-1".to_owned())),
             ("aws:SecureTransport".to_owned(), ContextValue::Truth(true)),
             ("aws:TagKeys".to_owned(), ContextValue::Texts(vec!["a".to_owned(), "b".to_owned()])),
         ]),
     };
+    let by_resource = "<ResourceSpecificResults>\
+         <member><EvalResourceName>one</EvalResourceName><EvalResourceDecision>allowed</EvalResourceDecision></member>\
+         <member><EvalResourceName>other</EvalResourceName><EvalResourceDecision>explicitDeny</EvalResourceDecision>\
+         <MissingContextValues><member>aws:SourceVpce</member></MissingContextValues></member>\
+         </ResourceSpecificResults>";
+    let by_organization = "<OrganizationsDecisionDetail><AllowedByOrganizations>false</AllowedByOrganizations></OrganizationsDecisionDetail>";
+    let first = [result("sqs:CreateQueue", "allowed", ""), result("sqs:DeleteQueue", "explicitDeny", by_resource)];
     let server = Server::start([
-        simulated(&[("sqs:CreateQueue", "allowed"), ("sqs:DeleteQueue", "explicitDeny")], Some("page-2")),
-        simulated(&[("sqs:TagQueue", "implicitDeny")], None),
+        simulated(&first.concat(), Some("page-2")),
+        simulated(
+            &[result("sqs:TagQueue", "implicitDeny", ""), result("sqs:UntagQueue", "implicitDeny", by_organization)]
+                .concat(),
+            None,
+        ),
     ])
     .await;
-    let refused = clients(&server).await.iam.refused_actions(&question).await.unwrap();
-    let want = [("sqs:DeleteQueue", true), ("sqs:TagQueue", false)];
-    let want = want.map(|(action, is_explicit)| Refused { action: action.to_owned(), is_explicit });
-    assert_eq!(refused, want);
-    let seen = server.seen();
-    let sent: Vec<BTreeMap<_, _>> = seen.iter().map(|seen| fields(&seen.body)).collect();
+    let said = clients(&server).await.iam.simulate(&question).await.unwrap();
+    let want = [
+        ("sqs:CreateQueue", "arn", Decision::Allowed, None),
+        ("sqs:DeleteQueue", "one", Decision::Allowed, None),
+        ("sqs:DeleteQueue", "other", Decision::Denied, Some("aws:SourceVpce")),
+        ("sqs:TagQueue", "arn", Decision::NotAllowed, None),
+        ("sqs:UntagQueue", "arn", Decision::RefusedByOrganization, None),
+    ];
+    let want = want.map(|(action, resource, decision, missing)| Evaluation {
+        action: action.to_owned(),
+        resource: resource.to_owned(),
+        decision,
+        missing_context: missing.map(str::to_owned).into_iter().collect(),
+    });
+    assert_eq!(said, want);
+    let sent: Vec<BTreeMap<_, _>> = server.seen().iter().map(|seen| fields(&seen.body)).collect();
     let all = [
         ("Action", "SimulatePrincipalPolicy"),
         ("PolicySourceArn", "arn:aws:iam::123456789012:role/prism-queue"),
         ("ActionNames.member.3", "sqs:TagQueue"),
-        ("ResourceArns.member.1", "arn:aws:sqs:eu-central-1:123456789012:acme-any"),
+        ("ResourceArns.member.2", "arn:aws:sqs:eu-central-1:123456789012:acme-any_dlq"),
         ("ContextEntries.member.1.ContextKeyName", "aws:RequestedRegion"),
         ("ContextEntries.member.1.ContextKeyType", "string"),
         ("ContextEntries.member.2.ContextKeyType", "boolean"),

@@ -1,8 +1,15 @@
 //! Roles, sessions and endpoints: whose credentials sign which call, and where it goes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::shared::IntoShared;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use prism_queue::aws::Sqs as _;
 use prism_queue::aws::sdk::{AwsClients, ConnectError, Options};
@@ -92,6 +99,34 @@ async fn a_role_is_assumed_once_and_signs_what_is_read() {
 }
 
 #[tokio::test]
+async fn credentials_of_a_role_are_renewed_before_they_expire() {
+    let sqs = Server::start([ok(&json!({"QueueUrl": URL})), ok(&json!({"QueueUrl": URL}))]).await;
+    let sts = Server::start([assumed_until("ASIAOLD", "2020-01-01T00:00:00Z"), assumed("ASIANEW")]).await;
+    let clients = clients(&target(&sqs, &sts)).await;
+    for _ in 0..2 {
+        clients.sqs.get_queue_url(&name()).await.unwrap();
+    }
+    let keys: Vec<bool> = sqs.seen().iter().map(|seen| is_signed_by(seen, "ASIANEW")).collect();
+    assert_eq!((keys, sts.seen().len()), (vec![false, true], 2));
+}
+
+#[tokio::test]
+async fn a_place_that_throttles_slows_no_other() {
+    let own = AwsClients::from_config(config("http://127.0.0.1:1"), &Options::default(), Arc::new(())).await.unwrap();
+    let throttling = Server::start([crate::refusal(400, "ThrottlingException")]).await;
+    let of = async |region: &str| {
+        let endpoints = Endpoints { sqs: Some(throttling.url.clone()), ..Endpoints::default() };
+        let target = Target { region: region.to_owned(), endpoints, ..Target::default() };
+        own.of_target(&target, &Session::of_operator("prod")).await.unwrap()
+    };
+    let (here, there) = (of("eu-west-1").await, of("us-east-1").await);
+    let full = there.budget.rates();
+    here.sqs.get_queue_url(&name()).await.unwrap_err();
+    assert!(here.budget.rates().calls < full.calls);
+    assert_eq!((there.budget.rates(), own.budget.rates()), (full, full));
+}
+
+#[tokio::test]
 async fn what_is_written_shows_its_queue_in_the_session_and_reads_do_not() {
     let answers = [ok(&json!({"QueueUrl": URL})), ok(&json!({})), ok(&json!({"QueueUrl": URL}))];
     let (sqs, sts) =
@@ -159,6 +194,45 @@ async fn an_endpoint_of_one_service_is_no_other_services() {
     clients.kms.key_arn("alias/media").await.unwrap();
     clients.sts.caller_identity().await.unwrap_err();
     assert_eq!((kms.seen().len(), sts.seen().len(), sqs.seen().len()), (1, 1, 0));
+}
+
+/// Sends nothing, and remembers where it would have.
+#[derive(Clone, Debug, Default)]
+struct Hosts(Arc<Mutex<Vec<String>>>);
+
+impl HttpConnector for Hosts {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let uri: http::Uri = request.uri().parse().unwrap();
+        self.0.lock().unwrap().push(uri.host().unwrap_or_default().to_owned());
+        HttpConnectorFuture::ready(Err(ConnectorError::io("nothing is sent".into())))
+    }
+}
+
+impl HttpClient for Hosts {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        self.clone().into_shared()
+    }
+}
+
+#[tokio::test]
+async fn fips_and_dual_stack_choose_the_endpoints_of_the_region() {
+    for (use_fips, use_dual_stack, sqs, sts) in [
+        (false, false, "sqs.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com"),
+        (true, false, "sqs-fips.us-east-1.amazonaws.com", "sts-fips.us-east-1.amazonaws.com"),
+        (false, true, "sqs.us-east-1.api.aws", "sts.us-east-1.api.aws"),
+        (true, true, "sqs-fips.us-east-1.api.aws", "sts-fips.us-east-1.api.aws"),
+    ] {
+        let hosts = Hosts::default();
+        let mut base = config("http://127.0.0.1:1").into_builder().http_client(hosts.clone());
+        base.set_endpoint_url(None);
+        let own = AwsClients::from_config(base.build(), &Options::default(), Arc::new(())).await.unwrap();
+        let region = "us-east-1".to_owned();
+        let target = Target { region, use_fips, use_dual_stack, ..Target::default() };
+        let clients = own.of_target(&target, &Session::of_operator("prod")).await.unwrap();
+        clients.sqs.get_queue_url(&name()).await.unwrap_err();
+        clients.sts.caller_identity().await.unwrap_err();
+        assert_eq!(*hosts.0.lock().unwrap(), [sqs, sts]);
+    }
 }
 
 #[tokio::test]

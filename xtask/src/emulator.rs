@@ -13,7 +13,16 @@ use crate::terminal::Progress;
 
 /// What the operator manages or asks, and no more.
 const SERVICES: &str = "sqs,iam,sts,kms,cloudwatch,eks,tagging";
+/// What policies of queues let in besides roles and users.
+const CALLERS: &str = "sns,organizations";
 const START: Duration = Duration::from_mins(1);
+
+/// Whether an emulator asks who calls, and what the policies say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policies {
+    Kept,
+    Enforced,
+}
 
 /// An emulator that answers.
 pub struct Emulator {
@@ -45,19 +54,23 @@ pub fn install(run: &Run) -> Result<PathBuf> {
 
 impl Emulator {
     /// Starts one that knows nothing yet.
-    pub fn start(run: &Run, python: PathBuf) -> Result<Self> {
+    pub fn start(run: &Run, python: PathBuf, policies: Policies) -> Result<Self> {
+        let (name, services, auth) = match policies {
+            Policies::Kept => ("emulator", SERVICES.to_owned(), "false"),
+            Policies::Enforced => ("enforcing-emulator", format!("{SERVICES},{CALLERS}"), "true"),
+        };
         let [port] = http::free_ports()?;
-        let state = run.path("emulator");
+        let state = run.path(name);
         fs::create_dir(&state)?;
         let program = Program::new(python)
             .args(["-m", "ministack"])
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
-            .env("SERVICES", SERVICES)
+            .env("SERVICES", services)
             .env("STATE_DIR", &state)
-            .env("AUTH", "false")
+            .env("AUTH", auth)
             .folder(state);
-        Ok(Self { endpoint: format!("http://127.0.0.1:{port}"), service: run.serve("emulator", &program)? })
+        Ok(Self { endpoint: format!("http://127.0.0.1:{port}"), service: run.serve(name, &program)? })
     }
 
     pub fn wait(&mut self) -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::cargo::cargo;
 use crate::control_plane::{self, ControlPlane};
-use crate::emulator::{self, Emulator};
+use crate::emulator::{self, Emulator, Policies};
 use crate::supervisor::Run;
 use crate::terminal::Progress;
 use crate::{go, prerequisites};
@@ -29,10 +29,12 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     }
     let python = emulator::install(&run)?;
 
-    let progress = Progress::start("starting etcd, the Kubernetes API server, its controllers and the AWS emulator");
-    let mut emulator = Emulator::start(&run, python)?;
+    let progress = Progress::start("starting etcd, the Kubernetes API server, its controllers and two AWS emulators");
+    let mut emulator = Emulator::start(&run, python.clone(), Policies::Kept)?;
+    let mut enforcing = Emulator::start(&run, python, Policies::Enforced)?;
     let mut control_plane = ControlPlane::start(&run)?;
     emulator.wait()?;
+    enforcing.wait()?;
     control_plane.wait(&run)?;
     control_plane.start_controllers(&run)?;
     progress.done();
@@ -48,6 +50,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
             .env("PRISM_TEST_KUBECONFIG", &control_plane.admin.kubeconfig)
             .env("PRISM_TEST_AUDIT_LOG", &control_plane.audit_log)
             .env("PRISM_TEST_ENDPOINT", &emulator.endpoint)
+            .env("PRISM_TEST_ENFORCING_ENDPOINT", &enforcing.endpoint)
             .env("PRISM_TEST_HELM", &helm)
             .env(SEED, &seed);
         if let Some(target) = target {
@@ -58,5 +61,6 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     // Tests that failed because of it are better explained by the end of its log.
     control_plane.check()?;
     emulator.service.check()?;
+    enforcing.service.check()?;
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::aws::{ACCOUNT, REGION, SECRET_KEY, Sqs};
 use crate::control_plane::{self, ControlPlane};
-use crate::emulator::{self, Emulator};
+use crate::emulator::{self, Emulator, Policies};
 use crate::supervisor::{Run, Service, until};
 use crate::terminal::{self, Progress};
 use crate::tour::Tour;
@@ -54,7 +54,7 @@ impl World {
         let python = emulator::install(&run)?;
 
         let progress = Progress::start("starting etcd, the Kubernetes API server and the AWS emulator");
-        let mut emulator = Emulator::start(&run, python)?;
+        let mut emulator = Emulator::start(&run, python, Policies::Kept)?;
         let mut control_plane = ControlPlane::start(&run)?;
         emulator.wait()?;
         aws::make_role(&emulator.endpoint)?;

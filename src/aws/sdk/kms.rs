@@ -29,4 +29,11 @@ impl Kms for SdkKms {
         let answer = self.meter.call(Action::read(Service::Kms, ACTION), request.send()).await?;
         answer.key_metadata.and_then(|key| key.arn).ok_or_else(|| incomplete(ACTION, "Arn"))
     }
+
+    async fn key_policy(&self, key: &str) -> Result<String, CallError> {
+        const ACTION: &str = "GetKeyPolicy";
+        let request = self.client.get_key_policy().key_id(key);
+        let answer = self.meter.call(Action::read(Service::Kms, ACTION), request.send()).await?;
+        answer.policy.ok_or_else(|| incomplete(ACTION, "Policy"))
+    }
 }

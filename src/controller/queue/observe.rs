@@ -11,6 +11,7 @@ use crate::domain::desired::{Desired, DesiredQueue};
 use crate::domain::encryption::{canonical_key, keys_to_ask_about};
 use crate::domain::fleet::Fleet;
 use crate::domain::iam::PolicySight;
+use crate::domain::key_policy::KeyPolicySeen;
 use crate::domain::names::QueueName;
 use crate::domain::observed::{Memory, Observed, Present, Record, Sight};
 
@@ -63,6 +64,7 @@ impl Observer<'_> {
                 *sight = obstacle.clone();
             }
         }
+        observed.key_policy = self.key_policy(desired, memory, now).await;
         let retired = record.retired.iter().filter_map(|retired| QueueName::parse(&retired.queue_name).ok());
         let retiring = known.map(|(name, _)| name.clone());
         for name in retired.chain(retiring) {
@@ -177,6 +179,26 @@ impl Observer<'_> {
             Ok(caller) => Some(Sight::OtherAccount(caller.account_id)),
             Err(error) => Some(Sight::Failed(error)),
         }
+    }
+
+    /// What the policy of the queue's key says, where somebody is let in who needs the key.
+    async fn key_policy(&self, desired: &Desired, memory: &mut Memory, now: Timestamp) -> Option<KeyPolicySeen> {
+        let Some(key_access) = &desired.key_access else {
+            memory.key_policy = None;
+            return None;
+        };
+        if memory.key_policy.as_ref().is_none_or(|seen| seen.is_due(key_access, now)) {
+            let answer = self.read_key_policy(&key_access.key).await;
+            let seen = KeyPolicySeen::after(memory.key_policy.take(), &key_access.key, answer, now);
+            memory.key_policy = Some(seen);
+        }
+        memory.key_policy.clone()
+    }
+
+    async fn read_key_policy(&self, key: &str) -> Result<String, CallError> {
+        let key = canonical_key(key, &self.class.place);
+        let is_alias = key.contains(":alias/");
+        self.kms.key_policy(&if is_alias { self.kms.key_arn(&key).await? } else { key }).await
     }
 
     /// Asks KMS about aliases that differ from what is set only by their spelling, perhaps.

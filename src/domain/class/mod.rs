@@ -22,7 +22,7 @@ use super::names::Naming;
 use super::tags::{ClusterIdentity, Tags};
 pub use catalog::Catalog;
 pub use limits::Limits;
-pub use permissions::{ContextValue, Permissions, Question, Refused, questions};
+pub use permissions::{ContextValue, Decision, Evaluation, Permissions, Question, questions};
 pub use report::{Reach, status_of_class};
 pub use satisfiable::satisfiable;
 pub(in crate::domain) use selector::matches as selects;

@@ -1,23 +1,23 @@
 //! Whether the policies of a class's role allow what the operator does with queues: asked of IAM without doing any of it.
+//! Source: `SimulatePrincipalPolicy` in the IAM API reference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::class::{NamespacesFrom, QueueClass};
 use crate::api::conditions::Reason;
+use crate::api::queue::QueueType;
 
 use super::super::call::{CallError, ErrorKind};
-use super::super::tags::{OWNER_PREFIX, Origin, Owner, Tags};
+use super::super::tags::{OWNER_PREFIX, Origin, Owner};
 use super::{Class, Labels};
 
-/// What the operator reads of a queue, as itself.
+/// What the operator does, by what such a call carries. A queue that is made with tags needs the right to tag it.
 const READS: &[&str] = &["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags"];
-
-/// What it changes, in the name of a Queue.
-const WRITES: &[&str] =
-    &["sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes", "sqs:TagQueue", "sqs:UntagQueue"];
-
-/// What has no resource in IAM.
 const LISTS: &[&str] = &["sqs:ListQueues"];
+const CREATES: &[&str] = &["sqs:CreateQueue", "sqs:TagQueue"];
+const TAGS: &[&str] = &["sqs:TagQueue"];
+const UNTAGS: &[&str] = &["sqs:UntagQueue"];
+const CHANGES: &[&str] = &["sqs:DeleteQueue", "sqs:SetQueueAttributes"];
 
 /// The Queue that questions are about. Nothing of it is ever made.
 const NAME: &str = "prism-queue-dry-check";
@@ -32,8 +32,8 @@ pub struct Question {
     pub principal_arn: String,
     /// What it wants to do.
     pub actions: &'static [&'static str],
-    /// With what: an ARN, or `*`.
-    pub resource: String,
+    /// With each of these: ARNs, or `*`.
+    pub resources: Vec<String>,
     /// What conditions of policies may ask of such a call.
     pub context: BTreeMap<String, ContextValue>,
 }
@@ -49,170 +49,240 @@ pub enum ContextValue {
     Truth(bool),
 }
 
-/// An action that the policies do not allow.
+/// What IAM says of one action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct Evaluation {
     /// For example `sqs:CreateQueue`.
     pub action: String,
-    /// Whether a statement denies it; else none allows it.
-    pub is_explicit: bool,
+    /// With what.
+    pub resource: String,
+    /// Whether it is allowed.
+    pub decision: Decision,
+    /// Keys that conditions of the policies ask for and that nobody told: the call itself may have them.
+    pub missing_context: BTreeSet<String>,
+}
+
+/// Whether an action is allowed, and what decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is.
+    Allowed,
+    /// No statement allows it.
+    NotAllowed,
+    /// A statement denies it.
+    Denied,
+    /// The organisation's policies do not allow it.
+    RefusedByOrganization,
+}
+
+/// An action that is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    action: String,
+    resource: String,
+    decision: Decision,
 }
 
 /// What IAM says of what a class's role may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permissions {
-    /// Nothing: it was not asked, or does not answer, and why.
+    /// Nothing, and why. It may say more the next time.
     Unknown(String),
-    /// What is not allowed, with what; nothing: all is allowed.
-    Told(Vec<(String, Vec<Refused>)>),
-}
-
-/// Whose policies count for a caller.
-enum Principal {
-    /// The account's root user, which has none.
-    Root,
-    /// A role or user, by its ARN.
-    Named(String),
-    /// None that IAM can be asked about.
-    Unknown,
+    /// Nothing: the operator may not ask. Each time shows as a denied call in the account's logs.
+    Withheld(String),
+    /// What is not allowed; nothing: all is.
+    Told(Vec<Lack>),
+    /// What may not be allowed: that depends on these keys, of which nothing is known.
+    Open(Vec<Lack>, BTreeSet<String>),
 }
 
 /// What to ask of IAM about `class`, under which the operator is `caller_arn` to AWS.
 ///
 /// # Errors
-/// What is known without asking: all is allowed, or why it cannot be asked.
+/// Why it cannot be asked.
 pub fn questions(class: &QueueClass, built_in: &Class, caller_arn: &str) -> Result<Vec<Question>, Permissions> {
     let role = class.spec.aws.role_arn.as_deref();
-    let principal_arn = match role.map_or_else(|| principal_of(caller_arn), |role| Principal::Named(role.to_owned())) {
-        Principal::Root => return Err(Permissions::Told(Vec::new())),
-        Principal::Named(arn) => arn,
-        Principal::Unknown => {
-            return Err(Permissions::Unknown(format!(
-                "{caller_arn} is no role and no user, so IAM cannot be asked about it"
-            )));
-        }
+    let Some(principal_arn) = role.map_or_else(|| principal_of(caller_arn), |role| Some(role.to_owned())) else {
+        let why = format!("{caller_arn} is no role and no user, so IAM cannot be asked about it");
+        return Err(Permissions::Unknown(why));
     };
+    // Which labels a namespace has is not known here; that it has them is its part.
+    let from_labels = class.spec.tags_from_namespace_labels.iter().flatten();
+    let labels: Labels = from_labels.map(|(_, label)| (label.clone(), NAMESPACE.to_owned())).collect();
+    let types = class.spec.limits.as_ref().and_then(|limits| limits.types.clone());
+    let types = types.unwrap_or_else(|| vec![QueueType::Standard, QueueType::Fifo]);
     let allowed = &class.spec.allowed_namespaces;
     let named = allowed.names.iter().flatten().next().filter(|_| allowed.from == NamespacesFrom::Names);
     let namespace = named.map_or(NAMESPACE, String::as_str);
-    let types = class.spec.limits.as_ref().and_then(|limits| limits.types.as_deref()).unwrap_or_default();
-    let queue_type = types.first().copied().unwrap_or_default();
-    let Ok(class) = Class::of(class, built_in, &Labels::new()) else {
-        return Err(Permissions::Unknown("the class cannot be followed".to_owned()));
-    };
-    let queue = class.place.queue_arn(&class.naming.queue(namespace, NAME, queue_type)).to_string();
+    let class = Class::of(class, built_in, &labels).map_err(|fault| Permissions::Unknown(fault.to_string()))?;
+
+    let queues = types.into_iter().flat_map(|queue_type| {
+        [class.naming.queue(namespace, NAME, queue_type), class.naming.dead_letter(namespace, NAME, queue_type)]
+    });
+    let queues: Vec<String> = queues.map(|name| class.place.queue_arn(&name).to_string()).collect();
     let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: NAME.to_owned() };
-    let tags = owner.tags(Origin::Created);
-    let ask = |actions, resource: &str, context| Question {
+    let owner_tags = owner.tags(Origin::Created);
+    let mut tags = class.tags.clone();
+    tags.extend(owner_tags.clone());
+
+    // The tags of the session in which a role is assumed: reads are made as the operator, writes in the name of a Queue.
+    let session = |keys: &[&str]| {
+        let is_one = |key: &str| key.strip_prefix(OWNER_PREFIX).is_some_and(|key| keys.contains(&key));
+        let tags = owner_tags.iter().filter(|(key, _)| role.is_some() && is_one(key));
+        of_tags("aws:PrincipalTag", tags)
+    };
+    let reads = joined([every_call(&class, &principal_arn), session(&["cluster"])]);
+    let writes = joined([reads.clone(), session(&["namespace", "name"])]);
+    let on_resource = || of_tags("aws:ResourceTag", &tags);
+    let keys = || BTreeMap::from([("aws:TagKeys".to_owned(), ContextValue::Texts(tags.keys().cloned().collect()))]);
+    let in_request = || joined([of_tags("aws:RequestTag", &tags), keys()]);
+    let ask = |actions, resources: &[String], context| Question {
         principal_arn: principal_arn.clone(),
         actions,
-        resource: resource.to_owned(),
+        resources: resources.to_vec(),
         context,
     };
-    // The tags of the session in which a role is assumed.
-    let session = |keys: &[&str]| {
-        let is_one = |key: &String| key.strip_prefix(OWNER_PREFIX).is_some_and(|key| keys.contains(&key));
-        let tags: Tags = tags.clone().into_iter().filter(|(key, _)| role.is_some() && is_one(key)).collect();
-        of_tags("aws:PrincipalTag", &tags)
-    };
-    let mut reads = every_call(&class);
-    reads.extend(session(&["cluster"]));
-    let lists = reads.clone();
-    reads.extend(of_tags("aws:ResourceTag", &tags));
-    let mut writes = reads.clone();
-    writes.extend(session(&["namespace", "name"]));
-    let mut all_tags = class.tags.clone();
-    all_tags.extend(tags.clone());
-    writes.insert("aws:TagKeys".to_owned(), ContextValue::Texts(all_tags.keys().cloned().collect()));
-    writes.extend(of_tags("aws:RequestTag", &all_tags));
-    Ok(vec![ask(READS, &queue, reads), ask(WRITES, &queue, writes), ask(LISTS, "*", lists)])
+    Ok(vec![
+        ask(CREATES, &queues, joined([writes.clone(), in_request()])),
+        ask(TAGS, &queues, joined([writes.clone(), on_resource(), in_request()])),
+        ask(UNTAGS, &queues, joined([writes.clone(), on_resource(), keys()])),
+        ask(CHANGES, &queues, joined([writes, on_resource()])),
+        ask(READS, &queues, joined([reads.clone(), on_resource()])),
+        ask(LISTS, &["*".to_owned()], reads),
+    ])
+}
+
+type Context = BTreeMap<String, ContextValue>;
+
+fn joined<const N: usize>(parts: [Context; N]) -> Context {
+    parts.into_iter().flatten().collect()
 }
 
 /// What is true of every call of the operator.
-fn every_call(class: &Class) -> BTreeMap<String, ContextValue> {
+fn every_call(class: &Class, principal_arn: &str) -> Context {
+    let text = |text: &str| ContextValue::Text(text.to_owned());
+    let account = &class.place.account_id;
     [
         ("aws:SecureTransport", ContextValue::Truth(true)),
-        ("aws:RequestedRegion", ContextValue::Text(class.place.region.clone())),
+        ("aws:ViaAWSService", ContextValue::Truth(false)),
+        ("aws:PrincipalIsAWSService", ContextValue::Truth(false)),
+        ("aws:RequestedRegion", text(&class.place.region)),
+        ("aws:PrincipalArn", text(principal_arn)),
+        ("aws:PrincipalAccount", text(account)),
+        ("aws:ResourceAccount", text(account)),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into()
 }
 
-fn of_tags(key: &str, tags: &Tags) -> BTreeMap<String, ContextValue> {
-    tags.iter().map(|(tag, value)| (format!("{key}/{tag}"), ContextValue::Text(value.clone()))).collect()
+fn of_tags<'a>(key: &str, tags: impl IntoIterator<Item = (&'a String, &'a String)>) -> Context {
+    tags.into_iter().map(|(tag, value)| (format!("{key}/{tag}"), ContextValue::Text(value.clone()))).collect()
 }
 
-/// Sessions belong to their role; its path is not told, so that it can be asked about only without one.
-fn principal_of(caller_arn: &str) -> Principal {
+/// The role or user whose policies count for a caller. Sessions belong to their role; its path is not told, so that it can
+/// be asked about only without one. Of the account's root user nothing can be asked.
+fn principal_of(caller_arn: &str) -> Option<String> {
     let parts: Vec<&str> = caller_arn.splitn(6, ':').collect();
-    let [arn, partition, service, region, account, resource] = parts[..] else { return Principal::Unknown };
+    let [arn, partition, service, region, account, resource] = parts[..] else { return None };
     match (service, resource.split('/').collect::<Vec<_>>().as_slice()) {
-        ("iam", ["root"]) => Principal::Root,
-        ("iam", ["user" | "role", _, ..]) => Principal::Named(caller_arn.to_owned()),
-        ("sts", ["assumed-role", role, _]) => {
-            Principal::Named(format!("{arn}:{partition}:iam:{region}:{account}:role/{role}"))
-        }
-        _ => Principal::Unknown,
+        ("iam", ["user" | "role", _, ..]) => Some(caller_arn.to_owned()),
+        ("sts", ["assumed-role", role, _]) => Some(format!("{arn}:{partition}:iam:{region}:{account}:role/{role}")),
+        _ => None,
     }
 }
 
 impl Permissions {
     /// What the answers to all questions come to. One that is missing leaves it open.
-    pub fn of(answers: impl IntoIterator<Item = (Question, Result<Vec<Refused>, CallError>)>) -> Self {
-        let mut missing = Vec::new();
-        for (Question { principal_arn: who, resource, .. }, answer) in answers {
-            match answer {
-                Ok(refused) if refused.is_empty() => {}
-                Ok(refused) => missing.push((resource, refused)),
+    pub fn of(answers: impl IntoIterator<Item = (Question, Result<Vec<Evaluation>, CallError>)>) -> Self {
+        let (mut lacks, mut open, mut keys) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (question, answer) in answers {
+            let who = &question.principal_arn;
+            let evaluations = match answer {
+                Ok(evaluations) => evaluations,
                 Err(error) if error.kind == ErrorKind::Denied => {
-                    return Self::Unknown(format!(
+                    return Self::Withheld(format!(
                         "to know what {who} may do, the operator needs iam:SimulatePrincipalPolicy on it: {error}"
                     ));
                 }
                 Err(error) => return Self::Unknown(format!("IAM does not say what {who} may do: {error}")),
+            };
+            for action in question.actions {
+                let mut of_action = evaluations.iter().filter(|evaluation| evaluation.action == *action).peekable();
+                if of_action.peek().is_none() {
+                    return Self::Unknown(format!("IAM says nothing of {action} by {who}"));
+                }
+                let refused = of_action.filter(|evaluation| evaluation.decision != Decision::Allowed);
+                // One resource is enough to see which pattern does not fit; what is certain comes first.
+                let Some(refused) = refused.min_by_key(|evaluation| !evaluation.missing_context.is_empty()) else {
+                    continue;
+                };
+                let Evaluation { action, resource, decision, missing_context } = refused.clone();
+                let lack = Lack { action, resource, decision };
+                let list = if missing_context.is_empty() { &mut lacks } else { &mut open };
+                if !list.contains(&lack) {
+                    list.push(lack);
+                }
+                keys.extend(missing_context);
             }
         }
-        Self::Told(missing)
+        if lacks.is_empty() && !open.is_empty() { Self::Open(open, keys) } else { Self::Told(lacks) }
     }
 
-    /// Whether nothing is known, and asking again soon is of no use.
+    /// What is known after this answer and the one before it about the same version of the class: an answer that did not
+    /// come takes nothing back.
     #[must_use]
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown(_))
+    pub fn after(self, before: Option<&Self>) -> Self {
+        match (&self, before) {
+            (Self::Unknown(_), Some(before @ (Self::Told(_) | Self::Open(..)))) => before.clone(),
+            _ => self,
+        }
     }
 
-    /// Whether something is known to be missing.
+    /// Whether something is known to be missing: it is soon asked again.
     #[must_use]
     pub fn is_lacking(&self) -> bool {
-        matches!(self, Self::Told(missing) if !missing.is_empty())
+        matches!(self, Self::Told(lacks) if !lacks.is_empty())
     }
 
     /// The condition that says so.
     pub(super) fn condition(&self) -> (&'static str, Reason, String) {
         match self {
-            Self::Unknown(why) => ("Unknown", Reason::NotAsked, why.clone()),
-            Self::Told(missing) if missing.is_empty() => {
+            Self::Unknown(why) | Self::Withheld(why) => ("Unknown", Reason::NotKnown, why.clone()),
+            Self::Open(lacks, keys) => {
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                let message = format!(
+                    "IAM cannot say whether the policies of the operator's role allow {}: they depend on {}, which only a call itself shows",
+                    in_words(lacks),
+                    keys.join(", ")
+                );
+                ("Unknown", Reason::NotKnown, message)
+            }
+            Self::Told(lacks) if lacks.is_empty() => {
                 ("True", Reason::Permitted, "the policies allow all that the operator does with queues".to_owned())
             }
-            Self::Told(missing) => {
-                let missing: Vec<String> =
-                    missing.iter().map(|(resource, refused)| in_words(resource, refused)).collect();
+            Self::Told(lacks) => {
                 let message =
-                    format!("IAM says that the policies of the operator's role do not allow {}", missing.join("; "));
+                    format!("IAM says that the policies of the operator's role do not allow {}", in_words(lacks));
                 ("False", Reason::MissingPermissions, message)
             }
         }
     }
 }
 
-fn in_words(resource: &str, refused: &[Refused]) -> String {
-    let actions: Vec<String> = refused
-        .iter()
-        .map(
-            |Refused { action, is_explicit }| {
-                if *is_explicit { format!("{action} (a statement denies it)") } else { action.clone() }
-            },
-        )
-        .collect();
-    format!("{} on {resource}", actions.join(", "))
+/// Each action, with the first resource on which it is not allowed.
+fn in_words(lacks: &[Lack]) -> String {
+    let mut by_resource: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Lack { action, resource, decision } in lacks {
+        let action = match decision {
+            Decision::Allowed | Decision::NotAllowed => action.clone(),
+            Decision::Denied => format!("{action} (a statement denies it)"),
+            Decision::RefusedByOrganization => format!("{action} (the organisation's policies refuse it)"),
+        };
+        let actions = by_resource.entry(resource).or_default();
+        if !actions.contains(&action) {
+            actions.push(action);
+        }
+    }
+    let words = by_resource.into_iter().map(|(resource, actions)| format!("{} on {resource}", actions.join(", ")));
+    words.collect::<Vec<_>>().join("; ")
 }

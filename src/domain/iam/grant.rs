@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::arn::{Place, dns_suffix_of};
+use super::super::arn::{Place, sqs_of};
 use super::super::encryption::canonical_key;
 use super::super::permission::{Permission, on_key};
 use super::document::{Allow, Conditions, IdentityPolicy};
@@ -62,7 +62,7 @@ fn merged<'a>(
 /// A key may be used through SQS only. An alias as resource would mean the alias itself, so it becomes a condition on the
 /// keys of its account. Sources: AWS KMS Developer Guide, "kms:ViaService" and "Use aliases to control access to KMS keys".
 fn through_sqs(key: String, actions: &BTreeSet<&str>, place: &Place) -> Allow {
-    let service = format!("sqs.{}.{}", place.region, dns_suffix_of(&place.region));
+    let service = sqs_of(&place.region);
     let equal = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), BTreeSet::from([value.to_owned()]))]);
     let mut conditions = Conditions::from([("StringEquals".to_owned(), equal("kms:ViaService", &service))]);
     let resource = match key.split_once(":alias/") {

@@ -160,15 +160,23 @@ impl Converging<'_> {
             ));
             return Some(present);
         }
-        // A version can only be made where there is room; the one in force stays until its successor is.
-        if present.others.len() + 1 >= MAX_VERSIONS
-            && let Some(oldest) = present.others.first()
-        {
-            plan.steps.push(Step::DeletePolicyVersion { arn: arn.clone(), version: oldest.clone() });
+        let mut older = present.others.iter().chain([&present.policy.default_version]);
+        let mut delete_oldest = |plan: &mut Plan| {
+            let steps =
+                older.next().map(|version| Step::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
+            plan.steps.extend(steps);
+        };
+        // Others filled it up: a version can only be made where there is room.
+        if present.others.len() + 1 >= MAX_VERSIONS {
+            delete_oldest(plan);
         }
         let is_drift = entry.document_digest.as_ref() == Some(&document.digest());
         let event = if is_drift { EventReason::DriftRepaired } else { EventReason::Updated };
         plan.steps.push(Step::UpdatePolicy { arn: arn.clone(), document: document.clone(), event });
+        // Room for the next one, only once this one is in force.
+        if present.others.len() + 2 >= MAX_VERSIONS {
+            delete_oldest(plan);
+        }
         Some(present)
     }
 

@@ -52,9 +52,18 @@ pub(super) fn converge(input: &Input<'_>, queue: &DesiredQueue, plan: &mut Plan)
                 plan.findings.push(Finding::stalled(Reason::NameConflict, message, SLOW));
                 return Standing::Blocked;
             }
-            // What AWS may refuse keeps nobody from having a queue: it is written once the queue is there.
+            // What AWS may refuse keeps nobody from having a queue: it is written once the queue is there. A policy that
+            // names whom AWS does not know yet protects the queue from its first moment without them.
+            let is_taken = |attribute, value: &str| input.memory.doubt(&queue.name, attribute, value).is_none();
             let mut attributes = queue.creation_attributes();
-            attributes.retain(|attribute, value| input.memory.doubt(&queue.name, *attribute, value).is_none());
+            attributes.retain(|attribute, value| is_taken(*attribute, value));
+            let first_policy = &queue.first_policy;
+            if !attributes.contains_key(&Attribute::Policy)
+                && !first_policy.is_empty()
+                && is_taken(Attribute::Policy, first_policy)
+            {
+                attributes.insert(Attribute::Policy, first_policy.clone());
+            }
             let tags = full_tags(input, queue, Origin::Created);
             plan.steps.push(Step::CreateQueue { name: queue.name.clone(), attributes, tags });
             // Whose it is will be read back: creating answers with a queue that is there already, whosever it is.

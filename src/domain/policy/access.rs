@@ -6,10 +6,12 @@ use super::compile::{StatementContext, compile_statements};
 use super::compose::compose;
 use super::document::PolicyDocument;
 use super::grantee::Grantee;
+use super::key::key_statements;
 use super::limits::check_limits;
-use super::principal::Principal;
+use super::principal::{Principal, arn_parts};
 use super::statement::{Statement, fence, require_tls};
 use crate::api::access::{Access, AccessEntry};
+use crate::domain::arn::sqs_of;
 use crate::domain::field::FieldError;
 use crate::domain::permission::Permission;
 
@@ -28,6 +30,8 @@ pub struct AccessPolicies {
     pub dead_letter: PolicyDocument,
     /// For each role and user by its ARN, the fields that name it.
     pub named: NamedPrincipals,
+    /// What the policy of a KMS key must say for producers and consumers.
+    pub key: Vec<Statement>,
 }
 
 /// The fields that name a principal, by its ARN.
@@ -90,7 +94,12 @@ pub fn compile_access(
         }
         None => PolicyDocument::default(),
     };
-    Ok(AccessPolicies { source, dead_letter, named })
+    let key = key_statements(&producers, &consumers, &sqs_of(region_of(queue)));
+    Ok(AccessPolicies { source, dead_letter, named, key })
+}
+
+pub(super) fn region_of(arn: &str) -> &str {
+    arn_parts(arn).map_or("", |parts| parts[3])
 }
 
 fn sends(producer: &Grantee) -> &'static [&'static str] {

@@ -51,6 +51,13 @@ pub(super) fn expand(pattern: &Folded) -> impl Iterator<Item = &'static str> {
     })
 }
 
+/// Whether the pattern `actions` (`kms:*`) covers `action`, of whatever service.
+pub(super) fn matches_pattern(pattern: &Folded, action: &Folded) -> bool {
+    let lower = |folded: &Folded| folded.as_str().to_ascii_lowercase();
+    // "*" alone is every action of every service.
+    matches(lower(pattern).as_bytes(), lower(action).as_bytes())
+}
+
 /// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);

@@ -110,6 +110,18 @@ impl PolicyDocument {
         document
     }
 
+    /// This policy without the statements that name accounts, roles or users: AWS refuses a policy that names one that it does
+    /// not know.
+    #[must_use]
+    pub fn without_named_principals(&self) -> Self {
+        let mut document = self.clone();
+        document.statements.retain(|statement| {
+            let principals = statement.principals.values();
+            !principals.iter().any(|principal| matches!(principal, Principal::Aws(_) | Principal::Account(_)))
+        });
+        document
+    }
+
     /// This policy without the statements of this Sid.
     #[must_use]
     pub fn without_sid(&self, sid: &str) -> Self {

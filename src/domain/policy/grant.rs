@@ -2,21 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use super::access::{AccessPolicies, whole};
+use super::access::{AccessPolicies, region_of, whole};
 use super::compile::StatementContext;
+use super::compose::compose;
 use super::document::PolicyDocument;
 use super::grantee::Grantee;
 use super::principal::account_of_arn;
 use super::statement::Statement;
 use crate::api::access::AccessEntry;
+use crate::domain::arn::sqs_of;
 use crate::domain::field::FieldError;
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Permission, on_key};
 
 /// The part of one principal in the policies of a queue and of its dead-letter queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrincipalGrant {
     source: Vec<Statement>,
     dead_letter: Vec<Statement>,
+    key: Vec<Statement>,
 }
 
 impl PrincipalGrant {
@@ -48,7 +51,11 @@ impl PrincipalGrant {
                 permissions.iter().map(|permission| actions(*permission)).filter(|actions| !actions.is_empty());
             actions.map(|actions| grantee.allowing(actions, arn)).collect::<Vec<_>>()
         };
+        let all = permissions
+            .iter()
+            .map(|permission| on_key(&[permission.on_queue(), permission.on_dead_letter_queue()].concat()));
         Ok(Self {
+            key: all.map(|actions| grantee.using_key(&actions, &sqs_of(region_of(context.queue_arn)))).collect(),
             source: allowing(context.queue_arn, Permission::on_queue),
             dead_letter: dead_letter_arn.map_or_else(Vec::new, |arn| allowing(arn, Permission::on_dead_letter_queue)),
         })
@@ -76,6 +83,9 @@ impl AccessPolicies {
                 Some(arn) => with(&self.dead_letter, |grant| &grant.dead_letter, arn)?,
                 None => self.dead_letter.clone(),
             },
+            key: compose(self.key.iter().chain(grants.iter().flat_map(|grant| &grant.key)).cloned().collect())
+                .statements()
+                .to_vec(),
             named: self.named.clone(),
         })
     }

@@ -75,6 +75,20 @@ impl Grantee {
     }
 }
 
+impl Grantee {
+    /// The statement of a key's policy that allows `actions` on it. A service is tied to what it acts for as on the queue;
+    /// others come through SQS, which hides the VPC endpoint.
+    pub(super) fn using_key(&self, actions: &[&str], via_service: &str) -> Statement {
+        let mut statement = self.allowing(actions, "*");
+        if !self.is_service() {
+            let keys: &mut BTreeMap<_, _> = statement.conditions.entry("StringEquals".to_owned()).or_default();
+            keys.remove(&Folded::new("aws:SourceVpce"));
+            keys.insert(Folded::new("kms:ViaService"), BTreeSet::from([via_service.to_owned()]));
+        }
+        statement
+    }
+}
+
 /// Fields that do not go together. The CRD's rules say the same.
 fn contradictions(entry: &AccessEntry, at: &str) -> Vec<FieldError> {
     let is_service = entry.service.is_some();

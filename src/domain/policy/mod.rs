@@ -14,6 +14,7 @@ mod document;
 mod grammar;
 mod grant;
 mod grantee;
+mod key;
 mod limits;
 mod lockout;
 mod principal;
@@ -29,6 +30,7 @@ pub use compile::{StatementContext, compile_statements};
 pub use compose::compose;
 pub use document::PolicyDocument;
 pub use grant::PrincipalGrant;
+pub use key::{KeyAccess, key_access};
 pub use limits::{MAX_ACTIONS, MAX_BYTES, MAX_CONDITIONS, MAX_PRINCIPALS, MAX_STATEMENTS, check_limits};
 
 pub use statement::{FENCE_SID, REQUIRE_TLS_SID, Statement, fence, require_tls};

@@ -136,7 +136,8 @@ impl Statement {
     }
 
     /// The statement as a policy holds it.
-    pub(super) fn to_value(&self) -> Value {
+    #[must_use]
+    pub fn to_value(&self) -> Value {
         let mut object = Map::new();
         if let Some(sid) = &self.sid {
             object.insert("Sid".to_owned(), Value::from(sid.as_str()));

@@ -59,7 +59,7 @@ pub struct World {
 }
 
 /// A variable that `cargo xtask test` sets.
-fn environment(name: &str) -> String {
+pub fn environment(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`"))
 }
 
@@ -84,9 +84,14 @@ impl World {
 
     /// Starts the one operator, with these flags beside the ordinary ones, and waits until it works.
     pub async fn operator(&self, flags: &[&str]) -> Operator {
+        self.operator_in(&[], flags).await
+    }
+
+    /// The same with this environment.
+    pub async fn operator_in(&self, environment: &[(&str, &str)], flags: &[&str]) -> Operator {
         // The lease of one that was killed need not run out first: it is dead for sure.
         self.identity.drop_lease(&self.kube).await;
-        let operator = Operator::start(self, &self.identity, flags).await;
+        let operator = Operator::start_in(self, &self.identity, flags, environment).await;
         operator.works().await;
         operator
     }

@@ -43,11 +43,16 @@ pub struct Ended {
 impl Operator {
     /// Starts one with the ordinary flags and these, which win.
     pub async fn start(world: &World, identity: &Identity, flags: &[&str]) -> Self {
+        Self::start_in(world, identity, flags, &[]).await
+    }
+
+    /// The same with this environment.
+    pub async fn start_in(world: &World, identity: &Identity, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let replaced = |flag: &str| flags.contains(&flag);
         let ordinary = world.flags();
         let kept = ordinary.chunks(2).filter(|pair| !replaced(&pair[0])).flatten().map(String::as_str);
         let flags: Vec<&str> = kept.chain(flags.iter().copied()).collect();
-        Self::run(Some(identity), &flags, &[]).await
+        Self::run(Some(identity), &flags, environment).await
     }
 
     /// Starts one with just these flags and this environment.

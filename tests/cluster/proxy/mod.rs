@@ -7,6 +7,7 @@ mod call;
 mod memory;
 mod rule;
 mod tests;
+mod tls;
 mod wire;
 
 use std::convert::Infallible;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Uri};
@@ -23,16 +24,22 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 pub use call::Call;
 pub use rule::{Fault, Gate, Rule, Throttle, When};
+pub use tls::{connector, http_client};
 
 use call::Protocol;
 use memory::Memory;
 use wire::Answer;
+
+/// What those who end TLS tell the server behind them.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A running proxy on a free loopback port. It ends when it is dropped.
 pub struct FaultProxy {
@@ -43,6 +50,8 @@ pub struct FaultProxy {
 
 struct Shared {
     upstream: String,
+    /// Ends TLS, if clients come with it.
+    tls: Option<TlsAcceptor>,
     client: Client<HttpConnector, Full<Bytes>>,
     state: Mutex<State>,
     /// Moves with every call that comes or ends.
@@ -70,12 +79,25 @@ impl std::error::Error for Dropped {}
 impl FaultProxy {
     /// Starts a proxy in front of `upstream` (`http://host:port`). Needs a tokio runtime around it.
     pub fn start(upstream: &str) -> Self {
+        Self::listen(upstream, None)
+    }
+
+    /// The same for clients that come with TLS, of which it tells the one behind it. Answers the certificate that they
+    /// must trust too, as PEM.
+    pub fn start_with_tls(upstream: &str) -> (Self, String) {
+        let (tls, certificate) = tls::acceptor();
+        (Self::listen(upstream, Some(tls)), certificate)
+    }
+
+    fn listen(upstream: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free loopback port");
         listener.set_nonblocking(true).expect("a socket that does not block");
-        let endpoint = format!("http://{}", listener.local_addr().expect("the address of a bound socket"));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}", listener.local_addr().expect("the address of a bound socket"));
         let listener = TcpListener::from_std(listener).expect("a tokio runtime");
         let shared = Arc::new(Shared {
             upstream: upstream.trim_end_matches('/').to_owned(),
+            tls,
             client: Client::builder(TokioExecutor::new()).build_http(),
             state: Mutex::new(State { calls: Vec::new(), rules: Vec::new(), memory: Memory::new() }),
             changes: watch::Sender::new(()),
@@ -150,13 +172,23 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
         tokio::select! {
             Ok((stream, _)) = listener.accept() => {
                 let shared = shared.clone();
-                let service = service_fn(move |request| handle(shared.clone(), request));
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                connections.spawn(async move { drop(connection.await) });
+                connections.spawn(async move {
+                    match shared.tls.clone() {
+                        None => converse(stream, shared).await,
+                        // One who does not trust the certificate, or speaks plain HTTP, is not served.
+                        Some(tls) => if let Ok(stream) = tls.accept(stream).await { converse(stream, shared).await },
+                    }
+                });
             }
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
+    let service = service_fn(move |request| handle(shared.clone(), request));
+    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    drop(connection.await);
 }
 
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Dropped> {
@@ -232,6 +264,9 @@ impl Shared {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         parts.uri = format!("{}{path}", self.upstream).parse::<Uri>().map_err(|_| Dropped)?;
         parts.headers.remove(TRANSFER_ENCODING);
+        if self.tls.is_some() {
+            parts.headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+        }
         let answer = self.client.request(Request::from_parts(parts, Full::new(body))).await.map_err(|_| Dropped)?;
         let (mut parts, body) = answer.into_parts();
         let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();

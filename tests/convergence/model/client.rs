@@ -147,4 +147,9 @@ impl Kms for Client {
     async fn key_arn(&self, key: &str) -> Result<String, CallError> {
         self.call("DescribeKey", None, Arguments::default(), |state, caller| state.keys.find(&caller.place, key)).await
     }
+
+    async fn key_policy(&self, key: &str) -> Result<String, CallError> {
+        self.call("GetKeyPolicy", None, Arguments::default(), |state, caller| state.keys.policy(&caller.place, key))
+            .await
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::call::ErrorKind;
+use serde_json::json;
 
 use super::refusal::{Answer, Refusal};
 
@@ -13,6 +14,8 @@ pub(super) struct Keys {
     enabled: BTreeMap<String, bool>,
     /// Alias ARN to key ARN.
     aliases: BTreeMap<String, String>,
+    /// By key ARN.
+    policies: BTreeMap<String, String>,
 }
 
 impl Keys {
@@ -42,6 +45,26 @@ impl Keys {
             return Ok(arn);
         }
         Err(Refusal::new(ErrorKind::KmsDenied, "NotFoundException", format!("Key {arn} does not exist")))
+    }
+
+    /// What KMS gives every key made by its console: all is left to IAM.
+    fn default_policy(arn: &str) -> String {
+        let root = arn.split(':').nth(4).map(|account| format!("arn:aws:iam::{account}:root"));
+        let statement = json!({"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"});
+        json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+    }
+
+    pub fn put_policy(&mut self, arn: &str, policy: String) {
+        self.policies.insert(arn.to_owned(), policy);
+    }
+
+    /// The policy of the key that an id or key ARN means; aliases are not taken.
+    pub fn policy(&self, place: &Place, key: &str) -> Answer<String> {
+        if key.contains("alias/") {
+            return Err(Refusal::new(ErrorKind::Invalid, "InvalidArnException", format!("{key} is no key")));
+        }
+        let arn = self.find(place, key)?;
+        Ok(self.policies.get(&arn).cloned().unwrap_or_else(|| Self::default_policy(&arn)))
     }
 
     /// Whether messages can be encrypted with it.

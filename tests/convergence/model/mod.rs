@@ -162,6 +162,11 @@ impl World {
         self.state().keys.create(place, id, alias)
     }
 
+    /// Changes the policy of the key `arn`.
+    pub fn put_key_policy(&self, arn: &str, policy: &serde_json::Value) {
+        self.state().keys.put_policy(arn, policy.to_string());
+    }
+
     /// Disables the key `arn`.
     pub fn disable_key(&self, arn: &str) {
         self.state().keys.disable(arn);

@@ -5,7 +5,7 @@ use serde_json::json;
 use prism_queue::api::class::DriftMode;
 use prism_queue::domain::call::{CallError, ErrorKind};
 use prism_queue::domain::iam::{IamPath, PolicySight};
-use prism_queue::domain::plan::Step;
+use prism_queue::domain::plan::{Plan, Step};
 use prism_queue::domain::tags::{Origin, Owner, Tags};
 
 use super::{arn_of, document, first, policy_steps, settled, with_policies};
@@ -109,7 +109,7 @@ fn one_more_permission_is_one_write() {
 }
 
 #[test]
-fn a_fifth_version_makes_room_by_the_oldest_that_is_not_in_force() {
+fn the_fifth_version_goes_only_once_its_successor_is_in_force() {
     let mut world = settled(with_policies(["Send"]));
     // Somebody put an older version in force.
     let present = first(&mut world);
@@ -118,13 +118,20 @@ fn a_fifth_version_makes_room_by_the_oldest_that_is_not_in_force() {
     "another".clone_into(&mut present.digest);
     let world = world.later(seconds(61));
     let plan = world.plan();
-    let [Step::DeletePolicyVersion { version, .. }, Step::UpdatePolicy { .. }] = &plan.steps[..] else {
-        panic!("{:?}", plan.steps)
+    let versions = |plan: &Plan| {
+        let version = |step: &Step| match step {
+            Step::DeletePolicyVersion { version, .. } => version.clone(),
+            Step::UpdatePolicy { .. } => "new".to_owned(),
+            other => panic!("{other:?}"),
+        };
+        plan.steps.iter().map(version).collect::<Vec<_>>()
     };
-    assert_eq!(version, "v1");
+    assert_eq!(versions(&plan), ["v1", "new", "v3"], "others filled it up");
     let mut world = world;
     first(&mut world).others.pop();
-    assert_eq!(policy_steps(&world.plan()), ["UpdatePolicy"], "there is room");
+    assert_eq!(versions(&world.plan()), ["new", "v1"]);
+    first(&mut world).others.pop();
+    assert_eq!(versions(&world.plan()), ["new"], "there is room for one more");
 }
 
 #[test]

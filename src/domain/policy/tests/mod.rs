@@ -4,6 +4,7 @@ mod document;
 mod entries;
 mod evaluator;
 mod grammar;
+mod key;
 mod limits;
 mod safety;
 mod strategy;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod passing;
+mod secure;
 mod upstream;
 
 use http_body_util::{BodyExt, Full};

@@ -1,6 +1,7 @@
 //! The model against `sqs-semantics.md`, row by row.
 
 mod faults;
+mod iam;
 mod lifecycle;
 mod messages;
 mod policies;
