@@ -134,6 +134,9 @@ impl Budget {
     /// Of the 30 a second that AWS gives to all tagging calls of an account, some are left to others.
     pub const TAGGING: f64 = 20.0;
 
+    /// KMS allows hundreds of such calls a second to an account, which it shares.
+    pub const KMS: f64 = 20.0;
+
     /// IAM does not publish its rates either; they are low, and the whole account shares them.
     pub const IAM: f64 = 10.0;
 
@@ -151,6 +154,13 @@ impl Budget {
     #[must_use]
     pub fn of_iam() -> Self {
         let limits = Limits::with_ceiling(Self::IAM);
+        Self::new(limits, limits)
+    }
+
+    /// The budget of calls to KMS, of which one place makes few.
+    #[must_use]
+    pub fn of_kms() -> Self {
+        let limits = Limits::with_ceiling(Self::KMS);
         Self::new(limits, limits)
     }
 

@@ -218,7 +218,8 @@ impl Base {
             region: target.region.clone(),
             sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&of(sqs)), meter(&budget), signer.clone()),
             sts: SdkSts::new(aws_sdk_sts::Client::new(&of(sts)), meter(&budget)),
-            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(kms)), meter(&budget)),
+            // What throttles KMS says nothing about SQS.
+            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(kms)), meter(&Arc::new(Budget::of_kms()))),
             iam: SdkIam::new(aws_sdk_iam::Client::new(&of(iam)), meter(&self.iam_budget(target)), signer),
             budget: budget.clone(),
             base: self.clone(),

@@ -25,6 +25,9 @@ use super::kubernetes::Kubernetes;
 /// How often counts are brought up to date, and what failed is tried again.
 const ROUND: Duration = Duration::from_secs(30);
 
+/// How often IAM is asked again about what is missing: each time is half a dozen of an account's few calls.
+const ASK_SOON: Duration = Duration::from_mins(2);
+
 /// How often AWS is asked whether credentials that were good still are.
 const ASK_AGAIN: Duration = Duration::from_mins(5);
 
@@ -55,8 +58,12 @@ type Version = (Option<String>, Option<i64>);
 impl Asked {
     /// Whether it is time to ask again.
     fn is_due(&self, class: &QueueClass) -> bool {
-        let is_well = matches!(self.reach, Reach::As { .. }) && !self.permissions.is_lacking();
-        self.version != version(class) || self.at.elapsed() >= if is_well { ASK_AGAIN } else { ROUND }
+        let rest = match self.reach {
+            Reach::As { .. } if self.permissions.is_lacking() => ASK_SOON,
+            Reach::As { .. } => ASK_AGAIN,
+            _ => ROUND,
+        };
+        self.version != version(class) || self.at.elapsed() >= rest
     }
 
     /// Whether IAM need not be asked again yet, because it would not say anything.

@@ -288,7 +288,9 @@ impl Desired {
             .collect();
         let policies: Vec<Value> =
             self.policies.iter().map(|policy| json!([policy.arn.to_string(), policy.digest()])).collect();
-        sha256(&json!([declared, policies]).to_string())
+        // Without policies it is as it was before there were any: what is on record stays true.
+        let all = if policies.is_empty() { Value::from(declared) } else { json!([declared, policies]) };
+        sha256(&all.to_string())
     }
 
     /// The managed dead-letter queue.

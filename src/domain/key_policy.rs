@@ -62,15 +62,28 @@ impl KeyPolicySeen {
     }
 }
 
-/// What status tells.
+/// What status tells. Where KMS was not asked, or does not answer, that is what it told `before` of the same.
 #[must_use]
-pub fn key_policy_status(desired: &DesiredKeyAccess, seen: Option<&KeyPolicySeen>) -> KeyPolicyStatus {
+pub fn key_policy_status(
+    desired: &DesiredKeyAccess,
+    seen: Option<&KeyPolicySeen>,
+    before: Option<&KeyPolicyStatus>,
+) -> KeyPolicyStatus {
     let seen = seen.filter(|seen| seen.key == desired.key);
+    let is_open = seen.is_none_or(|seen| seen.is_passing && seen.policy.is_err());
+    let is_same = |before: &&KeyPolicyStatus| {
+        let told = before.statements.iter().map(|told| &told.statement);
+        before.key == desired.key && told.eq(&desired.statements.iter().map(Statement::to_value).collect::<Vec<_>>())
+    };
+    if let Some(before) = before.filter(is_same).filter(|_| is_open) {
+        return before.clone();
+    }
     let statements = desired.statements.iter().map(|needed| KeyStatement {
         state: match seen.map(|seen| &seen.policy) {
             Some(Ok(policy)) => match key_access(policy, needed) {
                 KeyAccess::Present => KeyStatementState::Present,
                 KeyAccess::Delegated => KeyStatementState::Delegated,
+                KeyAccess::Unclear => KeyStatementState::Unknown,
                 KeyAccess::Missing => KeyStatementState::Missing,
             },
             Some(Err(_)) | None => KeyStatementState::Unknown,

@@ -324,7 +324,8 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     let policies = plan.policies.clone();
     status.iam = (!policies.is_empty()).then_some(IamStatus { policies });
     let seen = input.observed.key_policy.as_ref();
-    status.key_policy = desired.key_access.as_ref().map(|key_access| key_policy_status(key_access, seen));
+    status.key_policy =
+        desired.key_access.as_ref().map(|key_access| key_policy_status(key_access, seen, previous.key_policy.as_ref()));
     if !desired.observe {
         status.managed_tag_keys = managed_tag_keys(desired, input.observed, input.record);
     }

@@ -1,5 +1,5 @@
 //! Who may use a queue, as AWS has it. The emulator keeps policies and does not enforce them here: what they mean is proved
-//! by the evaluator next to the compiler.
+//! in `enforcement`, and by the evaluator next to the compiler.
 
 use serde_json::{Value, json};
 

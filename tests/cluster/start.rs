@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use serde_json::json;
 
-use crate::harness::{Ended, Identity, Operator, REGION, unattended};
+use crate::harness::{Ended, Identity, Operator, REGION, Surroundings, unattended};
 use crate::proxy::{Fault, FaultProxy, Rule};
 
 /// What an operator that could not start said last.
@@ -83,7 +83,8 @@ fn credentials_that_are_missing_are_named() {
         let flags = scope.world.flags();
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let none = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
-        let ended = Operator::run(Some(&scope.world.identity), &flags, &none).await.end().await;
+        let around = Surroundings { environment: &none, trusts: None };
+        let ended = Operator::run(Some(&scope.world.identity), &flags, &around).await.end().await;
         let said = last_line(&ended);
         assert!(said.contains("credentials"), "{said}");
     });
@@ -102,7 +103,7 @@ fn plain_http_that_leaves_the_machine_is_refused() {
 #[test]
 fn a_cluster_name_is_required() {
     unattended(async |_| {
-        let ended = Operator::run(None, &["--region", REGION], &[]).await.end().await;
+        let ended = Operator::run(None, &["--region", REGION], &Surroundings::default()).await.end().await;
         assert_ne!(ended.code, 0);
         assert!(ended.log.contains("--cluster-name"), "{}", ended.log);
     });

@@ -97,10 +97,13 @@ impl Declared {
     /// The mistakes that these histories make: dead letters that die before their queue's own messages, and permissions on a
     /// dead-letter queue where there is none.
     fn is_invalid(&self, others: &[Declared]) -> bool {
-        if self.dead_letter_mode() == "None" && self.permissions().iter().any(|p| p == "Inspect" || p == "Redrive") {
+        let used = self.uses(others).and_then(|key| others.iter().find(|other| other.key == key));
+        let is_elsewhere = used.is_none() && !self.text("/deadLetter/reference/queueArn").is_empty();
+        if (self.dead_letter_mode() == "None" || is_elsewhere)
+            && self.permissions().iter().any(|permission| permission == "Inspect" || permission == "Redrive")
+        {
             return true;
         }
-        let used = self.uses(others).and_then(|key| others.iter().find(|other| other.key == key));
         let dead_letters = match (self.dead_letter_mode(), used) {
             ("Managed", _) => self.number("/deadLetter/managed/messageRetentionSeconds", 1_209_600),
             (_, Some(used)) if !used.is_short_itself() => used.retention(),

@@ -54,7 +54,7 @@ fn a_queue_without_a_key_or_that_lets_in_nobody_by_name_needs_nothing() {
 #[test]
 fn each_statement_has_a_state_and_what_nobody_could_look_at_is_unknown() {
     let states = |seen: Option<&KeyPolicySeen>| {
-        let told = key_policy_status(&worker(), seen);
+        let told = key_policy_status(&worker(), seen, None);
         let states: Vec<_> = told.statements.iter().map(|needed| needed.state).collect();
         (states, told.message.is_some())
     };

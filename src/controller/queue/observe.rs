@@ -64,7 +64,6 @@ impl Observer<'_> {
                 *sight = obstacle.clone();
             }
         }
-        observed.key_policy = self.key_policy(desired, memory, now).await;
         let retired = record.retired.iter().filter_map(|retired| QueueName::parse(&retired.queue_name).ok());
         let retiring = known.map(|(name, _)| name.clone());
         for name in retired.chain(retiring) {
@@ -182,7 +181,12 @@ impl Observer<'_> {
     }
 
     /// What the policy of the queue's key says, where somebody is let in who needs the key.
-    async fn key_policy(&self, desired: &Desired, memory: &mut Memory, now: Timestamp) -> Option<KeyPolicySeen> {
+    pub(super) async fn key_policy(
+        &self,
+        desired: &Desired,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) -> Option<KeyPolicySeen> {
         let Some(key_access) = &desired.key_access else {
             memory.key_policy = None;
             return None;

@@ -67,6 +67,14 @@ async fn look(iam: &dyn Policies, arn: &PolicyArn, entry: Option<&PolicyStatus>,
     }
 }
 
+/// The policy was there a moment ago: a version that is not shows late, or has just gone.
+fn late(error: CallError) -> CallError {
+    match error.kind {
+        ErrorKind::EntityDoesNotExist => CallError { kind: ErrorKind::Transient, ..error },
+        _ => error,
+    }
+}
+
 async fn read(
     iam: &dyn Policies,
     arn: &PolicyArn,
@@ -77,12 +85,14 @@ async fn read(
     let is_of_policy = |entry: &&PolicyStatus| entry.policy_id.as_ref() == Some(&policy.id);
     let is_of_version = |entry: &&PolicyStatus| entry.version_id.as_ref() == Some(&policy.default_version);
     let on_record = entry.filter(is_of_policy).filter(is_of_version).and_then(|entry| entry.document_digest.clone());
-    let digest = match on_record {
-        Some(digest) => digest,
-        None => digest_of(&iam.get_policy_version(arn, &policy.default_version).await?),
+    let digest = match (on_record, wanted) {
+        (Some(digest), _) => digest,
+        // What a policy says that is to go is nobody's business.
+        (None, None) => String::new(),
+        (None, Some(_)) => digest_of(&iam.get_policy_version(arn, &policy.default_version).await.map_err(late)?),
     };
     let is_to_change = wanted.map_or(policy.attachments == 0, |wanted| wanted != digest);
-    let others = if is_to_change { iam.other_versions(arn).await? } else { Vec::new() };
+    let others = if is_to_change { iam.other_versions(arn).await.map_err(late)? } else { Vec::new() };
     Ok(PresentPolicy { policy, digest, others })
 }
 

@@ -193,6 +193,8 @@ impl Reconciler {
             declared.grants.admitted.iter().any(|a| a.grant.uid == *uid) && !desired.let_in.contains(uid)
         };
         memory.trials.retain(|uid, _| waits(uid));
+        // Nothing depends on it, so it comes last.
+        pass.observed.key_policy = self.observer().key_policy(&desired, memory, now).await;
 
         let verdict = Verdict::of_plan(&desired, &made, failures);
         let previous = pass.queue.status.clone().unwrap_or_default();

@@ -90,6 +90,15 @@ impl Subject<'_> {
         errors: &mut Vec<FieldError>,
     ) -> Vec<DesiredPolicy> {
         let wanted = permissions(&class.spec_of(self.queue));
+        if !self.has_own_dead_letters(class, fleet) {
+            for permission in wanted.iter().filter(|permission| permission.needs_dead_letter_queue()) {
+                let rule = format!(
+                    "{} is about the dead-letter queue, and that is of no Queue of this namespace: whose queue it is says who may read it. Remove it, or use a dead-letter queue of this namespace",
+                    permission.as_str()
+                );
+                errors.push(FieldError::new("spec.iam.policies", rule));
+            }
+        }
         let arns = policy_arns(self.queue, class).into_iter().filter(|(permission, _)| wanted.contains(permission));
         let dead_letter = self.dead_letter_queue(fleet);
         let policies = arns.map(|(permission, arn)| {
@@ -114,12 +123,24 @@ impl Subject<'_> {
         policies
     }
 
+    /// Whether the dead-letter queue is this namespace's to give: to be allowed to put dead letters somewhere is not to be
+    /// allowed to read what is there, and a policy must not come to be about another's queue by an edit.
+    fn has_own_dead_letters(&self, class: &Class, fleet: &Fleet) -> bool {
+        let spec = class.spec_of(self.queue);
+        if dead_letter_mode(&spec) != DeadLetterMode::Reference {
+            return true;
+        }
+        let reference = spec.dead_letter.and_then(|dead_letter| dead_letter.reference).unwrap_or_default();
+        let key = Key::of(self.queue);
+        let is_beside = || fleet.dead_letter_of(&key).is_some_and(|member| member.key.namespace == key.namespace);
+        reference.queue_ref.is_some() || is_beside()
+    }
+
     fn dead_letter_queue(&self, fleet: &Fleet) -> Option<GrantedQueue> {
         match self.dead_letter {
             DesiredDeadLetter::Managed(queue) => {
                 Some(GrantedQueue { arn: queue.arn.to_string(), key: self.kms_key.clone() })
             }
-            // Of a queue that is no Queue's, nobody says by what it is encrypted.
             DesiredDeadLetter::Reference { arn } => {
                 let member = fleet.dead_letter_of(&Key::of(self.queue));
                 Some(GrantedQueue { arn: arn.clone(), key: member.and_then(|member| member.kms_key.clone()) })

@@ -34,7 +34,10 @@ impl DoomedPolicies<'_> {
             match farewell(arn, self.sight(arn), self.owner, &self.circumstances, is_new) {
                 Farewell::Over => plan.left_behind.extend(self.strangers(arn)),
                 Farewell::Steps(steps) => plan.steps.extend(steps),
-                Farewell::Wait(finding) => plan.findings.push(finding),
+                Farewell::Wait(mut finding) => {
+                    finding.message.push_str("; to leave the policy as it is, set spec.deletionPolicy: Retain");
+                    plan.findings.push(finding);
+                }
             }
         }
     }

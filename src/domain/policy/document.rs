@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::principal::Principal;
 use super::read;
-use super::statement::{Scope, Statement};
+use super::statement::{Effect, Scope, Statement};
 
 const CURRENT_VERSION: &str = "2012-10-17";
 const OLD_VERSION: &str = "2008-10-17";
@@ -111,14 +111,17 @@ impl PolicyDocument {
     }
 
     /// This policy without the statements that name accounts, roles or users: AWS refuses a policy that names one that it does
-    /// not know.
+    /// not know. It allows no more than this one: when a Deny goes, so does every Allow.
     #[must_use]
     pub fn without_named_principals(&self) -> Self {
-        let mut document = self.clone();
-        document.statements.retain(|statement| {
+        let names_somebody = |statement: &Statement| {
             let principals = statement.principals.values();
-            !principals.iter().any(|principal| matches!(principal, Principal::Aws(_) | Principal::Account(_)))
-        });
+            principals.iter().any(|principal| matches!(principal, Principal::Aws(_) | Principal::Account(_)))
+        };
+        let denies = |statement: &Statement| statement.effect == Effect::Deny;
+        let loses_a_denial = self.statements.iter().any(|statement| denies(statement) && names_somebody(statement));
+        let mut document = self.clone();
+        document.statements.retain(|statement| !names_somebody(statement) && (denies(statement) || !loses_a_denial));
         document
     }
 

@@ -1,7 +1,7 @@
 //! What the policy of a KMS key must say for those whom a queue's access lets in, and whether it does.
 //! Sources: SQS Developer Guide, "Configuring KMS permissions for Amazon SQS"; AWS KMS Developer Guide, "kms:ViaService".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::actions::matches_pattern;
 use super::compose::compose;
@@ -16,13 +16,15 @@ const SENDS: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
 /// What whoever receives needs on it.
 const RECEIVES: [&str; 1] = ["kms:Decrypt"];
 
-/// Whether a key policy lets somebody in.
+/// Whether a key policy lets somebody in; of several, the last is the one to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyAccess {
     /// A statement does.
     Present,
     /// It leaves that to the IAM policies of the principal's account.
     Delegated,
+    /// That depends on conditions of which nothing is known here.
+    Unclear,
     /// No statement does.
     Missing,
 }
@@ -35,52 +37,112 @@ pub(super) fn key_statements(producers: &[Grantee], consumers: &[Grantee], via_s
     compose(sends.chain(receives).collect()).statements().to_vec()
 }
 
-/// Whether `policy`, the policy of a key, says what `needed` says. Statements that deny are not looked at.
+/// Whether `policy`, the policy of a key, says what `needed` says, in one statement or in several. Statements that deny are
+/// not looked at.
 #[must_use]
 pub fn key_access(policy: &PolicyDocument, needed: &Statement) -> KeyAccess {
-    let one_by_one = needed
-        .principals
-        .values()
-        .iter()
-        .flat_map(|principal| needed.actions.values().iter().map(move |action| (principal, action)));
-    // The weakest link tells.
-    let access = one_by_one.map(|(principal, action)| {
-        let fits = |principals: &BTreeSet<Principal>| {
-            policy.statements().iter().any(|statement| {
-                matches!(&statement.principals, Scope::Only(those) if !those.is_disjoint(principals))
-                    && allows(statement, action)
-                    && asks_no_more(statement, needed)
-            })
-        };
-        let account = match principal {
-            Principal::Aws(arn) => account_of_arn(arn),
-            _ => None,
-        };
-        if fits(&BTreeSet::from([principal.clone(), Principal::Anyone])) {
-            KeyAccess::Present
-        } else if account.is_some_and(|id| fits(&BTreeSet::from([Principal::Account(id.to_owned())]))) {
-            KeyAccess::Delegated
-        } else {
-            KeyAccess::Missing
-        }
+    let calls = needed.principals.values().iter().flat_map(|principal| {
+        let actions = needed.actions.values().iter();
+        actions.flat_map(move |action| facts(needed).into_iter().map(move |facts| Call::new(principal, action, facts)))
     });
-    access.max().unwrap_or(KeyAccess::Present)
+    calls.map(|call| call.access(policy)).max().unwrap_or(KeyAccess::Present)
 }
 
-/// Whether a statement of a key's policy allows an action on the key: there, `*` is the key.
-fn allows(statement: &Statement, action: &Folded) -> bool {
-    let is_covered = |actions: &BTreeSet<Folded>| actions.iter().any(|pattern| matches_pattern(pattern, action));
-    statement.effect == Effect::Allow
-        && matches!(&statement.actions, Scope::Only(actions) if is_covered(actions))
-        && matches!(&statement.resources, Scope::Only(resources) if !resources.is_empty())
+/// What is known of a call, by condition key in lower case.
+type Facts = BTreeMap<String, String>;
+
+/// Every combination of one value for each condition.
+fn facts(needed: &Statement) -> Vec<Facts> {
+    let mut all = vec![Facts::new()];
+    for (key, values) in needed.conditions.values().flatten() {
+        let with = |facts: &Facts, value: &String| {
+            let mut facts = facts.clone();
+            facts.insert(key.as_str().to_ascii_lowercase(), value.clone());
+            facts
+        };
+        all = all.iter().flat_map(|facts| values.iter().map(move |value| with(facts, value))).collect();
+    }
+    all
 }
 
-/// Whether every condition of a statement is among those that hold for `needed` anyway.
-fn asks_no_more(statement: &Statement, needed: &Statement) -> bool {
-    statement.conditions.iter().all(|(operator, keys)| {
-        keys.iter().all(|(key, values)| {
-            let ours = needed.conditions.get(operator).and_then(|keys| keys.get(key));
-            ours.is_some_and(|ours| ours.is_subset(values))
-        })
-    })
+/// One action of one principal on the key.
+struct Call<'a> {
+    principal: &'a Principal,
+    action: &'a Folded,
+    /// The principal's account, where it has one.
+    account: Option<String>,
+    facts: Facts,
+}
+
+/// Whether a condition is met by a call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Met {
+    Yes,
+    Unclear,
+    No,
+}
+
+impl<'a> Call<'a> {
+    fn new(principal: &'a Principal, action: &'a Folded, mut facts: Facts) -> Self {
+        let account = match principal {
+            Principal::Aws(arn) => account_of_arn(arn).map(ToOwned::to_owned),
+            Principal::Account(id) => Some(id.clone()),
+            _ => facts.get("aws:principalaccount").cloned(),
+        };
+        for key in ["kms:calleraccount", "aws:principalaccount"] {
+            facts.extend(account.clone().map(|account| (key.to_owned(), account)));
+        }
+        if let Principal::Aws(arn) = principal {
+            facts.insert("aws:principalarn".to_owned(), arn.clone());
+        }
+        Self { principal, action, account, facts }
+    }
+
+    fn access(&self, policy: &PolicyDocument) -> KeyAccess {
+        let of_statement = |statement: &Statement| {
+            let Scope::Only(those) = &statement.principals else { return KeyAccess::Missing };
+            let is_direct = those.contains(self.principal) || those.contains(&Principal::Anyone);
+            let of_account = |account: &String| those.contains(&Principal::Account(account.clone()));
+            let is_delegated = self.account.as_ref().is_some_and(of_account);
+            if !(is_direct || is_delegated) || !self.is_allowed_by(statement) {
+                return KeyAccess::Missing;
+            }
+            match self.met(statement) {
+                Met::Yes if is_direct => KeyAccess::Present,
+                Met::Yes => KeyAccess::Delegated,
+                Met::Unclear => KeyAccess::Unclear,
+                Met::No => KeyAccess::Missing,
+            }
+        };
+        policy.statements().iter().map(of_statement).min().unwrap_or(KeyAccess::Missing)
+    }
+
+    /// Whether a statement allows the action on the key, on whatever conditions. In a key's policy every resource is the key.
+    fn is_allowed_by(&self, statement: &Statement) -> bool {
+        let Scope::Only(actions) = &statement.actions else { return false };
+        // The reader of policies takes "*" for all that SQS can do.
+        let is_everything = |pattern: &Folded| pattern.is("sqs:*");
+        let is_covered = |pattern: &Folded| is_everything(pattern) || matches_pattern(pattern, self.action);
+        statement.effect == Effect::Allow && actions.iter().any(is_covered)
+    }
+
+    fn met(&self, statement: &Statement) -> Met {
+        let conditions = statement
+            .conditions
+            .iter()
+            .flat_map(|(operator, keys)| keys.iter().map(move |(key, values)| self.is_met(operator, key, values)));
+        conditions.max().unwrap_or(Met::Yes)
+    }
+
+    fn is_met(&self, operator: &str, key: &Folded, values: &BTreeSet<String>) -> Met {
+        let Some(fact) = self.facts.get(&key.as_str().to_ascii_lowercase()) else { return Met::Unclear };
+        let fits = match operator {
+            "StringEquals" => values.contains(fact),
+            "StringLike" | "ArnLike" | "ArnEquals" => {
+                values.iter().any(|pattern| super::actions::matches(pattern.as_bytes(), fact.as_bytes()))
+            }
+            _ => return Met::Unclear,
+        };
+        if fits { Met::Yes } else { Met::No }
+    }
 }

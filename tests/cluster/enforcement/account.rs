@@ -1,7 +1,5 @@
 //! AWS as it refuses, and who calls it.
 
-use std::path::PathBuf;
-
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
@@ -11,7 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use crate::harness::{Operator, REGION, World, environment};
+use crate::harness::{Operator, REGION, Surroundings, World, environment};
 use crate::proxy::{FaultProxy, connector, http_client};
 
 /// The emulator that enforces policies, with TLS in front of it.
@@ -22,8 +20,8 @@ pub struct Aws {
     window: FaultProxy,
     client: SharedHttpClient,
     connector: SharedHttpConnector,
-    /// What the operator trusts instead of the system's roots.
-    roots: PathBuf,
+    /// The certificate that the operator must trust, as PEM.
+    certificate: String,
     /// The emulator itself, without TLS.
     plain: String,
 }
@@ -48,31 +46,27 @@ pub fn role_arn(account: &str, name: &str) -> String {
 }
 
 impl Aws {
-    pub fn start(unique: &str) -> Self {
+    pub fn start() -> Self {
         let plain = environment("PRISM_TEST_ENFORCING_ENDPOINT");
         let (proxy, certificate) = FaultProxy::start_with_tls(&plain);
-        let roots = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("roots-{unique}.pem"));
-        std::fs::write(&roots, certificate).expect("written");
-        let (window, certificate) = FaultProxy::start_with_tls(&plain);
+        let (window, of_window) = FaultProxy::start_with_tls(&plain);
         proxy.scale_cool_down(0.0);
         window.scale_cool_down(0.0);
-        let connector = connector(&certificate);
-        Self { proxy, window, client: http_client(connector.clone()), connector, roots, plain }
+        let connector = connector(&of_window);
+        Self { proxy, window, client: http_client(connector.clone()), connector, certificate, plain }
     }
 
     /// Starts the one operator as `caller`.
     pub async fn operator(&self, world: &World, caller: &Caller, flags: &[&str]) -> Operator {
         let credentials = &caller.credentials;
-        let roots = self.roots.to_str().expect("a path in UTF-8");
         let environment = [
             ("AWS_ACCESS_KEY_ID", credentials.access_key_id()),
             ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key()),
             ("AWS_SESSION_TOKEN", credentials.session_token().expect("a session's")),
-            // What trusts the system's roots trusts these instead: the SDK, that is. Kubernetes has a root of its own.
-            ("SSL_CERT_FILE", roots),
         ];
         let endpoint = ["--endpoint-url", self.proxy.endpoint()];
-        world.operator_in(&environment, &[&endpoint, flags].concat()).await
+        let around = Surroundings { environment: &environment, trusts: Some(&self.certificate) };
+        world.operator_in(&around, &[&endpoint, flags].concat()).await
     }
 
     /// The root user of an account, whom no policy of an identity holds back.
@@ -102,7 +96,7 @@ impl Aws {
         }
     }
 
-    fn iam(&self, account: &str) -> aws_sdk_iam::Client {
+    pub fn iam(&self, account: &str) -> aws_sdk_iam::Client {
         aws_sdk_iam::Client::new(&self.config(self.window.endpoint(), &self.root(account).credentials))
     }
 
@@ -155,13 +149,6 @@ impl Aws {
         }
         let assumed = self.root(account).assume(self, &arn, None).await;
         assumed.unwrap_or_else(|error| panic!("AssumeRole {arn}: {error:?}"))
-    }
-}
-
-impl Drop for Aws {
-    fn drop(&mut self) {
-        // One that was not written is gone already.
-        let _ = std::fs::remove_file(&self.roots);
     }
 }
 

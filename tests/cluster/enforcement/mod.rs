@@ -9,6 +9,7 @@ mod calls;
 mod entries;
 mod pages;
 mod permissions;
+mod policies;
 mod roles;
 
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use account::{Aws, Caller};
 
 /// Runs a test with the world for itself, and an AWS that refuses.
 fn enforced(test: impl AsyncFnOnce(&Scope, &Aws)) {
-    alone(async |scope| test(scope, &Aws::start(&scope.name)).await);
+    alone(async |scope| test(scope, &Aws::start()).await);
 }
 
 /// The same under an operator that may do what docs/install.md says, and nothing else.
@@ -55,14 +56,16 @@ fn printed_for(account: &str, role: &str, prefix: &str) -> Vec<Value> {
         &[("role/prism-queue", &role), ("eu-central-1", REGION), ("123456789012", account), ("acme-prod-", prefix)],
     );
     for statement in &mut statements {
-        let widened = match statement["Action"].as_str() {
-            // The emulator does not see whom this call asks about, and takes it to be about everything.
-            Some("iam:SimulatePrincipalPolicy") => json!("*"),
+        let actions = pages::actions(statement);
+        let allows = |action: &str| actions.iter().any(|allowed| allowed == action);
+        let widened = if allows("iam:SimulatePrincipalPolicy") || allows("iam:CreatePolicy") {
+            // The emulator does not see which role or policy these calls are about, and takes them to be about everything.
+            json!("*")
+        } else if allows("kms:DescribeKey") {
             // AWS looks for the statement by the key that an alias means, the emulator by the alias.
-            Some("kms:DescribeKey") => {
-                json!([statement["Resource"], format!("arn:aws:kms:{REGION}:{account}:alias/*")])
-            }
-            _ => continue,
+            json!([statement["Resource"], format!("arn:aws:kms:{REGION}:{account}:alias/*")])
+        } else {
+            continue;
         };
         statement["Resource"] = widened;
     }

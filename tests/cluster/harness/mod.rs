@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use crate::proxy::FaultProxy;
 
 pub use identity::Identity;
-pub use operator::{Ended, Operator};
+pub use operator::{Ended, Operator, Surroundings};
 pub use scope::{Scope, condition, is_ready, ready_reason};
 
 /// The AWS account of these tests: twelve digits as access key choose it in the emulator.
@@ -84,14 +84,14 @@ impl World {
 
     /// Starts the one operator, with these flags beside the ordinary ones, and waits until it works.
     pub async fn operator(&self, flags: &[&str]) -> Operator {
-        self.operator_in(&[], flags).await
+        self.operator_in(&Surroundings::default(), flags).await
     }
 
-    /// The same with this environment.
-    pub async fn operator_in(&self, environment: &[(&str, &str)], flags: &[&str]) -> Operator {
+    /// The same in these surroundings.
+    pub async fn operator_in(&self, around: &Surroundings<'_>, flags: &[&str]) -> Operator {
         // The lease of one that was killed need not run out first: it is dead for sure.
         self.identity.drop_lease(&self.kube).await;
-        let operator = Operator::start_in(self, &self.identity, flags, environment).await;
+        let operator = Operator::start_in(self, &self.identity, flags, around).await;
         operator.works().await;
         operator
     }

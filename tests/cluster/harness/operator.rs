@@ -31,6 +31,15 @@ pub struct Operator {
     _guard: Child,
 }
 
+/// What an operator finds around it, beside Kubernetes.
+#[derive(Default)]
+pub struct Surroundings<'a> {
+    /// More of the environment.
+    pub environment: &'a [(&'a str, &'a str)],
+    /// A certificate, as PEM, in place of the system's roots. Kubernetes has a root of its own.
+    pub trusts: Option<&'a str>,
+}
+
 /// How an operator ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -43,20 +52,20 @@ pub struct Ended {
 impl Operator {
     /// Starts one with the ordinary flags and these, which win.
     pub async fn start(world: &World, identity: &Identity, flags: &[&str]) -> Self {
-        Self::start_in(world, identity, flags, &[]).await
+        Self::start_in(world, identity, flags, &Surroundings::default()).await
     }
 
-    /// The same with this environment.
-    pub async fn start_in(world: &World, identity: &Identity, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// The same in these surroundings.
+    pub async fn start_in(world: &World, identity: &Identity, flags: &[&str], around: &Surroundings<'_>) -> Self {
         let replaced = |flag: &str| flags.contains(&flag);
         let ordinary = world.flags();
         let kept = ordinary.chunks(2).filter(|pair| !replaced(&pair[0])).flatten().map(String::as_str);
         let flags: Vec<&str> = kept.chain(flags.iter().copied()).collect();
-        Self::run(Some(identity), &flags, environment).await
+        Self::run(Some(identity), &flags, around).await
     }
 
-    /// Starts one with just these flags and this environment.
-    pub async fn run(identity: Option<&Identity>, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// Starts one with just these flags, in these surroundings.
+    pub async fn run(identity: Option<&Identity>, flags: &[&str], around: &Surroundings<'_>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let unique = format!("operator-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique);
@@ -76,7 +85,12 @@ impl Operator {
             .env("AWS_ACCESS_KEY_ID", ACCOUNT)
             .env("AWS_SECRET_ACCESS_KEY", "secret")
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            .envs(environment.iter().copied());
+            .envs(around.environment.iter().copied());
+        if let Some(certificate) = around.trusts {
+            let roots = folder.join("roots.pem");
+            std::fs::write(&roots, certificate).expect("written");
+            command.env("SSL_CERT_FILE", roots);
+        }
         // Ctrl-C is for the test run; the guard follows it through the pipe.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut guard = tokio::process::Command::from(command).spawn().expect("sh runs");

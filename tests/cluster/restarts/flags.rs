@@ -9,7 +9,7 @@ use prism_queue::runtime::settings::Cli;
 use serde_json::json;
 
 use crate::harness::wait::SOON;
-use crate::harness::{CLUSTER_NAME, Operator, PREFIX, REGION, alone, audit, condition};
+use crate::harness::{CLUSTER_NAME, Operator, PREFIX, REGION, Surroundings, alone, audit, condition};
 use crate::ownership::{make, no_dead_letters, whole};
 use crate::proxy::Call;
 use crate::{budget, drift};
@@ -129,7 +129,8 @@ fn every_flag_may_be_an_environment_variable() {
         assert_eq!(environment.map(|(name, _)| OsStr::new(name)).into_iter().collect::<BTreeSet<_>>(), known);
 
         scope.world.identity.drop_lease(&scope.world.kube).await;
-        let operator = Operator::run(Some(&scope.world.identity), &[], &environment).await;
+        let around = Surroundings { environment: &environment, trusts: None };
+        let operator = Operator::run(Some(&scope.world.identity), &[], &around).await;
         operator.works().await;
         let public = json!([{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage"}]);
         scope.apply_ready("work", json!({"access": {"statements": public}})).await;

@@ -498,3 +498,41 @@ async fn a_policy_that_does_not_show_yet_is_not_forgotten_by_letting_go() {
         assert_eq!(owned.count(), 0, "{deletion_policy}");
     }
 }
+
+#[tokio::test]
+async fn a_version_that_does_not_show_is_no_policy_that_is_gone() {
+    let mut stage = Stage::prompt();
+    stage.applied(IMAGES, json!({"iam": {"policies": ["Send"]}})).await;
+    stage.run(300).await;
+    let before = policy(&stage, "Send");
+    // Somebody puts another version in force; IAM shows its number before its text.
+    stage.world.make_version(&somebody(), &before.arn, ANOTHER).unwrap();
+    stage.world.inject(Trap::new(Fault::Refuse(ErrorKind::EntityDoesNotExist)).on("GetPolicyVersion"));
+    stage.world.inject(Trap::new(Fault::Refuse(ErrorKind::EntityDoesNotExist)).on("ListPolicyVersions"));
+    stage.apply(IMAGES, json!({}));
+    stage.run(900).await;
+    assert_eq!(stage.ready(IMAGES), "True/Converged");
+    assert_eq!(stage.world.policies_named("media_images_Send_").len(), 0, "none is left behind");
+}
+
+#[tokio::test]
+async fn a_deletion_that_waits_for_a_policy_names_the_way_out() {
+    let mut attached = Stage::prompt();
+    attached.applied(IMAGES, json!({"iam": {"policies": ["Send"]}, "deletionPolicy": "Delete"})).await;
+    let before = policy(&attached, "Send");
+    attached.world.attach(&before.arn, "worker");
+    let mut denied = Stage::prompt();
+    for action in ["GetPolicy", "CreatePolicy", "DeletePolicy"] {
+        denied.world.deny(Denial { action: Some(action), queue: None, answer: DeniedAs::AccessDenied });
+    }
+    denied.applied(IMAGES, json!({"iam": {"policies": ["Send"]}, "deletionPolicy": "Delete"})).await;
+    for stage in [&mut attached, &mut denied] {
+        stage.delete(IMAGES);
+        stage.run(1800).await;
+        let words = stage.words(IMAGES);
+        assert!(words.contains("spec.deletionPolicy: Retain"), "{words}");
+        stage.apply(IMAGES, json!({"deletionPolicy": "Retain"}));
+        stage.run(1800).await;
+        assert!(stage.is_gone(IMAGES), "{}", stage.words(IMAGES));
+    }
+}

@@ -247,3 +247,23 @@ async fn a_consumer_that_is_gone_does_not_hold_up_deletion() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_first_policy_of_a_queue_allows_no_more_than_the_whole() {
+    const INTERN: &str = "arn:aws:iam::123456789012:role/intern";
+    let mut stage = Stage::prompt();
+    stage.world.create_principal(INTERN);
+    let own = json!({"StringEquals": {"aws:PrincipalAccount": ACCOUNT}});
+    let statements = json!([
+        {"Effect": "Allow", "Principal": "*", "Action": "sqs:ReceiveMessage", "Condition": own},
+        {"Effect": "Deny", "Principal": {"AWS": INTERN}, "Action": "sqs:ReceiveMessage"},
+    ]);
+    let spec = json!({"access": {"statements": statements, "producers": [{"principalArn": WORKER}]}});
+    stage.applied("media/images", spec).await;
+    let policy = stage.attribute("media_images", Attribute::Policy);
+    assert!(policy.contains("PrismQueueRequireTLS") && !policy.contains("Allow"), "the Deny is not in force: {policy}");
+    stage.world.create_principal(WORKER);
+    stage.run(60).await;
+    let policy = stage.attribute("media_images", Attribute::Policy);
+    assert!(policy.contains("Allow") && policy.contains(INTERN), "{policy}");
+}

@@ -1,9 +1,10 @@
 //! `drift.mode: Report`: changes from outside are told, changes of what is declared are applied.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::class::Class;
+use prism_queue::domain::digest::sha256;
 use prism_queue::domain::observed::Sight;
 use prism_queue::domain::plan::Step;
 use prism_queue::domain::report::Verdict;
@@ -141,4 +142,21 @@ fn what_aws_does_not_read_back_yet_is_no_change_from_outside() {
     world.present(SOURCE).attributes.settings.insert(Attribute::DelaySeconds, "0".to_owned());
     let plan = world.plan();
     assert_eq!((plan.differences.len(), plan.awaiting.len()), (0, 1));
+}
+
+#[test]
+fn what_the_operator_wrote_down_before_there_were_policies_is_still_true() {
+    let world = World::of(queue("orders", empty())).with_class(reporting()).settled();
+    let desired = world.desired();
+    let queues = std::iter::once(&desired.source).chain(desired.managed_dead_letter());
+    let declared = queues.map(|queue| {
+        let attributes =
+            queue.attributes.iter().map(|(attribute, value)| (attribute.as_str().to_owned(), json!(value)));
+        json!([queue.arn.to_string(), attributes.collect::<serde_json::Map<_, _>>(), queue.tags])
+    });
+    assert_eq!(
+        desired.digest(),
+        sha256(&declared.collect::<Value>().to_string()),
+        "or reported drift would be repaired"
+    );
 }

@@ -6,6 +6,9 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
+use prism_queue::api::Queue;
+use prism_queue::api::queue::RedriveAllowMode;
+use prism_queue::api::status::EffectiveRedriveAllow;
 use prism_queue::domain::desired::Desired;
 use prism_queue::domain::fleet::Fleet;
 
@@ -215,5 +218,47 @@ fn a_key_is_used_through_the_regions_own_sqs_in_every_partition() {
             desired.policies[0].document.as_ref().unwrap().to_json().contains(&format!("\"{service}\"")),
             "{region}"
         );
+    }
+}
+
+/// The dead-letter queue of another namespace, which takes in dead letters of `media/orders`.
+fn shops_dead_letters() -> Queue {
+    let listed = json!({"mode": "ByQueue", "sourceQueueArns": [arn("media_orders")]});
+    let spec = json!({"deadLetter": {"mode": "None"}, "messageRetentionSeconds": 1_209_600, "redriveAllow": listed});
+    queue("dead", spec).in_namespace("shop").uid("other").existing().with_status(|status| {
+        status.effective.as_mut().unwrap().redrive_allow =
+            EffectiveRedriveAllow { mode: RedriveAllowMode::ByQueue, source_queue_arns: vec![arn("media_orders")] };
+    })
+}
+
+#[test]
+fn whose_dead_letters_they_are_says_who_may_read_them() {
+    let with = |permissions: Value, reference: Value| {
+        queue(
+            "orders",
+            json!({"iam": {"policies": permissions}, "deadLetter": {"mode": "Reference", "reference": reference}}),
+        )
+    };
+    let refused = |orders: &Queue, others: &[&Queue]| {
+        let fleet = Fleet::of(others.iter().copied().chain([orders]), &class());
+        Desired::of(orders, &class(), &fleet).map_err(|refusal| refusal.message())
+    };
+    let shop = shops_dead_letters();
+    // To be let in as a source is not to be let in as a reader, and nobody's queue is not one's own.
+    for name in ["shop_dead", "payroll-prod"] {
+        let orders = with(json!(["Inspect", "Redrive", "Send"]), json!({"queueArn": arn(name)}));
+        let words = refused(&orders, &[&shop]).expect_err(name);
+        assert!(
+            words.contains("Inspect is about the dead-letter queue") && words.contains("; spec.iam.policies: Redrive"),
+            "{words}"
+        );
+    }
+    assert!(refused(&with(json!(["Send", "Consume"]), json!({"queueArn": arn("shop_dead")})), &[&shop]).is_ok());
+    // One of this namespace, by its name or by its ARN.
+    let letters = queue("letters", json!({"deadLetter": {"mode": "None"}, "messageRetentionSeconds": 1_209_600}))
+        .uid("letters")
+        .existing();
+    for reference in [json!({"queueRef": {"name": "letters"}}), json!({"queueArn": arn("media_letters")})] {
+        assert!(refused(&with(json!(["Inspect"]), reference), &[&letters]).is_ok());
     }
 }

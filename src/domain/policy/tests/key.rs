@@ -58,7 +58,8 @@ fn a_statement_is_there_when_it_says_as_much_in_whatever_words() {
         statement
     };
     let root = json!({"AWS": format!("arn:aws:iam::{OWN}:root")});
-    let via = |service: &str| json!({"StringEquals": {"kms:ViaService": service}});
+    let on = |operator: &str, key: &str, value: &str| json!({operator: {key: value}});
+    let via = |service: &str| on("StringEquals", "kms:ViaService", service);
     let both = json!(["kms:Decrypt", "kms:GenerateDataKey"]);
     for (policy, access) in [
         (json!([allow(worker(), both.clone())]), KeyAccess::Present),
@@ -71,13 +72,30 @@ fn a_statement_is_there_when_it_says_as_much_in_whatever_words() {
         (json!([with(allow(worker(), both.clone()), via(SQS))]), KeyAccess::Present),
         (json!([with(allow(json!("*"), both.clone()), via(SQS))]), KeyAccess::Present),
         (json!([allow(root.clone(), json!("kms:*"))]), KeyAccess::Delegated),
-        (json!([allow(worker(), json!("kms:Decrypt")), allow(root, json!("kms:*"))]), KeyAccess::Delegated),
+        (json!([allow(worker(), json!("kms:Decrypt")), allow(root.clone(), json!("kms:*"))]), KeyAccess::Delegated),
         (json!([allow(worker(), json!("kms:Decrypt"))]), KeyAccess::Missing),
         (json!([with(allow(worker(), both.clone()), via("sqs.us-east-1.amazonaws.com"))]), KeyAccess::Missing),
+        // What is known of every such call counts, and what is not leaves it open.
         (
-            json!([with(allow(worker(), both.clone()), json!({"StringEquals": {"kms:CallerAccount": OWN}}))]),
+            json!([with(allow(worker(), both.clone()), on("StringEquals", "kms:CallerAccount", OWN))]),
+            KeyAccess::Present,
+        ),
+        (
+            json!([with(
+                allow(json!("*"), both.clone()),
+                on("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:role/work*")
+            )]),
+            KeyAccess::Present,
+        ),
+        (
+            json!([with(allow(worker(), both.clone()), on("StringEquals", "kms:CallerAccount", FOREIGN))]),
             KeyAccess::Missing,
         ),
+        (
+            json!([with(allow(worker(), both.clone()), on("Bool", "kms:GrantIsForAWSResource", "true"))]),
+            KeyAccess::Unclear,
+        ),
+        (json!([allow(root.clone(), json!("*"))]), KeyAccess::Delegated),
         (json!([allow(json!({"AWS": "arn:aws:iam::123456789012:role/other"}), both.clone())]), KeyAccess::Missing),
         (json!([allow(json!({"AWS": FOREIGN}), both.clone())]), KeyAccess::Missing),
         (json!([{"Effect": "Deny", "Principal": worker(), "Action": both, "Resource": "*"}]), KeyAccess::Missing),
@@ -115,4 +133,48 @@ fn a_service_is_let_in_for_what_it_acts_for() {
         sns(&json!({"ArnLike": {"aws:SourceArn": "arn:aws:sns:eu-central-1:123456789012:other"}})),
         [KeyAccess::Missing]
     );
+}
+
+#[test]
+fn the_key_that_aws_manages_lets_in_the_account_and_no_service() {
+    let policy = json!([
+        {
+            "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey*"], "Resource": "*",
+            "Condition": {"StringEquals": {"kms:CallerAccount": OWN, "kms:ViaService": SQS}},
+        },
+        {"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{OWN}:root")}, "Action": ["kms:Describe*", "kms:Get*"], "Resource": "*"},
+    ]);
+    assert_eq!(judged(&json!({"producers": [{"principalArn": WORKER}]}), &policy), [KeyAccess::Present]);
+    assert_eq!(judged(&json!({"consumers": [{"vpcEndpointId": "vpce-0a1b2c3d"}]}), &policy), [KeyAccess::Present]);
+    let topic = json!({"producers": [{"service": "sns.amazonaws.com", "sourceArn": TOPIC}]});
+    assert_eq!(judged(&topic, &policy), [KeyAccess::Unclear], "whose account SNS calls from is not known");
+}
+
+#[test]
+fn one_statement_for_each_topic_is_as_good_as_one_for_all() {
+    let topic = |name: &str| format!("arn:aws:sns:eu-central-1:{OWN}:{name}");
+    let spec = json!({"producers": [
+        {"service": "sns.amazonaws.com", "sourceArn": topic("a")}, {"service": "sns.amazonaws.com", "sourceArn": topic("b")},
+    ]});
+    let allow = |operator: &str, sources: Value| {
+        json!({
+            "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "kms:*", "Resource": "*",
+            "Condition": {operator: {"aws:SourceArn": sources}},
+        })
+    };
+    let one = |name: &str| allow("ArnLike", json!(topic(name)));
+    for (policy, access) in [
+        (json!([one("a"), one("b")]), KeyAccess::Present),
+        (json!([allow("ArnEquals", json!([topic("a"), topic("b")]))]), KeyAccess::Present),
+        (json!([allow("ArnLike", json!(topic("*")))]), KeyAccess::Present),
+        (json!([one("a")]), KeyAccess::Missing),
+    ] {
+        assert_eq!(judged(&spec, &policy), [access], "{policy}");
+    }
+}
+
+#[test]
+fn who_comes_through_an_endpoint_may_be_left_to_iam() {
+    let root = json!([{"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{OWN}:root")}, "Action": "kms:*", "Resource": "*"}]);
+    assert_eq!(judged(&json!({"consumers": [{"vpcEndpointId": "vpce-0a1b2c3d"}]}), &root), [KeyAccess::Delegated]);
 }
