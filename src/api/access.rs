@@ -2,7 +2,9 @@
 // The descriptions are what `kubectl explain` shows: plain text, no Markdown.
 #![allow(clippy::doc_markdown, rustdoc::invalid_html_tags)]
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema;
@@ -34,6 +36,48 @@ pub struct Access {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::statements")]
     pub statements: Option<Vec<serde_json::Value>>,
+    /// Whose QueueAccess may point here besides this namespace's own. Omitted: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_namespaces: Option<GrantNamespaces>,
+}
+
+/// Which other namespaces may have a QueueAccess on a Queue.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.from == 'Names') == has(self.names)")
+        .message("names is needed with from: Names, and only then")
+        .field_path(".names"),
+    validation = Rule::new("(self.from == 'Selector') == has(self.selector)")
+        .message("selector is needed with from: Selector, and only then")
+        .field_path(".selector"),
+)]
+pub struct GrantNamespaces {
+    /// None, All, Names or Selector.
+    pub from: GrantNamespacesFrom,
+    /// With Names: these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::namespaces")]
+    pub names: Option<Vec<String>>,
+    /// With Selector: those whose labels match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::selector")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// How other namespaces are chosen.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[schemars(transform = schema::undescribed)]
+pub enum GrantNamespacesFrom {
+    /// No other.
+    #[default]
+    None,
+    /// Every namespace.
+    All,
+    /// Those of a list.
+    Names,
+    /// Those whose labels match.
+    Selector,
 }
 
 /// Who is let in: exactly one of principalArn, accountId, service and organizationId; or vpcEndpointId alone, which stands for

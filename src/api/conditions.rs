@@ -135,7 +135,7 @@ reasons! {
     TooManySources,
     /// Following the dead-letter queues leads back to this Queue.
     DeadLetterCycle,
-    /// A principal of the queue policy was deleted in IAM.
+    /// A principal of the queue policy was deleted in IAM, or that of a `QueueAccess` is not there.
     PrincipalGone,
     /// A Secret or ConfigMap of the output's name exists and is not this Queue's.
     OutputConflict,
@@ -143,6 +143,16 @@ reasons! {
     KubernetesUnavailable,
     /// The API server refuses a write: a quota, an admission rule, or an object that may not be changed.
     KubernetesRefused,
+    /// The queue policy lets the subject of the `QueueAccess` in.
+    Granted,
+    /// The Queue of the `QueueAccess` is not there; it is waited for.
+    QueueNotFound,
+    /// The Queue's policy is not written now: it is suspended, only observed, being deleted, or refused.
+    QueueNotReady,
+    /// There is no Queue of this name in the other namespace that allows the `QueueAccess`'s namespace.
+    NotAllowedByQueue,
+    /// The queue policy has no room left for the `QueueAccess`.
+    PolicyFull,
     /// A class can be used.
     Usable,
     /// AWS answers to the class's credentials, and they are of its account.
@@ -213,6 +223,8 @@ event_reasons! {
     Deleted,
     /// The owner tags were removed and the queue or the IAM policy let go.
     Released,
+    /// A queue policy lets the subject of a `QueueAccess` in.
+    LetIn,
     /// A dead-letter queue is no longer used and will be deleted when empty.
     DeadLetterRetired,
     /// The Queue is gone or let go, and a queue in AWS was left as it is.

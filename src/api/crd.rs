@@ -4,13 +4,16 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use super::{Queue, QueueClass};
+use super::{Queue, QueueAccess, QueueClass};
 
 /// The name of the Queue CRD.
 pub const QUEUES: &str = "queues.queue.prism.io";
 
 /// The name of the `QueueClass` CRD.
 pub const QUEUE_CLASSES: &str = "queueclasses.queue.prism.io";
+
+/// The name of the `QueueAccess` CRD.
+pub const QUEUE_ACCESSES: &str = "queueaccesses.queue.prism.io";
 
 /// The Queue CRD.
 ///
@@ -31,6 +34,14 @@ pub fn queue() -> Result<CustomResourceDefinition, serde_json::Error> {
 /// Only when the derived schema cannot be written as JSON, which a test excludes.
 pub fn queue_class() -> Result<CustomResourceDefinition, serde_json::Error> {
     serde_json::from_value(installed(&QueueClass::crd())?)
+}
+
+/// The `QueueAccess` CRD.
+///
+/// # Errors
+/// Only when the derived schema cannot be written as JSON, which a test excludes.
+pub fn queue_access() -> Result<CustomResourceDefinition, serde_json::Error> {
+    serde_json::from_value(installed(&QueueAccess::crd())?)
 }
 
 const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";

@@ -8,17 +8,20 @@ pub mod conditions;
 pub mod crd;
 pub mod iam;
 pub mod queue;
+pub mod queue_access;
 mod schema;
 pub mod status;
 
 pub use class::{QueueClass, QueueClassSpec, QueueClassStatus};
 pub use queue::{Queue, QueueSpec};
+pub use queue_access::{QueueAccess, QueueAccessSpec, QueueAccessStatus};
 pub use status::QueueStatus;
 
 /// The API group of every kind.
 pub const GROUP: &str = "queue.prism.io";
 
-/// Held on a Queue while a queue in AWS may have to be let go or deleted first.
+/// Held on a Queue while a queue in AWS may have to be let go or deleted first, and on a `QueueAccess` while a queue policy may
+/// let its subject in.
 pub const FINALIZER: &str = "queue.prism.io/finalizer";
 
 /// On every Secret and `ConfigMap` that the operator makes; it watches no others.

@@ -424,7 +424,7 @@ pub struct Outputs {
     /// A Secret with QUEUE_URL, QUEUE_ARN and so on. Omitted: on, `<name>-queue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Output>,
-    /// A ConfigMap with the same keys. Omitted: off.
+    /// A ConfigMap with the same keys. Omitted: off; when on, `<name>-queue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map: Option<Output>,
     /// A Secret `<name>-binding` of the Service Binding specification. Omitted: off.
@@ -436,10 +436,10 @@ pub struct Outputs {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
-    /// Enabled or Disabled. Omitted: Enabled for the Secret, Disabled for the ConfigMap.
+    /// Enabled or Disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Switch>,
-    /// Its name. Omitted: `<name>-queue`.
+    /// Its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),

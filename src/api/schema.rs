@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::iam::{Permission, PolicyStatus};
+use super::status::GrantStatus;
 
 /// A DNS label (RFC 1123).
 const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
@@ -147,6 +148,24 @@ pub(super) fn permissions(_: &mut SchemaGenerator) -> Schema {
         "maxItems": words.len(),
         "items": {"type": "string", "enum": words},
         "x-kubernetes-list-type": "set",
+    })
+}
+
+/// A set of permissions, not empty.
+pub(super) fn granted_permissions(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = permissions(generator);
+    schema.insert("minItems".to_owned(), 1.into());
+    schema
+}
+
+/// One grant a `QueueAccess`.
+pub(super) fn grants(generator: &mut SchemaGenerator) -> Schema {
+    let items = generator.subschema_for::<GrantStatus>();
+    json_schema!({
+        "type": "array",
+        "items": items,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["namespace", "name"],
     })
 }
 

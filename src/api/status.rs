@@ -56,6 +56,10 @@ pub struct QueueStatus {
     /// What is in IAM for those who use the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iam: Option<IamStatus>,
+    /// The QueueAccesses that the queue policy lets in, or is about to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::grants")]
+    pub grants: Vec<GrantStatus>,
     /// The keys of the tags that the operator set; it removes no others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub managed_tag_keys: Vec<String>,
@@ -265,6 +269,25 @@ pub struct OutputReference {
 pub struct BindingStatus {
     /// The Secret's name.
     pub name: String,
+}
+
+/// A QueueAccess of which the queue policy speaks. It is on record before AWS hears of it, and until AWS took a policy
+/// without it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct GrantStatus {
+    /// The QueueAccess's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID: another of the same name is another.
+    pub uid: String,
+    /// The generation of it that AWS took. Absent while it is not in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
+    /// Since when AWS refuses a policy that names its principal: there is no such role or user, or none any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_time: Option<Time>,
 }
 
 /// What was written to AWS and may not show yet.

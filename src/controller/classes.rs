@@ -68,6 +68,12 @@ impl Classes {
         self.catalog().built_in().clone()
     }
 
+    /// The labels of a namespace, when they are known.
+    #[must_use]
+    pub fn labels_of_namespace(&self, name: &str) -> Option<Labels> {
+        self.catalog().labels_of(name).cloned()
+    }
+
     /// The class of `queue`.
     ///
     /// # Errors

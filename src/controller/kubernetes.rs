@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -18,14 +18,17 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::api::status::QueueStatus;
-use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueClass, QueueClassStatus};
-use crate::domain::class::Class;
+use crate::api::{
+    GROUP, MANAGED_BY_LABEL, MANAGER, Queue, QueueAccess, QueueAccessStatus, QueueClass, QueueClassStatus,
+};
+use crate::domain::access::Grant;
+use crate::domain::class::{Class, Labels};
 use crate::domain::fleet::{Fleet, Key};
 use crate::domain::outputs::{ObservedOutput, Output, OutputKind};
 use crate::runtime::lease::Claim;
 use crate::runtime::metrics::Metrics;
 
-use super::cluster::{Announcement, Cluster, ClusterError};
+use super::cluster::{Announcement, Cluster, ClusterError, Owner, OwnerKind};
 
 /// How long a call may take. The client itself has no read timeout and retries for a long time.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -37,6 +40,7 @@ pub struct Kubernetes {
     instance: String,
     metrics: Metrics,
     claim: Claim,
+    queues: Store<Queue>,
     secrets: Store<Secret>,
     config_maps: Store<ConfigMap>,
     fleet: RwLock<Fleet>,
@@ -103,6 +107,7 @@ impl Kubernetes {
         instance: String,
         metrics: Metrics,
         claim: Claim,
+        queues: Store<Queue>,
         secrets: Store<Secret>,
         config_maps: Store<ConfigMap>,
     ) -> Self {
@@ -111,6 +116,7 @@ impl Kubernetes {
             instance,
             metrics,
             claim,
+            queues,
             secrets,
             config_maps,
             fleet: RwLock::default(),
@@ -127,6 +133,28 @@ impl Kubernetes {
     /// A Queue is gone. Answers which Queues may have to decide anew.
     pub fn lost_queue(&self, key: &Key) -> BTreeSet<Key> {
         self.fleet.write().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
+    }
+
+    /// Takes in a `QueueAccess` as the watch shows it. Answers which Queues may have to decide anew.
+    pub fn saw_grant(&self, grant: Grant) -> BTreeSet<Key> {
+        self.fleet.write().unwrap_or_else(PoisonError::into_inner).put_grant(grant).unwrap_or_default()
+    }
+
+    /// A `QueueAccess` is gone. Answers which Queue may have to decide anew.
+    pub fn lost_grant(&self, key: &Key) -> Option<Key> {
+        self.fleet.write().unwrap_or_else(PoisonError::into_inner).remove_grant(key)
+    }
+
+    /// The `QueueAccess`es that point to the Queue `key`.
+    pub fn grants_on(&self, key: &Key) -> Vec<Key> {
+        let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);
+        fleet.grants_on(key).map(|grant| grant.key.clone()).collect()
+    }
+
+    /// The `QueueAccess`es known that are not `listed`.
+    pub fn grants_missing_from(&self, listed: &BTreeSet<Key>) -> Vec<Key> {
+        let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);
+        fleet.grant_keys().filter(|key| !listed.contains(key)).cloned().collect()
     }
 
     /// The Queues known that are not `listed`: they were deleted while the watch was down.
@@ -179,21 +207,46 @@ impl Kubernetes {
         bounded(write).await
     }
 
-    fn queues(&self, queue: &Queue) -> Api<Queue> {
-        Api::namespaced(self.client.clone(), &queue.namespace().unwrap_or_default())
+    /// The API of the kind and namespace of `object`.
+    fn api_of<K>(&self, object: &K) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
+    }
+
+    async fn replace_finalizers<K>(&self, object: &K, finalizers: Vec<String>) -> Result<K, ClusterError>
+    where
+        K: OwnKind,
+    {
+        let patch = json!({
+            "metadata": {"finalizers": finalizers, "resourceVersion": object.resource_version()},
+        });
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        self.write(K::KIND.as_str(), self.api_of(object).patch(&object.name_any(), &params, &Patch::Merge(&patch)))
+            .await
+    }
+
+    /// Replaces the status by that of `newer`.
+    async fn replace_status<K>(&self, newer: &K) -> Result<K, ClusterError>
+    where
+        K: OwnKind,
+    {
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        self.write(K::STATUS, self.api_of(newer).replace_status(&newer.name_any(), &params, newer)).await
     }
 
     /// Creates or repairs one output.
-    async fn put<T>(&self, queue: &Queue, output: &Output, known: Option<T>) -> Result<(), ClusterError>
+    async fn put<T>(&self, owner: &Owner, output: &Output, known: Option<T>) -> Result<(), ClusterError>
     where
         T: OutputObject + Resource<Scope = k8s_openapi::NamespaceResourceScope>,
         T: serde::de::DeserializeOwned + serde::Serialize + std::fmt::Debug,
     {
-        let api: Api<T> = Api::namespaced(self.client.clone(), &queue.namespace().unwrap_or_default());
+        let api: Api<T> = Api::namespaced(self.client.clone(), &owner.key.namespace);
         let kind = output.kind.as_str();
         let mut known = known;
         if known.is_none() {
-            match self.create(&api, queue, output).await {
+            match self.create(&api, owner, output).await {
                 Err(ClusterError::Stale) => {}
                 ended => return ended,
             }
@@ -203,13 +256,13 @@ impl Kubernetes {
         let Some(known) = known else {
             return Err(ClusterError::Stale);
         };
-        if is_of_former_self(&known, queue) {
+        if is_of_former_self(&known, owner) {
             // Its owner is gone for certain, and the garbage collector has not come to it yet.
             self.delete_exactly(&api, &known).await?;
-            return self.create(&api, queue, output).await;
+            return self.create(&api, owner, output).await;
         }
-        if !is_owned(&known, queue) {
-            return Err(ClusterError::Foreign { kind: output.kind, name: output.name.clone() });
+        if !is_owned(&known, owner) {
+            return Err(ClusterError::Foreign { owner: owner.kind, kind: output.kind, name: output.name.clone() });
         }
         let surplus = known.content().data.into_keys().filter(|key| !output.data.contains_key(key));
         let mut data: serde_json::Map<String, Value> = surplus.map(|key| (key, Value::Null)).collect();
@@ -226,11 +279,11 @@ impl Kubernetes {
     }
 
     /// Creates one output.
-    async fn create<T>(&self, api: &Api<T>, queue: &Queue, output: &Output) -> Result<(), ClusterError>
+    async fn create<T>(&self, api: &Api<T>, owner: &Owner, output: &Output) -> Result<(), ClusterError>
     where
         T: serde::de::DeserializeOwned + serde::Serialize + Clone + std::fmt::Debug,
     {
-        let object = object::<T>(queue, output).map_err(|error| ClusterError::Failed(error.to_string()))?;
+        let object = object::<T>(owner, output).map_err(|error| ClusterError::Failed(error.to_string()))?;
         self.write(output.kind.as_str(), api.create(&PostParams::default(), &object)).await.map(|_| ())
     }
 
@@ -249,17 +302,17 @@ impl Kubernetes {
     }
 
     /// Removes one output. Answers whether there was one to remove.
-    async fn remove<T>(&self, queue: &Queue, name: &str, known: Option<T>) -> Result<bool, ClusterError>
+    async fn remove<T>(&self, owner: &Owner, name: &str, known: Option<T>) -> Result<bool, ClusterError>
     where
         T: OutputObject + Resource<Scope = k8s_openapi::NamespaceResourceScope>,
         T: serde::de::DeserializeOwned + std::fmt::Debug,
     {
-        let api: Api<T> = Api::namespaced(self.client.clone(), &queue.namespace().unwrap_or_default());
+        let api: Api<T> = Api::namespaced(self.client.clone(), &owner.key.namespace);
         let known = match known {
             Some(known) => Some(known),
             None => bounded(api.get_opt(name)).await?,
         };
-        match known.filter(|known| is_owned(known, queue)) {
+        match known.filter(|known| is_owned(known, owner)) {
             Some(known) => self.delete_exactly(&api, &known).await,
             None => Ok(false),
         }
@@ -272,48 +325,66 @@ impl Cluster for Kubernetes {
         self.fleet.read().unwrap_or_else(PoisonError::into_inner).around(queue, class)
     }
 
-    fn outputs_of(&self, queue: &Queue) -> Vec<ObservedOutput> {
-        fn of<T: OutputObject>(store: &Store<T>, queue: &Queue) -> Vec<ObservedOutput>
+    fn queue(&self, key: &Key) -> Option<Queue> {
+        let found = self.queues.get(&ObjectRef::new(&key.name).within(&key.namespace));
+        found.map(|queue| queue.as_ref().clone())
+    }
+
+    fn labels_around(&self, access: &QueueAccess) -> Option<Labels> {
+        let key = Key::of_metadata(&access.metadata);
+        self.fleet.read().unwrap_or_else(PoisonError::into_inner).grant(&key)?.labels.clone()
+    }
+
+    fn outputs_of(&self, owner: &Owner) -> Vec<ObservedOutput> {
+        fn of<T: OutputObject>(store: &Store<T>, owner: &Owner) -> Vec<ObservedOutput>
         where
             T::DynamicType: std::hash::Hash + Eq + Clone,
         {
-            let owned = store.state().into_iter().filter(|object| is_owned(object.as_ref(), queue));
-            owned
-                .map(|object| ObservedOutput { output: object.content(), labelled: is_labelled(object.as_ref()) })
+            let own = store.state().into_iter().filter(|object| is_owned(object.as_ref(), owner));
+            own.map(|object| ObservedOutput { output: object.content(), labelled: is_labelled(object.as_ref()) })
                 .collect()
         }
-        let mut outputs = of(&self.secrets, queue);
-        outputs.extend(of(&self.config_maps, queue));
+        let mut outputs = of(&self.secrets, owner);
+        outputs.extend(of(&self.config_maps, owner));
         outputs
     }
 
     async fn set_finalizers(&self, queue: &Queue, finalizers: Vec<String>) -> Result<Queue, ClusterError> {
-        let patch = json!({
-            "metadata": {"finalizers": finalizers, "resourceVersion": queue.resource_version()},
-        });
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        self.write("Queue", self.queues(queue).patch(&queue.name_any(), &params, &Patch::Merge(&patch))).await
+        self.replace_finalizers(queue, finalizers).await
     }
 
     async fn write_status(&self, queue: &Queue, status: QueueStatus) -> Result<Queue, ClusterError> {
-        let mut newer = queue.clone();
-        newer.status = Some(status);
-        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        self.write("Queue/status", self.queues(queue).replace_status(&queue.name_any(), &params, &newer)).await
+        self.replace_status(&Queue { status: Some(status), ..queue.clone() }).await
     }
 
-    async fn write_output(&self, queue: &Queue, output: &Output) -> Result<(), ClusterError> {
-        let namespace = queue.namespace().unwrap_or_default();
+    async fn set_access_finalizers(
+        &self,
+        access: &QueueAccess,
+        finalizers: Vec<String>,
+    ) -> Result<QueueAccess, ClusterError> {
+        self.replace_finalizers(access, finalizers).await
+    }
+
+    async fn write_access_status(
+        &self,
+        access: &QueueAccess,
+        status: QueueAccessStatus,
+    ) -> Result<QueueAccess, ClusterError> {
+        self.replace_status(&QueueAccess { status: Some(status), ..access.clone() }).await
+    }
+
+    async fn write_output(&self, owner: &Owner, output: &Output) -> Result<(), ClusterError> {
+        let namespace = owner.key.namespace.clone();
         let id = OutputId { kind: output.kind, namespace, name: output.name.clone() };
         // Before the write: its watch event may come before its answer.
         let before = self.written().insert(id.clone(), output.clone());
         self.removed().remove(&id);
         let result = match output.kind {
-            OutputKind::Secret => self.put(queue, output, cached(&self.secrets, &id)).await,
-            OutputKind::ConfigMap => self.put(queue, output, cached(&self.config_maps, &id)).await,
+            OutputKind::Secret => self.put(owner, output, cached(&self.secrets, &id)).await,
+            OutputKind::ConfigMap => self.put(owner, output, cached(&self.config_maps, &id)).await,
         };
         if result.is_err() {
-            // What was expected before still is: the object may be another Queue's.
+            // What was expected before still is: the object may be another owner's.
             match before {
                 Some(before) => _ = self.written().insert(id, before),
                 None => _ = self.written().remove(&id),
@@ -322,14 +393,14 @@ impl Cluster for Kubernetes {
         result
     }
 
-    async fn delete_output(&self, queue: &Queue, kind: OutputKind, name: &str) -> Result<(), ClusterError> {
-        let namespace = queue.namespace().unwrap_or_default();
+    async fn delete_output(&self, owner: &Owner, kind: OutputKind, name: &str) -> Result<(), ClusterError> {
+        let namespace = owner.key.namespace.clone();
         let id = OutputId { kind, namespace, name: name.to_owned() };
         self.written().remove(&id);
         self.removed().insert(id.clone());
         let result = match kind {
-            OutputKind::Secret => self.remove(queue, name, cached(&self.secrets, &id)).await,
-            OutputKind::ConfigMap => self.remove(queue, name, cached(&self.config_maps, &id)).await,
+            OutputKind::Secret => self.remove(owner, name, cached(&self.secrets, &id)).await,
+            OutputKind::ConfigMap => self.remove(owner, name, cached(&self.config_maps, &id)).await,
         };
         if result != Ok(true) {
             self.removed().remove(&id);
@@ -337,34 +408,41 @@ impl Cluster for Kubernetes {
         result.map(|_| ())
     }
 
-    async fn publish(&self, queue: &Queue, event: Announcement) {
+    async fn publish(&self, owner: &Owner, event: Announcement) {
         const MAX_NOTE: usize = 1024; // Source: events.k8s.io/v1, Event.note.
-        let (key, reason) = (Key::of(queue), event.reason);
+        let Owner { kind, key, uid } = owner;
+        let (kind, reason) = (kind.as_str(), event.reason);
         // Events expire, and a namespace that is being deleted takes none.
         if event.is_warning {
-            tracing::warn!(queue = %key, reason, "{}", event.note);
+            tracing::warn!(kind, %key, reason, "{}", event.note);
         } else {
-            tracing::info!(queue = %key, reason, "{}", event.note);
+            tracing::info!(kind, %key, reason, "{}", event.note);
         }
         let now = Timestamp::now();
-        let namespace = queue.namespace().unwrap_or_default();
         let object = Event {
             metadata: ObjectMeta {
-                name: Some(format!("{}.{:x}", queue.name_any(), now.as_nanosecond())),
-                namespace: Some(namespace.clone()),
+                name: Some(format!("{}.{:x}", key.name, now.as_nanosecond())),
+                namespace: Some(key.namespace.clone()),
                 ..ObjectMeta::default()
             },
             action: Some("Reconcile".to_owned()),
             event_time: Some(MicroTime(now)),
             note: Some(cut(event.note, MAX_NOTE)),
             reason: Some(event.reason.to_owned()),
-            regarding: Some(queue.object_ref(&())),
+            regarding: Some(ObjectReference {
+                api_version: Some(api_version()),
+                kind: Some(kind.to_owned()),
+                namespace: Some(key.namespace.clone()),
+                name: Some(key.name.clone()),
+                uid: Some(uid.clone()),
+                ..ObjectReference::default()
+            }),
             reporting_controller: Some(format!("{}/{MANAGER}", crate::api::GROUP)),
             reporting_instance: Some(self.instance.clone()),
             type_: Some(if event.is_warning { "Warning" } else { "Normal" }.to_owned()),
             ..Event::default()
         };
-        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &key.namespace);
         if let Err(error) = self.write("Event", api.create(&PostParams::default(), &object)).await {
             tracing::debug!(%error, reason = event.reason, "an event was not published");
         }
@@ -387,23 +465,46 @@ where
     found.map(|object| object.as_ref().clone())
 }
 
-fn is_owned<T: Resource>(object: &T, queue: &Queue) -> bool {
-    let uid = queue.metadata.uid.as_deref();
-    uid.is_some()
-        && object
-            .owner_references()
-            .iter()
-            .any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+/// A kind of ours that owns outputs.
+trait OwnKind:
+    Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + serde::Serialize
+    + serde::de::DeserializeOwned
+{
+    const KIND: OwnerKind;
+    /// The word for its status in metrics.
+    const STATUS: &'static str;
 }
 
-/// Whether an output belongs to a Queue of the same name that is gone: another UID had the name before.
-fn is_of_former_self<T: Resource>(object: &T, queue: &Queue) -> bool {
-    let is_former = |owner: &OwnerReference| {
-        owner.controller == Some(true)
-            && owner.kind == Queue::kind(&())
-            && owner.api_version == Queue::api_version(&())
-            && Some(&owner.name) == queue.metadata.name.as_ref()
-            && Some(&owner.uid) != queue.metadata.uid.as_ref()
+impl OwnKind for Queue {
+    const KIND: OwnerKind = OwnerKind::Queue;
+    const STATUS: &'static str = "Queue/status";
+}
+
+impl OwnKind for QueueAccess {
+    const KIND: OwnerKind = OwnerKind::QueueAccess;
+    const STATUS: &'static str = "QueueAccess/status";
+}
+
+fn api_version() -> String {
+    Queue::api_version(&()).into_owned()
+}
+
+fn is_owned<T: Resource>(object: &T, owner: &Owner) -> bool {
+    !owner.uid.is_empty()
+        && object.owner_references().iter().any(|of| of.controller == Some(true) && of.uid == owner.uid)
+}
+
+/// Whether an output belongs to an object of the same name that is gone: another UID had the name before.
+fn is_of_former_self<T: Resource>(object: &T, owner: &Owner) -> bool {
+    let is_former = |of: &OwnerReference| {
+        of.controller == Some(true)
+            && of.kind == owner.kind.as_str()
+            && of.api_version == api_version()
+            && of.name == owner.key.name
+            && of.uid != owner.uid
     };
     is_labelled(object) && object.owner_references().iter().any(is_former)
 }
@@ -412,22 +513,28 @@ fn is_labelled<T: Resource>(object: &T) -> bool {
     object.labels().get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGER)
 }
 
-/// The Queue that an output belongs to.
-pub(super) fn owner_of<T: Resource>(object: &T) -> Option<Key> {
-    let owner = object.owner_references().iter().find(|owner| {
-        owner.controller == Some(true) && owner.kind == "Queue" && owner.api_version.starts_with(crate::api::GROUP)
-    })?;
-    Some(Key { namespace: object.namespace()?, name: owner.name.clone() })
+/// Whom an output belongs to.
+pub(super) fn owner_of<T: Resource>(object: &T) -> Option<(OwnerKind, Key)> {
+    let mut owners = object.owner_references().iter().filter(|of| of.controller == Some(true));
+    let of = owners.find(|of| of.api_version.starts_with(GROUP))?;
+    Some((OwnerKind::parse(&of.kind)?, Key { namespace: object.namespace()?, name: of.name.clone() }))
 }
 
-/// An output to be created, owned by the Queue so that it goes with it.
-fn object<T: serde::de::DeserializeOwned>(queue: &Queue, output: &Output) -> Result<T, serde_json::Error> {
+/// An output to be created, so that it goes with its owner.
+fn object<T: serde::de::DeserializeOwned>(owner: &Owner, output: &Output) -> Result<T, serde_json::Error> {
     let mut object = json!({
         "metadata": {
             "name": output.name,
-            "namespace": queue.namespace(),
+            "namespace": owner.key.namespace,
             "labels": {MANAGED_BY_LABEL: MANAGER},
-            "ownerReferences": [queue.controller_owner_ref(&())],
+            "ownerReferences": [OwnerReference {
+                api_version: api_version(),
+                kind: owner.kind.as_str().to_owned(),
+                name: owner.key.name.clone(),
+                uid: owner.uid.clone(),
+                controller: Some(true),
+                ..OwnerReference::default()
+            }],
         },
         "data": encoded(output),
     });

@@ -1,5 +1,6 @@
 //! Input and output: a Queue is observed, a plan is made by [`crate::domain`], carried out, and reported.
 
+pub mod access;
 mod class;
 mod classes;
 pub mod cluster;

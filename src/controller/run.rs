@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
 use kube_runtime::reflector::{self, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::class::{ClassDefaults, DriftMode};
-use crate::api::{Queue, crd};
+use crate::api::{Queue, QueueAccess, crd};
 use crate::aws::sdk::{AwsClients, Options};
 use crate::aws::target::Session;
 use crate::aws::{CallObserver, MayWrite, Sts};
@@ -32,6 +32,7 @@ use crate::runtime::lease::{Claim, Elector, KubernetesLease, SystemClock};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::settings::ControllerSettings;
 
+use super::access::AccessReconciler;
 use super::class::ClassReporter;
 use super::classes::Classes;
 use super::kubernetes::Kubernetes;
@@ -152,7 +153,7 @@ fn stand(
 /// The CRDs must be there before anything else makes sense.
 async fn check_crds(client: &Client) -> Result<(), Fatal> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for name in [crd::QUEUES, crd::QUEUE_CLASSES] {
+    for name in [crd::QUEUES, crd::QUEUE_CLASSES, crd::QUEUE_ACCESSES] {
         if bounded("read the CustomResourceDefinition", api.get_opt(name)).await?.is_none() {
             return Err(Fatal(format!(
                 "the CustomResourceDefinition {name} is not installed: install the chart, or apply crds/ of this release"
@@ -228,11 +229,13 @@ struct Shared {
     may_write: MayWrite,
     schedule: Arc<Schedule>,
     metrics: Metrics,
+    access: AccessReconciler,
 }
 
 impl Work {
     async fn run(self, stop: CancellationToken) {
         let (queues, queue_writer) = reflector::store::<Queue>();
+        let (accesses, access_writer) = reflector::store::<QueueAccess>();
         let (secrets, secret_writer) = reflector::store::<Secret>();
         let (config_maps, config_map_writer) = reflector::store::<ConfigMap>();
         let kubernetes = Arc::new(Kubernetes::new(
@@ -240,18 +243,22 @@ impl Work {
             self.instance.clone(),
             self.metrics.clone(),
             self.claim.clone(),
+            queues.clone(),
             secrets.clone(),
             config_maps.clone(),
         ));
         let schedule = Arc::new(Schedule::default());
         let (turns, turned) = mpsc::unbounded_channel();
+        let (access_turns, access_turned) = mpsc::unbounded_channel();
         let watches = Watches {
             client: self.client.clone(),
             kubernetes: kubernetes.clone(),
             schedule: schedule.clone(),
             classes: self.classes.clone(),
             queues: queues.clone(),
+            accesses: accesses.clone(),
             turns,
+            access_turns,
             changed: Arc::default(),
             known: Known { classes: watch::Sender::new(false), namespaces: watch::Sender::new(false) },
         };
@@ -262,9 +269,13 @@ impl Work {
                     return false;
                 }
             }
-            let filled =
-                tokio::join!(queues.wait_until_ready(), secrets.wait_until_ready(), config_maps.wait_until_ready());
-            filled.0.is_ok() && filled.1.is_ok() && filled.2.is_ok()
+            let filled = tokio::join!(
+                queues.wait_until_ready(),
+                accesses.wait_until_ready(),
+                secrets.wait_until_ready(),
+                config_maps.wait_until_ready()
+            );
+            filled.0.is_ok() && filled.1.is_ok() && filled.2.is_ok() && filled.3.is_ok()
         };
         let reporter = ClassReporter {
             classes: self.classes.clone(),
@@ -274,6 +285,15 @@ impl Work {
         };
         let shared = Arc::new(Shared {
             classes: self.classes.clone(),
+            access: AccessReconciler {
+                cluster: kubernetes.clone(),
+                class_of: {
+                    let classes = self.classes.clone();
+                    Arc::new(move |queue| classes.class_for(queue))
+                },
+                clock: Arc::new(Timestamp::now),
+                may_write: self.may_write.clone(),
+            },
             cluster: kubernetes,
             may_write: self.may_write.clone(),
             schedule,
@@ -282,8 +302,9 @@ impl Work {
         let gauges = self.keep_gauges(&queues);
         tokio::select! {
             // The work ends when it is asked to; the others end with it.
-            () = self.passes(shared, &queues, known, turned, stop) => {}
+            () = self.passes(shared, (&queues, turned), (&accesses, access_turned), known, stop) => {}
             () = watches.follow_queues(queue_writer) => {}
+            () = watches.follow_accesses(access_writer) => {}
             () = watches.follow_classes() => {}
             () = watches.follow_namespaces() => {}
             () = reporter.run() => {}
@@ -293,28 +314,42 @@ impl Work {
         }
     }
 
-    /// Passes over Queues, from when all is `known` until `stop` is cancelled and those under way have ended.
+    /// Passes over Queues and `QueueAccess`es, from when all is `known` until `stop` is cancelled and those under way have
+    /// ended.
     async fn passes(
         &self,
         shared: Arc<Shared>,
-        queues: &Store<Queue>,
+        (queues, turned): (&Store<Queue>, Turns<Queue>),
+        (accesses, access_turned): (&Store<QueueAccess>, Turns<QueueAccess>),
         known: impl Future<Output = bool>,
-        turned: mpsc::UnboundedReceiver<reflector::ObjectRef<Queue>>,
         stop: CancellationToken,
     ) {
         // Decisions about one Queue depend on the others: none is made before all are known.
-        let caches =
-            ["Queues", "Secrets", "ConfigMaps", "QueueClasses", "Namespaces"].map(|name| self.health.cache(name));
+        let caches = ["Queues", "QueueAccesses", "Secrets", "ConfigMaps", "QueueClasses", "Namespaces"]
+            .map(|name| self.health.cache(name));
         tokio::select! {
             is_known = known => if !is_known { return },
             () = stop.cancelled() => return,
         }
         caches.iter().for_each(crate::runtime::health::CacheSync::synced);
-        tracing::info!(queues = queues.len(), "ready");
+        tracing::info!(queues = queues.len(), accesses = accesses.len(), "ready");
         let classes = self.classes.clone();
         let lane_of = move |queue: &Queue| classes.lane_of(queue);
+        let to_access = shared.clone();
         let pass = move |queue| pass(queue, shared.clone());
-        lanes::work(turned, queues.clone(), lane_of, pass, self.concurrency, stop).await;
+        // Nothing is asked of AWS: one lane is enough.
+        let pass_over_access = move |access| access_pass(access, to_access.clone());
+        tokio::join!(
+            lanes::work(turned, queues.clone(), lane_of, pass, self.concurrency, stop.clone()),
+            lanes::work(
+                access_turned,
+                accesses.clone(),
+                |_: &QueueAccess| (),
+                pass_over_access,
+                self.concurrency,
+                stop
+            ),
+        );
     }
 
     async fn keep_gauges(&self, queues: &Store<Queue>) {
@@ -345,23 +380,41 @@ fn ready_reason(queue: &Queue) -> &'static str {
     known.map_or("Unknown", |(reason, _)| reason.as_str())
 }
 
-/// One pass. Answers when to look at the Queue again.
+/// Whose turn it is.
+type Turns<K> = mpsc::UnboundedReceiver<reflector::ObjectRef<K>>;
+
+/// One pass over a Queue. Answers when to look at it again.
 async fn pass(queue: Arc<Queue>, shared: Arc<Shared>) -> Duration {
+    let work = async |memory: &mut Memory| Box::pin(shared.pass(&queue, memory)).await;
+    timed(queue.as_ref(), &shared, work).await
+}
+
+/// One pass over a `QueueAccess`. Answers when to look at it again.
+async fn access_pass(access: Arc<QueueAccess>, shared: Arc<Shared>) -> Duration {
+    let work = async |memory: &mut Memory| Box::pin(shared.access.pass(&access, memory)).await;
+    timed(access.as_ref(), &shared, work).await
+}
+
+/// Does `work` on `object` when it is time to, and for as long as a pass may take.
+async fn timed<K>(object: &K, shared: &Shared, work: impl AsyncFnOnce(&mut Memory) -> Outcome<K>) -> Duration
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
     let now = Timestamp::now();
-    let mut memory = match shared.schedule.enter(&queue, now) {
+    let mut memory = match shared.schedule.enter(object, now) {
         Gate::Closed(rest) => return rest.unsigned_abs(),
         Gate::Open(memory) => memory,
     };
     let begun = Instant::now();
-    let passing = Box::pin(shared.pass(&queue, &mut memory));
-    let passed = tokio::time::timeout(PASS_TIMEOUT, passing).await;
+    let passed = tokio::time::timeout(PASS_TIMEOUT, work(&mut memory)).await;
     let outcome = passed.unwrap_or_else(|_| {
-        tracing::warn!(queue = %Key::of(&queue), "a pass took longer than {} s and was given up", PASS_TIMEOUT.as_secs());
+        let key = Key::of_metadata(object.meta());
+        tracing::warn!(kind = %K::kind(&()), %key, "a pass took longer than {} s and was given up", PASS_TIMEOUT.as_secs());
         memory.failed(now);
-        Outcome::given_up(&queue)
+        Outcome::given_up(object)
     });
     shared.metrics.reconcile(outcome.kind, begun.elapsed());
-    shared.schedule.leave(&queue, *memory, &outcome, now);
+    shared.schedule.leave(object, *memory, &outcome, now);
     outcome.requeue.unsigned_abs()
 }
 

@@ -1,4 +1,4 @@
-//! When a Queue is worked on. Every write of ours comes back through a watch: what brings no news must not cost
+//! When an object is worked on. Every write of ours comes back through a watch: what brings no news must not cost
 //! calls to AWS.
 
 use std::collections::{HashMap, HashSet};
@@ -6,7 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{ALLOW_MESSAGE_LOSS, FINALIZER, Queue, RECONCILE_AT};
+use kube::Resource;
+
+use crate::api::{ALLOW_MESSAGE_LOSS, FINALIZER, RECONCILE_AT};
 use crate::domain::observed::Memory;
 
 use super::queue::Outcome;
@@ -23,8 +25,8 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Of an object.
     #[must_use]
-    pub fn of(queue: &Queue) -> Self {
-        let metadata = &queue.metadata;
+    pub fn of(object: &impl Resource) -> Self {
+        let metadata = object.meta();
         let annotation = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key).cloned());
         Self {
             generation: metadata.generation,
@@ -64,9 +66,9 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Something that `queue` depends on has changed: its next turn is a real one.
-    pub fn call_for(&self, queue: &Queue) {
-        self.entries().entry(uid(queue)).or_default().is_called_for = true;
+    /// Something that `object` depends on has changed: its next turn is a real one.
+    pub fn call_for(&self, object: &impl Resource) {
+        self.entries().entry(uid(object)).or_default().is_called_for = true;
     }
 
     /// Forgets every object that is not among `living`, by UID.
@@ -74,15 +76,15 @@ impl Schedule {
         self.entries().retain(|uid, _| living.contains(uid));
     }
 
-    /// Whether to work on `queue`, as the cache shows it, at `now`.
+    /// Whether to work on `object`, as the cache shows it, at `now`.
     #[must_use]
-    pub fn enter(&self, queue: &Queue, now: Timestamp) -> Gate {
+    pub fn enter(&self, object: &impl Resource, now: Timestamp) -> Gate {
         let mut entries = self.entries();
-        let entry = entries.entry(uid(queue)).or_default();
-        if queue.metadata.resource_version.as_ref().is_some_and(|version| entry.superseded.contains(version)) {
+        let entry = entries.entry(uid(object)).or_default();
+        if object.meta().resource_version.as_ref().is_some_and(|version| entry.superseded.contains(version)) {
             return Gate::Closed(BEHIND);
         }
-        let is_news = entry.is_called_for || entry.seen.as_ref() != Some(&Fingerprint::of(queue));
+        let is_news = entry.is_called_for || entry.seen.as_ref() != Some(&Fingerprint::of(object));
         match entry.due {
             Some(due) if !is_news && now < due => Gate::Closed(due.duration_since(now)),
             _ => {
@@ -92,10 +94,10 @@ impl Schedule {
         }
     }
 
-    /// A pass over `queue` ended so.
-    pub fn leave(&self, queue: &Queue, memory: Memory, outcome: &Outcome, now: Timestamp) {
+    /// A pass over `object` ended so.
+    pub fn leave<K: Resource>(&self, object: &K, memory: Memory, outcome: &Outcome<K>, now: Timestamp) {
         let mut entries = self.entries();
-        let entry = entries.entry(uid(queue)).or_default();
+        let entry = entries.entry(uid(object)).or_default();
         entry.memory = memory;
         entry.seen = Some(Fingerprint::of(&outcome.newest));
         entry.due = now.checked_add(outcome.requeue).ok();
@@ -107,6 +109,6 @@ impl Schedule {
     }
 }
 
-fn uid(queue: &Queue) -> String {
-    queue.metadata.uid.clone().unwrap_or_default()
+fn uid(object: &impl Resource) -> String {
+    object.meta().uid.clone().unwrap_or_default()
 }

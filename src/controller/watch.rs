@@ -1,12 +1,13 @@
-//! The watches: caches are filled, and what brings news sets Queues to work.
+//! The watches: caches are filled, and what brings news sets Queues and `QueueAccess`es to work.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::{self, Event, watcher};
@@ -14,11 +15,13 @@ use kube_runtime::{WatchStreamExt, reflector};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
 
-use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueClass, QueueSpec};
+use crate::api::{MANAGED_BY_LABEL, MANAGER, Queue, QueueAccess, QueueAccessSpec, QueueClass, QueueSpec};
+use crate::domain::access::Grant;
 use crate::domain::class::Catalog;
 use crate::domain::fleet::Key;
 
 use super::classes::{Classes, labels_of};
+use super::cluster::OwnerKind;
 use super::kubernetes::{Kubernetes, OutputObject, owner_of};
 use super::schedule::Schedule;
 
@@ -28,14 +31,16 @@ pub(super) struct Known {
     pub(super) namespaces: watch::Sender<bool>,
 }
 
-/// Sets Queues to work.
+/// Sets Queues and `QueueAccess`es to work.
 pub(super) struct Watches {
     pub(super) client: Client,
     pub(super) kubernetes: Arc<Kubernetes>,
     pub(super) schedule: Arc<Schedule>,
     pub(super) classes: Arc<Classes>,
     pub(super) queues: Store<Queue>,
+    pub(super) accesses: Store<QueueAccess>,
     pub(super) turns: UnboundedSender<ObjectRef<Queue>>,
+    pub(super) access_turns: UnboundedSender<ObjectRef<QueueAccess>>,
     /// Told when a class changes.
     pub(super) changed: Arc<Notify>,
     /// Told once the classes are known, and once the namespaces are.
@@ -48,7 +53,7 @@ impl Watches {
         let api: Api<DeserializeGuard<Queue>> = Api::all(self.client.clone());
         let events = watcher(api, watcher::Config::default())
             .default_backoff()
-            .try_filter_map(|event| future::ready(Ok(readable(event))));
+            .try_filter_map(|event| future::ready(Ok(readable(event, unread_queue))));
         let mut events = std::pin::pin!(reflector(writer, events));
         let mut listed = BTreeSet::new();
         while let Some(event) = events.next().await {
@@ -65,6 +70,7 @@ impl Watches {
                     self.set_to_work(affected);
                     for key in &listed {
                         self.turn(key);
+                        self.turn_grants_on(key);
                     }
                 }
                 Err(error) => tracing::warn!(%error, "watching Queues failed; it is tried again"),
@@ -75,6 +81,68 @@ impl Watches {
     fn saw(&self, queue: &Queue) {
         self.set_to_work(self.place(queue));
         self.turn(&Key::of(queue));
+        self.turn_grants_on(&Key::of(queue));
+    }
+
+    /// Follows the `QueueAccess`es until the process ends.
+    pub(super) async fn follow_accesses(&self, writer: Writer<QueueAccess>) {
+        let api: Api<DeserializeGuard<QueueAccess>> = Api::all(self.client.clone());
+        let events = watcher(api, watcher::Config::default())
+            .default_backoff()
+            .try_filter_map(|event| future::ready(Ok(readable(event, unread_access))));
+        let mut events = std::pin::pin!(reflector(writer, events));
+        let mut listed = BTreeSet::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Apply(access)) => {
+                    self.place_grant(&access);
+                    self.turn_access(&Key::of_metadata(&access.metadata));
+                }
+                Ok(Event::Delete(access)) => self.lost_grant(&Key::of_metadata(&access.metadata)),
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(access)) => _ = listed.insert(Key::of_metadata(&access.metadata)),
+                Ok(Event::InitDone) => {
+                    self.kubernetes.grants_missing_from(&listed).iter().for_each(|key| self.lost_grant(key));
+                    self.accesses.state().iter().for_each(|access| self.place_grant(access));
+                    for key in &listed {
+                        self.turn_access(key);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "watching QueueAccesses failed; it is tried again"),
+            }
+        }
+    }
+
+    /// Takes a `QueueAccess` in among those of its Queue, which decides anew. What that means for the others on it, they learn
+    /// from the Queue's status.
+    fn place_grant(&self, access: &QueueAccess) {
+        let namespace = access.namespace().unwrap_or_default();
+        let labels = self.classes.labels_of_namespace(&namespace);
+        self.set_to_work(self.kubernetes.saw_grant(Grant::of(access, labels.as_ref())));
+    }
+
+    fn lost_grant(&self, key: &Key) {
+        self.set_to_work(self.kubernetes.lost_grant(key));
+        self.forget();
+    }
+
+    /// What these say depends on their Queue.
+    fn turn_grants_on(&self, queue: &Key) {
+        for key in self.kubernetes.grants_on(queue) {
+            self.call_for_access(&key);
+        }
+    }
+
+    fn call_for_access(&self, key: &Key) {
+        if let Some(access) = self.accesses.get(&ObjectRef::new(&key.name).within(&key.namespace)) {
+            self.schedule.call_for(access.as_ref());
+            self.turn_access(key);
+        }
+    }
+
+    fn turn_access(&self, key: &Key) {
+        // Without a receiver the process is about to end.
+        let _ = self.access_turns.send(ObjectRef::new(&key.name).within(&key.namespace));
     }
 
     /// Takes a Queue in among the others, also while it has no class.
@@ -173,6 +241,12 @@ impl Watches {
     fn saw_namespace(&self, namespace: &PartialObjectMeta<Namespace>) {
         let (name, labels) = (namespace.name_any(), labels_of(namespace));
         if self.classes.change(|catalog| catalog.put_namespace(&name, labels)) {
+            let here =
+                self.accesses.state().into_iter().filter(|access| access.metadata.namespace.as_ref() == Some(&name));
+            for access in here {
+                self.place_grant(&access);
+                self.call_for_access(&Key::of_metadata(&access.metadata));
+            }
             self.decide_anew(|queue| queue.metadata.namespace.as_ref() == Some(&name));
         }
     }
@@ -183,13 +257,23 @@ impl Watches {
         for queue in &queues {
             self.set_to_work(self.place(queue));
         }
-        self.set_to_work(queues.iter().map(|queue| Key::of(queue)));
+        for key in queues.iter().map(|queue| Key::of(queue)) {
+            self.turn_grants_on(&key);
+            self.set_to_work([key]);
+        }
     }
 
     fn lost(&self, key: &Key) {
         self.set_to_work(self.kubernetes.lost_queue(key));
-        let living = self.queues.state().iter().filter_map(|queue| queue.metadata.uid.clone()).collect();
-        self.schedule.keep(&living);
+        self.turn_grants_on(key);
+        self.forget();
+    }
+
+    /// Forgets what was remembered of objects that are gone.
+    fn forget(&self) {
+        let queues = self.queues.state().into_iter().filter_map(|queue| queue.metadata.uid.clone());
+        let accesses = self.accesses.state().into_iter().filter_map(|access| access.metadata.uid.clone());
+        self.schedule.keep(&queues.chain(accesses).collect());
     }
 
     /// Follows the outputs of one kind until the process ends: those with the operator's label, and no others.
@@ -210,7 +294,11 @@ impl Watches {
                     None
                 }
             };
-            self.set_to_work(owner);
+            match owner {
+                Some((OwnerKind::Queue, key)) => self.set_to_work([key]),
+                Some((OwnerKind::QueueAccess, key)) => self.call_for_access(&key),
+                None => {}
+            }
         }
     }
 
@@ -219,7 +307,7 @@ impl Watches {
         for key in keys {
             let found = self.queues.get(&ObjectRef::new(&key.name).within(&key.namespace));
             if let Some(queue) = found {
-                self.schedule.call_for(&queue);
+                self.schedule.call_for(queue.as_ref());
                 self.turn(&key);
             }
         }
@@ -254,18 +342,16 @@ where
 }
 
 /// One object that cannot be read must not stop the watch of the others. It is logged and left alone, also when it could be
-/// read before: what is no longer known must not be acted on.
-fn readable(event: Event<DeserializeGuard<Queue>>) -> Option<Event<Queue>> {
-    let read = |guard: DeserializeGuard<Queue>| {
+/// read before: what is no longer known must not be acted on. In its place is what `unread` makes of its metadata.
+fn readable<K>(event: Event<DeserializeGuard<K>>, unread: fn(ObjectMeta) -> K) -> Option<Event<K>>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let read = |guard: DeserializeGuard<K>| {
         guard.0.map_err(|invalid| {
-            let name = invalid.metadata.name.as_deref().unwrap_or_default();
-            let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
-            tracing::error!(
-                queue = format!("{namespace}/{name}"),
-                "cannot be read and is left alone: {}",
-                invalid.error
-            );
-            Box::new(Queue { metadata: invalid.metadata, spec: QueueSpec::default(), status: None })
+            let key = Key::of_metadata(&invalid.metadata);
+            tracing::error!(kind = %K::kind(&()), %key, "cannot be read and is left alone: {}", invalid.error);
+            Box::new(unread(invalid.metadata))
         })
     };
     match event {
@@ -275,4 +361,12 @@ fn readable(event: Event<DeserializeGuard<Queue>>) -> Option<Event<Queue>> {
         Event::Init => Some(Event::Init),
         Event::InitDone => Some(Event::InitDone),
     }
+}
+
+fn unread_queue(metadata: ObjectMeta) -> Queue {
+    Queue { metadata, spec: QueueSpec::default(), status: None }
+}
+
+fn unread_access(metadata: ObjectMeta) -> QueueAccess {
+    QueueAccess { metadata, spec: QueueAccessSpec::default(), status: None }
 }

@@ -13,6 +13,7 @@ use crate::api::queue::{
 use crate::api::status::{Effective, Target};
 use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 
+use super::access::{Admissions, Admitted, Room, admit};
 use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
 use super::class::Class;
@@ -55,6 +56,12 @@ pub struct Desired {
     pub observe: bool,
     /// Its Secrets and `ConfigMap`s.
     pub outputs: OutputSettings,
+    /// Who else is let in, by `QueueAccess`; the policies above let in all who are admitted.
+    pub grants: Admissions,
+    /// The UIDs of those that its policies let in.
+    pub let_in: BTreeSet<String>,
+    /// The policies without grants.
+    own_policies: AccessPolicies,
     /// The fields that name a role or user, by its ARN.
     pub named_principals: NamedPrincipals,
     /// What the policy of its KMS key must say for those whom it lets in; `None` without such a key, or when it lets in nobody.
@@ -172,7 +179,12 @@ impl Desired {
         ));
         let dead_letter_arn =
             names.as_ref().and_then(|names| names.dead_letter.as_ref()).map(|name| class.place.queue_arn(name));
-        let access = access_policies(spec, &source_arn, dead_letter_arn.as_ref(), class);
+        let queue_arn = source_arn.to_string();
+        let dead_letter_text = dead_letter_arn.as_ref().map(ToString::to_string);
+        let context = statement_context(&queue_arn, class);
+        let none = Access::default();
+        let access = spec.access.as_ref().unwrap_or(&none);
+        let access = compile_access(access, requires_tls(spec), dead_letter_text.as_deref(), &context);
         let access = access.map_err(|more| errors.extend(more)).ok();
         let retention = settings.as_ref().map(|settings| settings.message_retention_seconds);
         let source = Source { key: &key, arn: &source_arn, queue_type: spec.queue_type, retention };
@@ -193,8 +205,6 @@ impl Desired {
             None => reference,
         };
         let kms_key = settings.encryption.key.clone();
-        let key_access = kms_key.clone().filter(|_| !access.key.is_empty());
-        let key_access = key_access.map(|key| DesiredKeyAccess { key, statements: access.key.clone() });
         let subject = Subject { queue, arn: source_arn.to_string(), kms_key, dead_letter: &dead_letter };
         let policies = subject.policies(class, fleet, &mut errors);
         if !errors.is_empty() {
@@ -217,7 +227,9 @@ impl Desired {
         check_target(queue, &target, class)?;
         check_cycle(&key, fleet)?;
         check_source_count(&key, &source.arn.to_string(), fleet)?;
-        Ok(Self {
+        let room = Room { spec, policies: &access, dead_letter_arn: dead_letter_text.as_deref(), context: &context };
+        let grants = admit(&key, fleet.grants_on(&key), &room);
+        let desired = Self {
             owner: Owner { cluster: class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() },
             target,
             effective: settings,
@@ -228,11 +240,38 @@ impl Desired {
             deletes_adopted: queue.spec.deletion_policy == Some(DeletionPolicy::Delete),
             observe: spec.management_policy == Some(ManagementPolicy::Observe),
             outputs: OutputSettings::of(queue, class),
-            key_access,
-            named_principals: access.named,
+            grants,
+            let_in: BTreeSet::new(),
+            key_access: None,
+            named_principals: access.named.clone(),
+            own_policies: access,
             allowed_losses: allowed_losses(queue),
             key,
-        })
+        };
+        Ok(desired.letting_in(&desired.grants.admitted))
+    }
+
+    /// The same with policies that let in just these; the youngest are left out if there is no room for them.
+    #[must_use]
+    pub fn letting_in(&self, admitted: &[Admitted]) -> Self {
+        let queue_arn = self.source.arn.to_string();
+        let dead_letter_arn = self.managed_dead_letter().map(|queue| queue.arn.to_string());
+        // All fit together; without some of them, others may be merged less well.
+        let fitting = (0..=admitted.len()).rev().find_map(|most| {
+            let parts: Vec<_> = admitted[..most].iter().map(|admitted| &admitted.part).collect();
+            let policies = self.own_policies.with_grants(&parts, &queue_arn, dead_letter_arn.as_deref());
+            policies.ok().zip(Some(&admitted[..most]))
+        });
+        let (policies, let_in) = fitting.unwrap_or_else(|| (self.own_policies.clone(), &[]));
+        let mut desired = self.clone();
+        desired.let_in = let_in.iter().map(|admitted| admitted.grant.uid.clone()).collect();
+        let kms_key = desired.effective.encryption.key.clone().filter(|_| !policies.key.is_empty());
+        desired.key_access = kms_key.map(|key| DesiredKeyAccess { key, statements: policies.key.clone() });
+        desired.source.attributes.insert(Attribute::Policy, policies.source.to_attribute());
+        if let DesiredDeadLetter::Managed(queue) = &mut desired.dead_letter {
+            queue.attributes.insert(Attribute::Policy, policies.dead_letter.to_attribute());
+        }
+        desired
     }
 
     /// A digest of all that is declared of the queues and policies: it stays the same while neither the Queue, nor its class, nor
@@ -368,22 +407,14 @@ impl Builder<'_> {
     }
 }
 
-/// The policies of the two queues.
-fn access_policies(
-    spec: &QueueSpec,
-    source: &QueueArn,
-    dead_letter: Option<&QueueArn>,
-    class: &Class,
-) -> Result<AccessPolicies, Vec<FieldError>> {
-    let context = StatementContext {
-        queue_arn: &source.to_string(),
+/// Where the statements of a Queue stand, and whom its class lets in.
+fn statement_context<'a>(queue_arn: &'a str, class: &'a Class) -> StatementContext<'a> {
+    StatementContext {
+        queue_arn,
         account_id: &class.place.account_id,
         caller_arn: &class.caller_arn,
         trust: class.limits.trust(),
-    };
-    let dead_letter = dead_letter.map(ToString::to_string);
-    let none = Access::default();
-    compile_access(spec.access.as_ref().unwrap_or(&none), requires_tls(spec), dead_letter.as_deref(), &context)
+    }
 }
 
 /// No output key may begin with `AWS_`: it would redirect every AWS client of a Pod.

@@ -102,6 +102,15 @@ impl Comparison<'_> {
         diff
     }
 
+    /// Whether AWS has `attribute` as declared, or took it and does not show it yet.
+    #[must_use]
+    pub fn is_taken(&self, desired: &DesiredQueue, attribute: Attribute, observed: &QueueAttributes) -> bool {
+        let Some(want) = desired.attributes.get(&attribute) else { return true };
+        let have = observed.settings.get(&attribute).map_or("", String::as_str);
+        let written = self.record.under_way(&desired.name, attribute, self.now);
+        written.map_or_else(|| self.same(attribute, want, have), |written| written.is(want))
+    }
+
     /// The attributes that differ and are not about to change, whatever is to be done about it: for who only looks.
     #[must_use]
     pub fn differences(&self, desired: &DesiredQueue, observed: &QueueAttributes) -> Vec<String> {

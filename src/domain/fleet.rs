@@ -5,17 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::Queue;
 use crate::api::queue::{DeadLetterMode, ManagementPolicy, QueueType, RedriveAllowMode};
 
+use super::access::Grant;
 use super::arn::Place;
 use super::class::Class;
 use super::names::QueueName;
 use super::redrive::MAX_SOURCES;
 use super::settings::{Names, effective};
 
-/// A Queue's namespace and name.
+/// The namespace and name of a Queue, or of another object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The namespace.
@@ -28,9 +30,15 @@ impl Key {
     /// Of an object as the API server gave it.
     #[must_use]
     pub fn of(queue: &Queue) -> Self {
+        Self::of_metadata(&queue.metadata)
+    }
+
+    /// Of an object of any kind.
+    #[must_use]
+    pub fn of_metadata(metadata: &ObjectMeta) -> Self {
         Self {
-            namespace: queue.metadata.namespace.clone().unwrap_or_default(),
-            name: queue.metadata.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
         }
     }
 }
@@ -62,8 +70,8 @@ pub struct Member {
     pub exists: bool,
     /// The sources that its queue is to allow, by its last status; `None`: all, or there is no status yet.
     pub allows: Option<BTreeSet<String>>,
-    /// The older object wins, then the smaller UID.
-    seniority: (Option<Timestamp>, String),
+    /// The older object wins.
+    seniority: Seniority,
     /// The ARNs of its names: a name is taken in one account and region only.
     claims: Vec<String>,
     managed_dead_letter_arn: Option<String>,
@@ -103,7 +111,17 @@ enum Link {
 pub struct Fleet {
     members: BTreeMap<Key, Arc<Member>>,
     links: BTreeMap<Link, BTreeSet<Key>>,
+    grants: BTreeMap<Key, Arc<Grant>>,
+    /// The grants that point to a Queue, the oldest first.
+    granted: BTreeMap<Key, BTreeSet<(Seniority, Key)>>,
 }
+
+/// The older object comes first, then the smaller UID.
+pub type Seniority = (Option<Timestamp>, String);
+
+/// More grants on one Queue than this are not looked at: SQS has room for fewer, and nobody's number of objects may keep the
+/// others waiting.
+pub const MOST_GRANTS: usize = 200;
 
 impl Fleet {
     /// The Queues of one class as they are now.
@@ -163,8 +181,58 @@ impl Fleet {
         for member in keys.into_iter().filter_map(|key| self.members.get(key)) {
             near.insert(member.clone());
         }
+        for grant in self.grants_on(&me.key).filter(|grant| !grant.deleting).take(MOST_GRANTS) {
+            near.insert_grant(grant.clone());
+        }
         near.insert(me);
         near
+    }
+
+    /// Takes in a `QueueAccess`, or its newer version. Answers which Queues may have to decide anew; nothing when what they
+    /// need to know of it has not changed.
+    pub fn put_grant(&mut self, grant: Grant) -> Option<BTreeSet<Key>> {
+        let before = self.grants.get(&grant.key);
+        if before.is_some_and(|before| **before == grant) {
+            return None;
+        }
+        let affected = before.map(|before| before.queue.clone()).into_iter().chain([grant.queue.clone()]).collect();
+        self.remove_grant(&grant.key.clone());
+        self.insert_grant(Arc::new(grant));
+        Some(affected)
+    }
+
+    /// Forgets a `QueueAccess`. Answers which Queue may have to decide anew.
+    pub fn remove_grant(&mut self, key: &Key) -> Option<Key> {
+        let grant = self.grants.remove(key)?;
+        if let Some(keys) = self.granted.get_mut(&grant.queue) {
+            keys.remove(&(grant.seniority().clone(), key.clone()));
+            if keys.is_empty() {
+                self.granted.remove(&grant.queue);
+            }
+        }
+        Some(grant.queue.clone())
+    }
+
+    /// The `QueueAccess` of this name.
+    #[must_use]
+    pub fn grant(&self, key: &Key) -> Option<&Grant> {
+        self.grants.get(key).map(AsRef::as_ref)
+    }
+
+    /// The `QueueAccess`es known.
+    pub fn grant_keys(&self) -> impl Iterator<Item = &Key> {
+        self.grants.keys()
+    }
+
+    /// The grants that point to the Queue `key`, there or not, the oldest first.
+    pub fn grants_on(&self, key: &Key) -> impl Iterator<Item = &Arc<Grant>> {
+        self.granted.get(key).into_iter().flatten().filter_map(|(_, key)| self.grants.get(key))
+    }
+
+    fn insert_grant(&mut self, grant: Arc<Grant>) {
+        let entry = (grant.seniority().clone(), grant.key.clone());
+        self.granted.entry(grant.queue.clone()).or_default().insert(entry);
+        self.grants.insert(grant.key.clone(), grant);
     }
 
     fn insert(&mut self, member: Arc<Member>) {

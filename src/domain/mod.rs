@@ -1,5 +1,6 @@
 //! Decisions. Nothing here knows a Kubernetes client, an AWS SDK, tokio or a clock: time is passed in.
 
+pub mod access;
 pub mod arn;
 pub mod attributes;
 pub mod call;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::status::{EffectiveRedriveAllow, LastWrite, PolicyStatus, RetiredDeadLetter, Target, WrittenAttribute};
+use crate::api::status::{
+    EffectiveRedriveAllow, GrantStatus, LastWrite, PolicyStatus, RetiredDeadLetter, Target, WrittenAttribute,
+};
 use crate::api::{FINALIZER, Queue, RECONCILE_AT};
 
 use super::attributes::{Attribute, Attributes, QueueAttributes};
@@ -135,6 +137,8 @@ pub struct Record {
     pub retired: Vec<RetiredDeadLetter>,
     /// The policies in IAM, made or about to be made.
     pub policies: Vec<PolicyStatus>,
+    /// The grants that the queue policy takes in, or is about to.
+    pub grants: Vec<GrantStatus>,
     /// The user tags that we set.
     pub managed_tag_keys: BTreeSet<String>,
     /// Who may use its queue as their dead-letter queue, as AWS took it last.
@@ -170,6 +174,7 @@ impl Record {
             dead_letter,
             retired,
             policies: status.iam.map(|iam| iam.policies).unwrap_or_default(),
+            grants: status.grants,
             managed_tag_keys: status.managed_tag_keys.into_iter().collect(),
             redrive_allow: status.effective.map(|effective| effective.redrive_allow),
             written: status.last_write,
@@ -292,7 +297,7 @@ fn digest(value: &str) -> String {
     format!("sha256:{}", sha256(value))
 }
 
-/// What this process remembers of one Queue. Losing it is safe: waits begin anew, and what must outlive the process is in
+/// What this process remembers of one Queue or `QueueAccess`. Losing it is safe: waits begin anew, and what must outlive the process is in
 /// [`Record`].
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -328,6 +333,8 @@ pub struct Memory {
     pub released: BTreeMap<String, Timestamp>,
     /// Queues that we tagged, and when.
     pub tagged: BTreeMap<String, Timestamp>,
+    /// Grants that AWS refused, by the UID of the `QueueAccess`.
+    pub trials: BTreeMap<String, Trial>,
     /// Queues that are watched for being empty although they are open: a shorter retention waits for it.
     pub watched: BTreeSet<String>,
 }
@@ -407,6 +414,15 @@ impl Memory {
             self.doubts.remove(&(name.to_string(), *attribute));
         }
     }
+}
+
+/// A grant that AWS refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// When it was refused first.
+    pub since: Timestamp,
+    /// When it was refused last.
+    pub last: Timestamp,
 }
 
 /// A value that AWS refused by itself, or perhaps together with others.

@@ -134,6 +134,15 @@ impl OutputSettings {
         }
     }
 
+    /// One Secret, of this name and with this prefix, or none.
+    pub(super) fn secret_only(secret: Option<(String, String)>, class: &Class) -> Self {
+        Self {
+            secret: secret.map(|(name, prefix)| Keys { name, prefix }),
+            endpoint_url: class.workload_endpoint_url.clone(),
+            ..Self::default()
+        }
+    }
+
     /// The objects to have, for a queue that is there.
     #[must_use]
     pub fn render(&self, queue: &Coordinates) -> Vec<Output> {

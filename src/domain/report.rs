@@ -10,6 +10,7 @@ use crate::api::status::{
     QueueStatus, Target,
 };
 
+use super::access::AccessPlan;
 use super::attributes::{Attribute, Counts};
 use super::call::ErrorClass;
 use super::desired::{Desired, Refusal};
@@ -33,8 +34,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// Whether steps are left.
     pub is_unfinished: bool,
-    /// Whether AWS reads back what was written, and the words for it.
-    pub propagated: Propagated,
+    /// Whether AWS reads back what was written, and the words for it; nothing for who writes nothing there.
+    pub propagated: Option<Propagated>,
     /// What differs and is left so.
     pub differences: Vec<String>,
     /// What to say when ready.
@@ -80,6 +81,7 @@ impl Verdict {
         // Steps that are left because one failed are tried again when the failure says.
         let is_unfinished = !plan.steps.is_empty() && failures.is_empty();
         let findings = plan.findings.iter().cloned().chain(failures).collect();
+        let propagated = Some(propagated);
         Self { findings, is_unfinished, propagated, differences: plan.differences.clone(), ready }.sorted()
     }
 
@@ -89,7 +91,7 @@ impl Verdict {
         Self {
             findings: Vec::new(),
             is_unfinished: true,
-            propagated: Propagated::Unknown("nothing was written yet".to_owned()),
+            propagated: Some(Propagated::Unknown("nothing was written yet".to_owned())),
             differences: Vec::new(),
             ready: (Reason::Progressing, String::new()),
         }
@@ -103,7 +105,7 @@ impl Verdict {
         Self {
             findings: std::iter::once(refused).chain(failures).collect(),
             is_unfinished: false,
-            propagated: Propagated::Unknown("nothing of this generation was written".to_owned()),
+            propagated: Some(Propagated::Unknown("nothing of this generation was written".to_owned())),
             differences: Vec::new(),
             ready: (Reason::Converged, String::new()),
         }
@@ -121,9 +123,22 @@ impl Verdict {
         Self {
             findings,
             is_unfinished: false,
-            propagated: Propagated::Unknown("the Queue is being deleted".to_owned()),
+            propagated: Some(Propagated::Unknown("the Queue is being deleted".to_owned())),
             differences: Vec::new(),
             ready: (Reason::Converged, String::new()),
+        }
+        .sorted()
+    }
+
+    /// Of a `QueueAccess`.
+    #[must_use]
+    pub fn of_access(plan: &AccessPlan, failures: Vec<Finding>) -> Self {
+        Self {
+            findings: plan.finding.iter().cloned().chain(failures).collect(),
+            is_unfinished: false,
+            propagated: None,
+            differences: Vec::new(),
+            ready: (Reason::Granted, "the queue policy lets the subject in as declared".to_owned()),
         }
         .sorted()
     }
@@ -158,7 +173,8 @@ impl Verdict {
             None => conditions.add(ConditionType::Ready.as_str(), "True", self.ready.0, self.ready.1.clone()),
         }
         match &self.propagated {
-            Propagated::Yes => {
+            None => {}
+            Some(Propagated::Yes) => {
                 conditions.add(
                     ConditionType::Propagated.as_str(),
                     "True",
@@ -166,11 +182,11 @@ impl Verdict {
                     "AWS reads back what was written".to_owned(),
                 );
             }
-            Propagated::NotYet(awaiting) => {
+            Some(Propagated::NotYet(awaiting)) => {
                 let message = format!("written, and not read back yet: {}", awaiting.join(", "));
                 conditions.add(ConditionType::Propagated.as_str(), "False", Reason::Propagating, message);
             }
-            Propagated::Unknown(why) => {
+            Some(Propagated::Unknown(why)) => {
                 conditions.add(ConditionType::Propagated.as_str(), "Unknown", Reason::NotRead, why.clone());
             }
         }
@@ -304,6 +320,7 @@ pub fn status_of_plan(input: &Input<'_>, plan: &Plan, previous: &QueueStatus) ->
     }
     status.outputs = output_references(input.observed);
     status.retired_dead_letters.clone_from(&plan.retired);
+    status.grants.clone_from(&input.record.grants);
     let policies = plan.policies.clone();
     status.iam = (!policies.is_empty()).then_some(IamStatus { policies });
     let seen = input.observed.key_policy.as_ref();

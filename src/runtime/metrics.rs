@@ -57,7 +57,7 @@ pub const AWS_BUDGET: Metric = Metric {
 pub const RECONCILES: Metric = Metric {
     name: "prism_queue_reconciles_total",
     labels: &["outcome"],
-    help: "Reconciles by outcome (converged, waiting, stalled, failed)",
+    help: "Reconciles of Queues and QueueAccesses by outcome (converged, waiting, stalled, failed)",
 };
 
 /// Time of reconciles.

@@ -16,10 +16,12 @@ use crate::helm::{chart, documents, kind, only, render};
 use crate::values::required;
 
 /// All that the operator may do, as `verbs group/resource[/name]`. A longer list is a decision about security.
-const OPERATOR: [&str; 11] = [
+const OPERATOR: [&str; 14] = [
     "get,list,watch,patch queue.prism.io/queues",
     "update queue.prism.io/queues/status",
     "update queue.prism.io/queues/finalizers",
+    "list,watch,patch queue.prism.io/queueaccesses",
+    "update queue.prism.io/queueaccesses/status",
     "get,list,watch,create,patch,delete /secrets",
     "get,list,watch,create,patch,delete /configmaps",
     "create events.k8s.io/events",
@@ -28,14 +30,23 @@ const OPERATOR: [&str; 11] = [
     "get,list,watch /namespaces",
     "get apiextensions.k8s.io/customresourcedefinitions queues.queue.prism.io",
     "get apiextensions.k8s.io/customresourcedefinitions queueclasses.queue.prism.io",
+    "get apiextensions.k8s.io/customresourcedefinitions queueaccesses.queue.prism.io",
 ];
 /// And in the namespace of its lease.
 const LEADER: [&str; 2] = ["create coordination.k8s.io/leases", "get,update coordination.k8s.io/leases prism-queue"];
-const VIEWER: [&str; 2] = ["get,list,watch queue.prism.io/queues", "get queue.prism.io/queues/status"];
+const VIEWER: [&str; 4] = [
+    "get,list,watch queue.prism.io/queues",
+    "get queue.prism.io/queues/status",
+    "get,list,watch queue.prism.io/queueaccesses",
+    "get queue.prism.io/queueaccesses/status",
+];
 /// Of use only where it is bound for the whole cluster.
 const CLASS_VIEWER: [&str; 2] =
     ["get,list,watch queue.prism.io/queueclasses", "get queue.prism.io/queueclasses/status"];
-const EDITOR: [&str; 1] = ["create,update,patch,delete,deletecollection queue.prism.io/queues"];
+const EDITOR: [&str; 2] = [
+    "create,update,patch,delete,deletecollection queue.prism.io/queues",
+    "create,update,patch,delete,deletecollection queue.prism.io/queueaccesses",
+];
 
 /// One permission an entry, so that lists compare whichever way they are grouped.
 fn permissions(lists: &[&[&str]]) -> BTreeSet<String> {

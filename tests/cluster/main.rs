@@ -15,6 +15,7 @@ mod deletion;
 mod drift;
 mod enforcement;
 mod faults;
+mod grants;
 mod harness;
 mod invalid;
 mod lifecycle;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use prism_queue::api::Queue;
+use prism_queue::controller::access::AccessReconciler;
+use prism_queue::controller::cluster::OwnerKind;
 use prism_queue::controller::queue::Reconciler;
 use prism_queue::controller::schedule::{Gate, Schedule};
 use prism_queue::domain::class::Class;
@@ -56,7 +58,15 @@ struct Process {
     view: Arc<View>,
     schedule: Schedule,
     reconciler: Reconciler,
-    due: BTreeMap<Key, Timestamp>,
+    access_reconciler: AccessReconciler,
+    due: BTreeMap<Turn, Timestamp>,
+}
+
+/// Whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Queue(Key),
+    Access(Key),
 }
 
 impl Operator {
@@ -106,13 +116,16 @@ impl Operator {
             for key in process.view.keys() {
                 process.call_for(&key, now);
             }
+            for key in process.view.access_keys() {
+                process.call_for_access(&key, now);
+            }
         }
         self.catch_up().await;
     }
 
     /// Brings what the watches bring, and makes the passes that are due now.
     async fn catch_up(&mut self) {
-        let begun = self.passes.len();
+        let mut made = 0;
         loop {
             if self.process.is_none() && self.world.now() >= self.starts_at {
                 self.start();
@@ -121,9 +134,13 @@ impl Operator {
             let now = self.world.now();
             process.watch(&self.kube, self.lag, now);
             let due = process.due.iter().filter(|(_, at)| **at <= now).min_by_key(|(_, at)| **at);
-            let Some(key) = due.map(|(key, _)| key.clone()) else { return };
-            self.turn(&key).await;
-            assert!(self.passes.len() - begun < MOST_PASSES_AT_ONCE, "{key}: passes without end at one instant");
+            let Some(turn) = due.map(|(turn, _)| turn.clone()) else { return };
+            match &turn {
+                Turn::Queue(key) => self.turn(key).await,
+                Turn::Access(key) => self.access_turn(key).await,
+            }
+            made += 1;
+            assert!(made < MOST_PASSES_AT_ONCE, "{turn:?}: passes without end at one instant");
         }
     }
 
@@ -131,7 +148,7 @@ impl Operator {
     fn next(&self) -> Timestamp {
         let Some(process) = &self.process else { return self.starts_at };
         let soon = self.world.now() + SignedDuration::from_secs(1);
-        let is_behind = process.view.behind() != (0, 0);
+        let is_behind = process.view.behind() != (0, 0, 0);
         process.due.values().copied().chain(is_behind.then_some(soon)).min().unwrap_or(Timestamp::MAX)
     }
 
@@ -152,18 +169,26 @@ impl Operator {
                 claim.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
             }),
         };
+        let (class, world) = (self.class.clone(), self.world.clone());
+        let access_reconciler = AccessReconciler {
+            cluster: view.clone(),
+            class_of: Arc::new(move |_| Ok(class.clone())),
+            clock: Arc::new(move || world.now()),
+            may_write: reconciler.may_write.clone(),
+        };
         let now = self.world.now();
-        let due = view.keys().into_iter().map(|key| (key, now)).collect();
-        self.process = Some(Process { view, schedule: Schedule::default(), reconciler, due });
+        let queues = view.keys().into_iter().map(Turn::Queue);
+        let due = queues.chain(view.access_keys().into_iter().map(Turn::Access)).map(|turn| (turn, now)).collect();
+        self.process = Some(Process { view, schedule: Schedule::default(), reconciler, access_reconciler, due });
     }
 
     async fn turn(&mut self, key: &Key) {
         let Some(process) = &mut self.process else { return };
-        process.due.remove(key);
+        process.due.remove(&Turn::Queue(key.clone()));
         let Some(queue) = process.view.cached(key) else { return };
         let now = self.world.now();
         let mut memory = match process.schedule.enter(&queue, now) {
-            Gate::Closed(rest) => return process.wake(key, now + rest),
+            Gate::Closed(rest) => return process.wake(Turn::Queue(key.clone()), now + rest),
             Gate::Open(memory) => memory,
         };
         let mark = self.world.mark();
@@ -171,7 +196,7 @@ impl Operator {
         let ended = self.world.run(process.reconciler.pass(&queue, &mut memory)).await;
         if let Some(outcome) = &ended {
             process.schedule.leave(&queue, *memory, outcome, now);
-            process.wake(key, now + outcome.requeue);
+            process.wake(Turn::Queue(key.clone()), now + outcome.requeue);
         }
         let mut lost = lost(&self.world, &self.caller);
         lost.retain(|id| !lost_before.contains(id));
@@ -188,6 +213,30 @@ impl Operator {
     }
 }
 
+impl Operator {
+    async fn access_turn(&mut self, key: &Key) {
+        let Some(process) = &mut self.process else { return };
+        let turn = Turn::Access(key.clone());
+        process.due.remove(&turn);
+        let Some(access) = process.view.cached_access(key) else { return };
+        let now = self.world.now();
+        let mut memory = match process.schedule.enter(&access, now) {
+            Gate::Closed(rest) => return process.wake(turn, now + rest),
+            Gate::Open(memory) => memory,
+        };
+        let mark = self.world.mark();
+        let ended = self.world.run(process.access_reconciler.pass(&access, &mut memory)).await;
+        assert!(self.world.calls_since(mark).is_empty(), "{key}: a pass over a QueueAccess calls AWS for nothing");
+        if let Some(outcome) = ended {
+            process.schedule.leave(&access, *memory, &outcome, now);
+            process.wake(turn, now + outcome.requeue);
+        } else {
+            self.process = None;
+            self.starts_at = now + DOWN;
+        }
+    }
+}
+
 fn lost(world: &World, caller: &Caller) -> Vec<u64> {
     world.lost_by(&caller.arn).into_iter().map(|message| message.id).collect()
 }
@@ -196,23 +245,34 @@ impl Process {
     /// Brings changes of the watches, but for those by which they are behind.
     fn watch(&mut self, kube: &Kube, lag: usize, now: Timestamp) {
         let draw = || if lag == 0 { 0 } else { kube.draw(lag) };
-        let (behind_queues, behind_objects) = (draw(), draw());
+        let (behind_queues, behind_objects, behind_accesses) = (draw(), draw(), draw());
         while self.view.behind().0 > behind_queues {
             match self.view.next_queue() {
                 Change::Queue { key, neighbours } => {
                     self.set_to_work(neighbours, now);
-                    self.wake(&key, now);
+                    self.set_accesses_to_work(&key, now);
+                    self.wake(Turn::Queue(key), now);
                 }
-                Change::Gone { neighbours } => {
+                Change::Gone { key, neighbours } => {
                     self.schedule.keep(&self.view.living());
+                    self.set_accesses_to_work(&key, now);
                     self.set_to_work(neighbours, now);
                 }
-                Change::Output { .. } | Change::Nothing => {}
+                Change::Access { .. } | Change::Output { .. } | Change::Nothing => {}
+            }
+        }
+        while self.view.behind().2 > behind_accesses {
+            if let Change::Access { key, queues } = self.view.next_access() {
+                self.schedule.keep(&self.view.living());
+                self.set_to_work(queues, now);
+                self.wake(Turn::Access(key), now);
             }
         }
         while self.view.behind().1 > behind_objects {
-            if let Change::Output { owner } = self.view.next_object() {
-                self.set_to_work([owner], now);
+            match self.view.next_object() {
+                Change::Output { kind: OwnerKind::Queue, owner } => self.set_to_work([owner], now),
+                Change::Output { kind: OwnerKind::QueueAccess, owner } => self.call_for_access(&owner, now),
+                _ => {}
             }
         }
     }
@@ -226,13 +286,26 @@ impl Process {
     fn call_for(&mut self, key: &Key, now: Timestamp) {
         if let Some(queue) = self.view.cached(key) {
             self.schedule.call_for(&queue);
-            self.wake(key, now);
+            self.wake(Turn::Queue(key.clone()), now);
+        }
+    }
+
+    fn set_accesses_to_work(&mut self, queue: &Key, now: Timestamp) {
+        for key in self.view.accesses_of(queue) {
+            self.call_for_access(&key, now);
+        }
+    }
+
+    fn call_for_access(&mut self, key: &Key, now: Timestamp) {
+        if let Some(access) = self.view.cached_access(key) {
+            self.schedule.call_for(&access);
+            self.wake(Turn::Access(key.clone()), now);
         }
     }
 
     /// The scheduler keeps the sooner of two turns.
-    fn wake(&mut self, key: &Key, at: Timestamp) {
-        let due = self.due.entry(key.clone()).or_insert(at);
+    fn wake(&mut self, turn: Turn, at: Timestamp) {
+        let due = self.due.entry(turn).or_insert(at);
         *due = (*due).min(at);
     }
 }

@@ -176,13 +176,13 @@ async fn times(is_silent: bool) -> BTreeMap<Key, Duration> {
         let (reconcilers, schedule, world) = (reconcilers.clone(), schedule.clone(), clock.clone());
         async move {
             let now = world.now();
-            let mut memory = match schedule.enter(&queue, now) {
+            let mut memory = match schedule.enter(queue.as_ref(), now) {
                 Gate::Closed(rest) => return rest.unsigned_abs(),
                 Gate::Open(memory) => memory,
             };
             let reconciler = &reconcilers[Key::of(&queue).namespace.as_str()];
             let outcome = Box::pin(reconciler.pass(&queue, &mut memory)).await;
-            schedule.leave(&queue, *memory, &outcome, now);
+            schedule.leave(queue.as_ref(), *memory, &outcome, now);
             outcome.requeue.unsigned_abs()
         }
     };

@@ -8,7 +8,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use prism_queue::api::class::{ClassDefaults, DriftMode};
 use prism_queue::api::conditions::Reason;
-use prism_queue::api::{Queue, QueueClass, crd};
+use prism_queue::api::{Queue, QueueAccess, QueueClass, crd};
+use prism_queue::domain::access::Grant;
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::class::{Class, FLAGS, Limits, satisfiable};
 use prism_queue::domain::desired::Desired;
@@ -90,7 +91,12 @@ fn there_are_examples_to_look_at() {
 #[test]
 fn every_field_of_every_example_is_one_that_the_crd_knows() {
     let mut errors = Vec::new();
-    for (kind, crd) in [("Queue", crd::queue().unwrap()), ("QueueClass", crd::queue_class().unwrap())] {
+    let crds = [
+        ("Queue", crd::queue().unwrap()),
+        ("QueueClass", crd::queue_class().unwrap()),
+        ("QueueAccess", crd::queue_access().unwrap()),
+    ];
+    for (kind, crd) in crds {
         let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
         for manifest in manifests() {
             for value in documents(&manifest, kind) {
@@ -141,11 +147,29 @@ fn the_operator_takes_every_example() {
             .into_iter()
             .map(|value| serde_json::from_value(value).unwrap_or_else(|error| panic!("{}: {error}", manifest.place)))
             .collect();
-        let fleet = Fleet::of(&queues, &class);
+        let mut fleet = Fleet::of(&queues, &class);
+        let accesses: Vec<QueueAccess> = documents(&manifest, "QueueAccess")
+            .into_iter()
+            .map(|value| serde_json::from_value(value).unwrap_or_else(|error| panic!("{}: {error}", manifest.place)))
+            .collect();
+        for access in &accesses {
+            // The namespace that the guide speaks of.
+            let labels = [("tier", "backend")].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+            fleet.put_grant(Grant::of(access, Some(&labels)));
+        }
+        let mut admitted = 0;
         for queue in &queues {
-            if let Err(refusal) = Desired::of(queue, &class, &fleet) {
-                errors.push(format!("{}: {}", manifest.place, refusal.message()));
+            match Desired::of(queue, &class, &fleet) {
+                Ok(desired) => {
+                    admitted += desired.grants.admitted.len();
+                    let refused = desired.grants.refused.values();
+                    errors.extend(refused.map(|refusal| format!("{}: {}", manifest.place, refusal.message())));
+                }
+                Err(refusal) => errors.push(format!("{}: {}", manifest.place, refusal.message())),
             }
+        }
+        if admitted != accesses.len() {
+            errors.push(format!("{}: a QueueAccess points to no Queue that is shown with it", manifest.place));
         }
     }
     assert!(errors.is_empty(), "{errors:#?}");

@@ -121,7 +121,7 @@ fn every_word_of_the_api_named_exists() {
 
 /// The schemas of all kinds.
 fn schemas() -> Vec<JSONSchemaProps> {
-    let crds = [crd::queue().unwrap(), crd::queue_class().unwrap()];
+    let crds = [crd::queue().unwrap(), crd::queue_class().unwrap(), crd::queue_access().unwrap()];
     crds.map(|crd| crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap()).into()
 }
 

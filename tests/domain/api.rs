@@ -92,7 +92,10 @@ fn what_comes_in_later_issues_is_not_in_the_crd() {
     let spec = &schema["properties"]["spec"]["properties"];
     assert!(spec.get("alarms").is_none());
     let access: BTreeSet<&String> = spec["access"]["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(access.into_iter().collect::<Vec<_>>(), ["consumers", "producers", "requireTLS", "statements"]);
+    assert_eq!(
+        access.into_iter().collect::<Vec<_>>(),
+        ["allowedNamespaces", "consumers", "producers", "requireTLS", "statements"]
+    );
 }
 
 #[test]

@@ -308,10 +308,11 @@ impl World {
         match step {
             Step::AddFinalizer => self.record.has_finalizer = true,
             Step::RemoveFinalizer => self.record.has_finalizer = false,
-            Step::Record { target, retired, policies, tag_keys, applied_digest } => {
+            Step::Record { target, retired, policies, grants, tag_keys, applied_digest } => {
                 let status = self.queue.status.get_or_insert_default();
                 status.target = Some(target.clone());
                 status.retired_dead_letters.clone_from(retired);
+                status.grants.clone_from(grants);
                 status.iam = Some(IamStatus { policies: policies.clone() });
                 status.managed_tag_keys = tag_keys.iter().cloned().collect();
                 status.applied_digest.clone_from(applied_digest);

@@ -3,6 +3,7 @@
 // All of this is test code; the exemption in clippy.toml ends at the test functions themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access;
 mod fixtures;
 
 mod api;

@@ -32,7 +32,7 @@ fn verdict(findings: Vec<Finding>, is_unfinished: bool) -> Verdict {
     Verdict {
         findings,
         is_unfinished,
-        propagated: Propagated::Yes,
+        propagated: Some(Propagated::Yes),
         differences: Vec::new(),
         ready: (Reason::Converged, "as declared".to_owned()),
     }

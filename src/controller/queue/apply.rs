@@ -1,6 +1,7 @@
 //! Carrying out a plan. Writes only, in order; the first failure ends it.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::conditions::Reason;
 use crate::api::status::{IamStatus, QueueStatus, RetiredDeadLetter};
@@ -15,7 +16,7 @@ use crate::domain::plan::{QueueHandle, Step};
 use crate::domain::report::Verdict;
 use crate::domain::tags::{OWNER_KEYS, Tags};
 
-use super::super::cluster::{Cluster, ClusterError};
+use super::super::cluster::{Cluster, ClusterError, Owner};
 use super::events;
 use super::observe::Observer;
 
@@ -30,7 +31,7 @@ pub(super) struct Pass {
 }
 
 /// Why a step was not carried out.
-pub(super) enum Failure {
+pub(in super::super) enum Failure {
     /// The Queue cannot go on; people are told.
     Finding(Finding),
     /// The object changed or is gone: this pass is over, the next begins with the newer object.
@@ -59,7 +60,7 @@ impl Applier<'_> {
             tracing::debug!(queue = %Key::of(&pass.queue), step = step.name(), "a step");
             let is_news = self.step(step, pass, memory).await?;
             if let Some(event) = events::of_step(step).filter(|_| is_news) {
-                self.cluster.publish(&pass.queue, event).await;
+                self.cluster.publish(&Owner::from(&pass.queue), event).await;
             }
         }
         Ok(())
@@ -74,10 +75,11 @@ impl Applier<'_> {
             Step::SetAttributes { queue, attributes, .. } => return self.set(queue, attributes, pass, memory).await,
             Step::AddFinalizer => self.set_finalizer(pass, memory, true).await?,
             Step::RemoveFinalizer => self.set_finalizer(pass, memory, false).await?,
-            Step::Record { target, retired, policies, tag_keys, applied_digest } => {
+            Step::Record { target, retired, policies, grants, tag_keys, applied_digest } => {
                 let mut status = pass.queue.status.clone().unwrap_or_default();
                 status.target = Some(target.clone());
                 status.retired_dead_letters.clone_from(retired);
+                status.grants.clone_from(grants);
                 let policies = policies.clone();
                 status.iam = (!policies.is_empty()).then_some(IamStatus { policies });
                 status.managed_tag_keys = tag_keys.iter().cloned().collect();
@@ -117,12 +119,16 @@ impl Applier<'_> {
             | Step::TagPolicy { arn, .. }
             | Step::UntagPolicy { arn, .. } => return self.policy_step(step, arn, pass, memory).await,
             Step::WriteOutput(output) => {
-                self.in_cluster(self.cluster.write_output(&pass.queue, output).await, pass, memory)?;
+                self.in_cluster(self.cluster.write_output(&Owner::from(&pass.queue), output).await, pass, memory)?;
                 pass.observed.put_output(output);
                 memory.outputs.insert((output.kind, output.name.clone()));
             }
             Step::DeleteOutput { kind, name } => {
-                self.in_cluster(self.cluster.delete_output(&pass.queue, *kind, name).await, pass, memory)?;
+                self.in_cluster(
+                    self.cluster.delete_output(&Owner::from(&pass.queue), *kind, name).await,
+                    pass,
+                    memory,
+                )?;
                 pass.observed.remove_output(*kind, name);
                 memory.outputs.remove(&(*kind, name.clone()));
             }
@@ -147,7 +153,7 @@ impl Applier<'_> {
             return Err(Failure::Finding(pruned()));
         }
         for name in newly_retired {
-            self.cluster.publish(&pass.queue, events::of_retirement(&name)).await;
+            self.cluster.publish(&Owner::from(&pass.queue), events::of_retirement(&name)).await;
         }
         Ok(())
     }
@@ -241,7 +247,7 @@ impl Applier<'_> {
     }
 
     async fn set_finalizer(&self, pass: &mut Pass, memory: &Memory, with_ours: bool) -> Result<(), Failure> {
-        let all = finalizers(&pass.queue, with_ours);
+        let all = finalizers(&pass.queue.metadata, with_ours);
         match self.cluster.set_finalizers(&pass.queue, all).await {
             // Without any finalizer left, an object being deleted is gone at once.
             Err(ClusterError::Gone) if !with_ours => {}
@@ -298,15 +304,28 @@ impl Applier<'_> {
 
     fn in_cluster<T>(&self, result: Result<T, ClusterError>, pass: &Pass, memory: &Memory) -> Result<T, Failure> {
         let uid = pass.queue.metadata.uid.as_deref().unwrap_or_default();
+        result.map_err(|error| Failure::of_cluster(&error, "spec.outputs", memory, uid, self.now))
+    }
+}
+
+impl Failure {
+    /// What a refused or failed write within Kubernetes means, for an object whose outputs are named at the path `outputs`.
+    pub(in super::super) fn of_cluster(
+        error: &ClusterError,
+        outputs: &str,
+        memory: &Memory,
+        uid: &str,
+        now: Timestamp,
+    ) -> Self {
         let finding = |reason, message: String, class, is_stalled| {
-            Failure::Finding(Finding { reason, message, is_stalled, retry: backoff(class, memory.attempts, uid) })
+            Self::Finding(Finding { reason, message, is_stalled, retry: backoff(class, memory.attempts, uid) })
         };
-        result.map_err(|error| match &error {
-            ClusterError::Stale | ClusterError::Gone => Failure::Outdated,
-            ClusterError::NotLeading => Failure::NotLeading,
+        match error {
+            ClusterError::Stale | ClusterError::Gone => Self::Outdated,
+            ClusterError::NotLeading => Self::NotLeading,
             ClusterError::Foreign { .. } => finding(
                 Reason::OutputConflict,
-                format!("{error}; it is left untouched. Choose another name in spec.outputs, or remove that object"),
+                format!("{error}; it is left untouched. Choose another name in {outputs}, or remove that object"),
                 ErrorClass::Invalid,
                 true,
             ),
@@ -314,7 +333,7 @@ impl Applier<'_> {
                 Reason::KubernetesRefused,
                 format!("the API server refuses a write: {words}"),
                 ErrorClass::Invalid,
-                memory.is_past_patience(self.now),
+                memory.is_past_patience(now),
             ),
             ClusterError::Failed(words) => finding(
                 Reason::KubernetesUnavailable,
@@ -322,22 +341,25 @@ impl Applier<'_> {
                 ErrorClass::Transient,
                 false,
             ),
-        })
+        }
     }
 }
 
 impl Pass {
     fn replace(&mut self, newer: Queue) {
-        // A write that changes nothing leaves the version as it is.
-        let before = self.queue.metadata.resource_version.take();
-        self.superseded.extend(before.filter(|before| newer.metadata.resource_version.as_ref() != Some(before)));
+        self.superseded.extend(superseded(&self.queue.metadata, &newer.metadata));
         self.queue = newer;
     }
 }
 
-/// The finalizers of `queue`, with or without ours.
-fn finalizers(queue: &Queue, with_ours: bool) -> Vec<String> {
-    let others = queue.metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER);
+/// The version that a write replaced. One that changes nothing leaves the version as it is.
+pub(in super::super) fn superseded(before: &ObjectMeta, after: &ObjectMeta) -> Option<String> {
+    before.resource_version.clone().filter(|before| after.resource_version.as_ref() != Some(before))
+}
+
+/// The finalizers of an object, with or without ours.
+pub(in super::super) fn finalizers(metadata: &ObjectMeta, with_ours: bool) -> Vec<String> {
+    let others = metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER);
     others.cloned().chain(with_ours.then(|| FINALIZER.to_owned())).collect()
 }
 

@@ -47,12 +47,14 @@ pub(super) fn of_retirement(name: &str) -> Announcement {
 }
 
 /// The event of a trouble that is new: `finding` is what Ready tells of first, and it did not before.
-pub(super) fn of_finding(finding: &Finding, previous: &[Condition]) -> Option<Announcement> {
+pub(in super::super) fn of_finding(finding: &Finding, previous: &[Condition]) -> Option<Announcement> {
     let is_ordinary = matches!(finding.reason, Reason::Progressing | Reason::Deleting);
     let was_told = previous.iter().any(|c| c.type_ == "Ready" && c.reason == finding.reason.as_str());
     // What comes by itself, as a rule, alarms nobody.
-    let is_quiet =
-        matches!(finding.reason, Reason::WaitingForEmpty | Reason::NameCoolDown | Reason::DeadLetterNotReady);
+    let is_quiet = matches!(
+        finding.reason,
+        Reason::WaitingForEmpty | Reason::NameCoolDown | Reason::DeadLetterNotReady | Reason::QueueNotFound
+    );
     (!is_ordinary && !was_told).then(|| Announcement {
         is_warning: !is_quiet,
         reason: finding.reason.as_str(),

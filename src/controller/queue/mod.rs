@@ -1,7 +1,7 @@
 //! The Queue: observe → plan → apply → report.
 
-mod apply;
-mod events;
+pub(super) mod apply;
+pub(super) mod events;
 mod observe;
 mod policies;
 mod reconcile;

@@ -8,11 +8,12 @@ use crate::api::Queue;
 use crate::api::conditions::EventReason;
 use crate::api::status::QueueStatus;
 use crate::aws::{Kms, Policies, Sqs, Sts};
+use crate::domain::access::{blame, grants_in_force, let_in};
 use crate::domain::class::Class;
 use crate::domain::deletion::{self, Doomed, plan_deletion, plan_deletion_without_class};
 use crate::domain::desired::{Desired, Refusal};
 use crate::domain::finding::{Finding, resync_after};
-use crate::domain::fleet::Key;
+use crate::domain::fleet::{Fleet, Key};
 use crate::domain::observed::{EmptyWatch, Memory, Observed, Record};
 use crate::domain::outputs::OutputKind;
 use crate::domain::plan::{Input, Plan, Step, outputs_on_record, plan};
@@ -21,7 +22,7 @@ use crate::domain::retire::is_closed;
 
 use crate::runtime::metrics;
 
-use super::super::cluster::{Announcement, Cluster};
+use super::super::cluster::{Announcement, Cluster, Owner};
 use super::apply::{Applier, Failure, Pass};
 use super::events;
 use super::observe::{Observer, is_troubled};
@@ -61,7 +62,7 @@ pub struct Reconciler {
 
 /// How a pass ended.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct Outcome<K = Queue> {
     /// When to look again.
     pub requeue: SignedDuration,
     /// The kind of end, for metrics.
@@ -69,14 +70,14 @@ pub struct Outcome {
     /// Resource versions that this pass replaced: a cache that still shows one of them is behind.
     pub superseded: Vec<String>,
     /// The object after the pass' own writes.
-    pub newest: Queue,
+    pub newest: K,
 }
 
-impl Outcome {
-    /// A pass over `queue` that was given up.
+impl<K: Clone> Outcome<K> {
+    /// A pass over `object` that was given up.
     #[must_use]
-    pub fn given_up(queue: &Queue) -> Self {
-        Self { requeue: GIVEN_UP_RETRY, kind: metrics::Outcome::Failed, superseded: Vec::new(), newest: queue.clone() }
+    pub fn given_up(object: &K) -> Self {
+        Self { requeue: GIVEN_UP_RETRY, kind: metrics::Outcome::Failed, superseded: Vec::new(), newest: object.clone() }
     }
 }
 
@@ -147,21 +148,23 @@ impl Reconciler {
         let fleet = self.cluster.fleet_around(&pass.queue, &self.class);
         let applier = self.applier(now);
         let uid = pass.queue.metadata.uid.clone().unwrap_or_default();
-        let desired = match Desired::of(&pass.queue, &self.class, &fleet) {
-            Ok(desired) => desired,
+        let declared = match Desired::of(&pass.queue, &self.class, &fleet) {
+            Ok(declared) => declared,
             Err(refusal) => return self.refused(&applier, &refusal, pass, memory, now).await,
         };
-        pass.observed = self.observer().live(&desired, &pass.record, &fleet, memory, now).await;
+        pass.observed = self.observer().live(&declared, &pass.record, &fleet, memory, now).await;
         self.note_outputs(pass, memory);
         self.note_counts(pass, memory);
-        let plan_for = |pass: &Pass, memory: &Memory| {
-            let (observed, record) = (&pass.observed, &pass.record);
-            let (fleet, class) = (&fleet, &self.class);
-            plan(&Input { desired: &desired, observed, record, memory, fleet, class, uid: &uid, now })
+        let look = Look { fleet: &fleet, class: &self.class, uid: &uid, now };
+        let plan_for = |pass: &mut Pass, memory: &Memory| {
+            let desired = let_in(&look.input(&declared, pass, memory));
+            pass.record.grants = grants_in_force(&look.input(&desired, pass, memory));
+            let made = plan(&look.input(&desired, pass, memory));
+            (desired, made)
         };
 
         let (mut failures, mut done) = (Vec::new(), Vec::new());
-        let mut made = plan_for(pass, memory);
+        let (mut desired, mut made) = plan_for(pass, memory);
         for _ in 0..MAX_ROUNDS {
             let steps = news(&made.steps, &done);
             if steps.is_empty() {
@@ -172,8 +175,12 @@ impl Reconciler {
             if failures.len() == failed {
                 done.extend(steps);
             }
+            if let Some(blame) = blame(&look.input(&desired, pass, memory)) {
+                blame.note(&mut pass.record, memory);
+            }
+            pass.record.grants = grants_in_force(&look.input(&desired, pass, memory));
             // After a failure too, for a status that tells how far it went.
-            made = plan_for(pass, memory);
+            (desired, made) = plan_for(pass, memory);
             // What AWS refuses of one queue keeps no other waiting: the next plan leaves that queue out.
             if failures.len() > failed && pass.observed.refused.len() == refused {
                 break;
@@ -182,14 +189,16 @@ impl Reconciler {
         self.write_outputs(&applier, &made.outputs, pass, memory, &mut failures).await?;
         note_failures(&failures, &pass.observed, memory, now);
         memory.watched.clone_from(&made.watched);
+        let waits = |uid: &String| {
+            declared.grants.admitted.iter().any(|a| a.grant.uid == *uid) && !desired.let_in.contains(uid)
+        };
+        memory.trials.retain(|uid, _| waits(uid));
         // Nothing depends on it, so it comes last.
         pass.observed.key_policy = self.observer().key_policy(&desired, memory, now).await;
 
         let verdict = Verdict::of_plan(&desired, &made, failures);
         let previous = pass.queue.status.clone().unwrap_or_default();
-        let (observed, record) = (&pass.observed, &pass.record);
-        let (fleet, class) = (&fleet, &self.class);
-        let input = Input { desired: &desired, observed, record, memory, fleet, class, uid: &uid, now };
+        let input = look.input(&desired, pass, memory);
         if verdict.findings.len() == made.findings.len() && is_blip(&input, &made) {
             return Ok(Ended { verdict, look_again: made.look_again });
         }
@@ -220,7 +229,7 @@ impl Reconciler {
 
     /// Takes in which outputs the Queue has.
     fn note_outputs(&self, pass: &mut Pass, memory: &mut Memory) {
-        pass.observed.outputs = self.cluster.outputs_of(&pass.queue);
+        pass.observed.outputs = self.cluster.outputs_of(&Owner::from(&pass.queue));
         memory.outputs.extend(pass.observed.outputs.iter().map(|seen| (seen.output.kind, seen.output.name.clone())));
         // One that lost its label while nobody looked is on record.
         let on_record = pass.queue.status.iter().flat_map(|status| &status.outputs);
@@ -372,7 +381,7 @@ impl Reconciler {
         }
         let news = verdict.findings.first().and_then(|finding| events::of_finding(finding, &previous.conditions));
         if let Some(event) = news {
-            self.cluster.publish(&pass.queue, event).await;
+            self.cluster.publish(&Owner::from(&pass.queue), event).await;
         }
         if status == previous {
             return Ok(());
@@ -384,7 +393,7 @@ impl Reconciler {
     async fn announce(&self, queue: &Queue, reason: EventReason, is_warning: bool, notes: &[String]) {
         for note in notes {
             let event = Announcement { is_warning, reason: reason.as_str(), note: note.clone() };
-            self.cluster.publish(queue, event).await;
+            self.cluster.publish(&Owner::from(queue), event).await;
         }
     }
 
@@ -418,6 +427,22 @@ impl Reconciler {
                 memory.empty.insert(name.to_string(), watch);
             }
         }
+    }
+}
+
+/// What stays the same throughout a pass over a Queue that lives.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    fleet: &'a Fleet,
+    class: &'a Class,
+    uid: &'a str,
+    now: Timestamp,
+}
+
+impl<'a> Look<'a> {
+    fn input(&self, desired: &'a Desired, pass: &'a Pass, memory: &'a Memory) -> Input<'a> {
+        let Self { fleet, class, uid, now } = *self;
+        Input { desired, observed: &pass.observed, record: &pass.record, memory, fleet, class, uid, now }
     }
 }
 

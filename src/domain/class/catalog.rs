@@ -92,6 +92,12 @@ impl Catalog {
         self.namespaces.insert(name.to_owned(), labels).is_none_or(|before| before != news)
     }
 
+    /// The labels of a namespace, when they are known.
+    #[must_use]
+    pub fn labels_of(&self, namespace: &str) -> Option<&Labels> {
+        self.namespaces.get(namespace)
+    }
+
     /// Forgets a namespace.
     pub fn remove_namespace(&mut self, name: &str) {
         self.namespaces.remove(name);

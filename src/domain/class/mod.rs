@@ -25,6 +25,7 @@ pub use limits::Limits;
 pub use permissions::{ContextValue, Decision, Evaluation, Permissions, Question, questions};
 pub use report::{Reach, status_of_class};
 pub use satisfiable::satisfiable;
+pub(in crate::domain) use selector::matches as selects;
 
 /// The name under which `status.target` records that the operator's flags stood in for a class. It is no valid
 /// object name, so that no class can ever be taken for it.

@@ -7,7 +7,7 @@ use super::Labels;
 /// Whether `selector` takes in an object with `labels`: every requirement must hold, and none is none too many.
 /// `NotIn` and `DoesNotExist` hold where the label is missing; an operator that Kubernetes does not know never holds.
 /// Source: Kubernetes API reference, `LabelSelector`.
-pub(super) fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
+pub(in crate::domain) fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
     let is_met = |requirement: &LabelSelectorRequirement| {
         let value = labels.get(&requirement.key);
         let is_listed = value.is_some_and(|value| requirement.values.iter().flatten().any(|listed| listed == value));

@@ -15,6 +15,7 @@ use crate::api::class::DriftMode;
 use crate::api::conditions::Reason;
 use crate::api::status::{PolicyStatus, RetiredDeadLetter, RetiredState, Target};
 
+use super::access::{grants_to_record, next_trial};
 use super::attributes::Attribute;
 use super::class::Class;
 use super::desired::{Desired, DesiredDeadLetter, DesiredQueue, Refusal};
@@ -117,6 +118,7 @@ fn manage(input: &Input<'_>) -> Plan {
     }
     let (target, retired) = to_record(input);
     let policies = policies_to_record(input);
+    let grants = grants_to_record(input);
     let tag_keys: BTreeSet<String> =
         input.record.managed_tag_keys.iter().chain(input.desired.source.tags.keys()).cloned().collect();
     let record = input.record;
@@ -124,10 +126,11 @@ fn manage(input: &Input<'_>) -> Plan {
     if record.target.as_ref() != Some(&target)
         || record.retired != retired
         || record.policies != policies
+        || record.grants != grants
         || record.managed_tag_keys != tag_keys
         || record.applied_digest != applied_digest
     {
-        plan.steps.push(Step::Record { target, retired, policies, tag_keys, applied_digest });
+        plan.steps.push(Step::Record { target, retired, policies, grants, tag_keys, applied_digest });
     }
     if !plan.steps.is_empty() {
         return plan;
@@ -160,6 +163,9 @@ fn manage(input: &Input<'_>) -> Plan {
         && let Some(present) = input.observed.sight(&source.name).present()
     {
         write_outputs(input, present, &mut plan);
+    }
+    if let Some(wait) = next_trial(input) {
+        plan.look_again = Some(plan.look_again.map_or(wait, |sooner| sooner.min(wait)));
     }
     if !plan.awaiting.is_empty() || !plan.awaiting_policies.is_empty() {
         let read_back = read_back(input);
@@ -284,7 +290,7 @@ pub fn outputs_on_record(
     found.map_or_else(Vec::new, |found| output_steps(&OutputSettings::of(queue, class), &found, observed, memory))
 }
 
-fn output_steps(
+pub(super) fn output_steps(
     settings: &OutputSettings,
     coordinates: &Coordinates,
     observed: &Observed,
@@ -343,7 +349,7 @@ pub(super) fn circumstances<'a>(input: &Input<'a>) -> Circumstances<'a> {
     Circumstances { memory: input.memory, uid: input.uid, caller_arn: &input.class.caller_arn, now: input.now }
 }
 
-fn comparison<'a>(input: &Input<'a>) -> Comparison<'a> {
+pub(super) fn comparison<'a>(input: &Input<'a>) -> Comparison<'a> {
     Comparison {
         place: &input.class.place,
         meanings: &input.observed.key_meanings,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::api::conditions::EventReason;
-use crate::api::status::{PolicyStatus, RetiredDeadLetter, Target};
+use crate::api::status::{GrantStatus, PolicyStatus, RetiredDeadLetter, Target};
 
 use super::super::attributes::Attributes;
 use super::super::iam::{IdentityPolicy, PolicyArn};
@@ -26,6 +26,8 @@ pub enum Step {
         retired: Vec<RetiredDeadLetter>,
         /// Policies in IAM, those too that are no longer wanted.
         policies: Vec<PolicyStatus>,
+        /// Those whom the queue policy lets in, or is about to.
+        grants: Vec<GrantStatus>,
         /// The keys of the tags that are or will be set.
         tag_keys: BTreeSet<String>,
         /// The declaration that is known to be applied in full; that of another is forgotten before this one is begun.

@@ -98,7 +98,7 @@ pub fn compile_access(
     Ok(AccessPolicies { source, dead_letter, named, key })
 }
 
-fn region_of(arn: &str) -> &str {
+pub(super) fn region_of(arn: &str) -> &str {
     arn_parts(arn).map_or("", |parts| parts[3])
 }
 
@@ -117,7 +117,7 @@ fn services_that_read(access: &Access) -> impl Iterator<Item = FieldError> {
 
 /// The policy of the queue with this ARN. There must be room for the fence, or a full policy could never be closed before
 /// its queue is deleted.
-fn whole(
+pub(super) fn whole(
     statements: impl Iterator<Item = Statement>,
     requires_tls: bool,
     arn: &str,

@@ -153,6 +153,20 @@ impl PolicyDocument {
         document
     }
 
+    /// Whether a statement names the role or user `arn`.
+    #[must_use]
+    pub fn names(&self, arn: &str) -> bool {
+        let names =
+            |statement: &Statement| statement.principals.values().iter().any(|p| *p == Principal::Aws(arn.to_owned()));
+        self.statements.iter().any(names)
+    }
+
+    /// Whether a statement shows a principal that was deleted: AWS shows an id in its place.
+    #[must_use]
+    pub fn shows_gone_principals(&self) -> bool {
+        self.statements.iter().any(|statement| statement.principals.values().iter().any(Principal::is_unique_id))
+    }
+
     /// The principals of this policy that `observed` shows as deleted: the ARNs, sorted, when `observed` is this policy
     /// but for some principals that read back as ids (`AROA…`, `AIDA…`, `AGPA…`), else `None`. Writing the policy again
     /// would be refused until they exist again.

@@ -12,6 +12,7 @@ mod compose;
 mod condition;
 mod document;
 mod grammar;
+mod grant;
 mod grantee;
 mod key;
 mod limits;
@@ -28,6 +29,7 @@ pub use access::{AccessPolicies, NamedPrincipals, compile_access};
 pub use compile::{StatementContext, compile_statements};
 pub use compose::compose;
 pub use document::PolicyDocument;
+pub use grant::PrincipalGrant;
 pub use key::{KeyAccess, key_access};
 pub use limits::{MAX_ACTIONS, MAX_BYTES, MAX_CONDITIONS, MAX_PRINCIPALS, MAX_STATEMENTS, check_limits};
 

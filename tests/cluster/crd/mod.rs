@@ -1,5 +1,6 @@
 //! The CRD as the API server understands it.
 
+mod accesses;
 mod changes;
 mod classes;
 mod refusals;

@@ -364,7 +364,6 @@ fn fields_that_do_not_exist_are_refused() {
             "deadLetter.managed.fifo",
             // What a later version may know: until then nobody may think that it has an effect.
             "className",
-            "access.allowedNamespaces",
             "alarms",
         ];
         for path in paths {

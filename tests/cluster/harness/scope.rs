@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::Status;
 use kube::{Api, ResourceExt as _};
 use kube_runtime::wait::await_condition;
-use prism_queue::api::{GROUP, IS_DEFAULT_CLASS, Queue, QueueClass, RECONCILE_AT};
+use prism_queue::api::{GROUP, IS_DEFAULT_CLASS, Queue, QueueAccess, QueueClass, RECONCILE_AT};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -178,6 +178,11 @@ impl Scope {
         eventually(&format!("{name} is gone"), look, Option::is_none).await;
     }
 
+    /// The name of a second namespace, for tests that need one.
+    pub fn elsewhere(&self) -> String {
+        format!("{}-web", self.name)
+    }
+
     /// The default name of a Queue's queue.
     pub fn queue(&self, name: &str) -> String {
         format!("{PREFIX}{}_{name}", self.name)
@@ -249,6 +254,16 @@ impl Scope {
             // Deleted first: a Queue that lives would get its finalizer back.
             let _ = self.queues.delete(&name, &DeleteParams::default()).await;
             let _ = self.queues.patch(&name, &PatchParams::default(), &Patch::Merge(&without)).await;
+        }
+        let accesses: Api<QueueAccess> = Api::all(self.world.kube.clone());
+        let all = accesses.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
+        let places = [self.name.clone(), self.elsewhere()];
+        for access in all.iter().filter(|access| places.contains(&access.namespace().unwrap_or_default())) {
+            let api: Api<QueueAccess> =
+                Api::namespaced(self.world.kube.clone(), &access.namespace().unwrap_or_default());
+            let _ = api.delete(&access.name_any(), &DeleteParams::default()).await;
+            let without = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+            let _ = api.patch(&access.name_any(), &PatchParams::default(), &without).await;
         }
         let of_this_test = ListParams::default().labels(&format!("test={}", self.name));
         let _ = self.classes().delete_collection(&DeleteParams::default(), &of_this_test).await;

@@ -154,7 +154,7 @@ impl State {
         self.object_changes.push((id.clone(), object));
     }
 
-    fn collect_garbage(&mut self, uid: Option<&str>) {
+    pub(super) fn collect_garbage(&mut self, uid: Option<&str>) {
         let owned = self.objects.iter().filter(|(_, object)| object.is_owned_by(uid));
         let owned: Vec<ObjectId> = owned.map(|(id, _)| id.clone()).collect();
         for id in owned {

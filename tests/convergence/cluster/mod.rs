@@ -1,8 +1,9 @@
-//! Kubernetes in memory, as far as the operator meets it: Queues with generation, resource version, finalizers and a
+//! Kubernetes in memory, as far as the operator meets it: Queues and `QueueAccess`es with generation, resource version, finalizers and a
 //! status of their own, Secrets and `ConfigMap`s that go with their owner, watches that may lag, and trouble.
 //!
 //! People change it through [`Kube`], the operator through a [`View`], which is one process' caches and writes.
 
+mod accesses;
 mod changes;
 mod objects;
 mod view;
@@ -10,7 +11,7 @@ mod view;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prism_queue::api::Queue;
+use prism_queue::api::{Queue, QueueAccess};
 use prism_queue::controller::cluster::Announcement;
 use prism_queue::domain::fleet::Key;
 use proptest::prelude::RngExt;
@@ -30,9 +31,11 @@ struct State {
     /// The last resource version and UID given out.
     version: u64,
     queues: BTreeMap<Key, Queue>,
+    accesses: BTreeMap<Key, QueueAccess>,
     objects: BTreeMap<ObjectId, Object>,
-    /// Every change of a Queue, and of another object, for the watches.
+    /// Every change of a Queue, of a `QueueAccess`, and of another object, for the watches.
     queue_changes: Vec<(Key, Option<Queue>)>,
+    access_changes: Vec<(Key, Option<QueueAccess>)>,
     object_changes: Vec<(ObjectId, Option<Object>)>,
     writes: Vec<Write>,
     announcements: Vec<(Key, Announcement)>,
@@ -45,7 +48,7 @@ struct State {
 pub struct Write {
     /// What was asked for: `SetFinalizers`, `WriteStatus`, `CreateOutput`, `PatchOutput`, `DeleteOutput`.
     pub action: &'static str,
-    /// For which Queue.
+    /// For which Queue or `QueueAccess`.
     pub queue: Key,
     /// Whether anything is different since.
     pub changed: bool,
@@ -60,8 +63,10 @@ impl Kube {
             world,
             version: 0,
             queues: BTreeMap::new(),
+            accesses: BTreeMap::new(),
             objects: BTreeMap::new(),
             queue_changes: Vec::new(),
+            access_changes: Vec::new(),
             object_changes: Vec::new(),
             writes: Vec::new(),
             announcements: Vec::new(),

@@ -15,7 +15,7 @@ pub struct ObjectId {
 pub struct Object {
     pub uid: u64,
     pub version: u64,
-    /// The UID and name of the Queue that owns it.
+    /// The UID and name of the Queue or `QueueAccess` that owns it.
     pub owner: Option<(String, String)>,
     /// Whether it carries the operator's label.
     pub labelled: bool,

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use prism_queue::api::Queue;
 use prism_queue::api::status::QueueStatus;
-use prism_queue::controller::cluster::{Announcement, Cluster, ClusterError};
-use prism_queue::domain::class::Class;
+use prism_queue::api::{Queue, QueueAccess, QueueAccessStatus};
+use prism_queue::controller::cluster::{Announcement, Cluster, ClusterError, Owner, OwnerKind};
+use prism_queue::domain::access::Grant;
+use prism_queue::domain::class::{Class, Labels};
 use prism_queue::domain::fleet::{Fleet, Key};
 use prism_queue::domain::outputs::{ObservedOutput, Output, OutputKind};
 
@@ -25,6 +26,7 @@ pub struct View {
 #[derive(Default)]
 struct Caches {
     queues: BTreeMap<Key, Queue>,
+    accesses: BTreeMap<Key, QueueAccess>,
     /// Only objects with the operator's label: the watch selects them.
     objects: BTreeMap<ObjectId, Object>,
     fleet: Fleet,
@@ -32,6 +34,7 @@ struct Caches {
     written: BTreeMap<ObjectId, Output>,
     /// How far each watch has come.
     queue_changes: usize,
+    access_changes: usize,
     object_changes: usize,
 }
 
@@ -41,9 +44,11 @@ pub enum Change {
     /// A Queue is new or different; its neighbours may have to decide anew.
     Queue { key: Key, neighbours: BTreeSet<Key> },
     /// A Queue is gone.
-    Gone { neighbours: BTreeSet<Key> },
-    /// An output of this Queue was changed from outside.
-    Output { owner: Key },
+    Gone { key: Key, neighbours: BTreeSet<Key> },
+    /// A `QueueAccess` is new, different or gone; these Queues may have to decide anew.
+    Access { key: Key, queues: BTreeSet<Key> },
+    /// An output of this object was changed from outside.
+    Output { kind: OwnerKind, owner: Key },
     /// Nothing that matters.
     Nothing,
 }
@@ -58,7 +63,12 @@ impl View {
             caches.objects =
                 state.objects.iter().filter(|(_, o)| o.labelled).map(|(i, o)| (i.clone(), o.clone())).collect();
             caches.fleet = Fleet::of(caches.queues.values(), class);
+            caches.accesses.clone_from(&state.accesses);
+            for access in state.accesses.values() {
+                caches.fleet.put_grant(grant(access));
+            }
             caches.queue_changes = state.queue_changes.len();
+            caches.access_changes = state.access_changes.len();
             caches.object_changes = state.object_changes.len();
         }
         Self { kube: kube.clone(), class: class.clone(), caches: Mutex::new(caches) }
@@ -74,15 +84,54 @@ impl View {
         self.caches().queues.keys().cloned().collect()
     }
 
-    /// The UIDs of the Queues that the cache shows.
-    pub fn living(&self) -> HashSet<String> {
-        self.caches().queues.values().filter_map(|queue| queue.metadata.uid.clone()).collect()
+    /// A `QueueAccess` as the cache shows it.
+    pub fn cached_access(&self, key: &Key) -> Option<QueueAccess> {
+        self.caches().accesses.get(key).cloned()
     }
 
-    /// How many changes the watches have not brought yet.
-    pub fn behind(&self) -> (usize, usize) {
+    /// The `QueueAccess`es that the cache shows.
+    pub fn access_keys(&self) -> Vec<Key> {
+        self.caches().accesses.keys().cloned().collect()
+    }
+
+    /// Those that point to the Queue `key`.
+    pub fn accesses_of(&self, key: &Key) -> Vec<Key> {
+        self.caches().fleet.grants_on(key).map(|grant| grant.key.clone()).collect()
+    }
+
+    /// The UIDs of the objects that the cache shows.
+    pub fn living(&self) -> HashSet<String> {
+        let caches = self.caches();
+        let queues = caches.queues.values().filter_map(|queue| queue.metadata.uid.clone());
+        queues.chain(caches.accesses.values().filter_map(|access| access.metadata.uid.clone())).collect()
+    }
+
+    /// How many changes the watches of Queues, of other objects and of `QueueAccess`es have not brought yet.
+    pub fn behind(&self) -> (usize, usize, usize) {
         let (state, caches) = (self.kube.state(), self.caches());
-        (state.queue_changes.len() - caches.queue_changes, state.object_changes.len() - caches.object_changes)
+        (
+            state.queue_changes.len() - caches.queue_changes,
+            state.object_changes.len() - caches.object_changes,
+            state.access_changes.len() - caches.access_changes,
+        )
+    }
+
+    /// The watch of `QueueAccess`es brings its next change.
+    pub fn next_access(&self) -> Change {
+        let (state, mut caches) = (self.kube.state(), self.caches());
+        let Some((key, access)) = state.access_changes.get(caches.access_changes).cloned() else {
+            return Change::Nothing;
+        };
+        caches.access_changes += 1;
+        let queues = if let Some(access) = access {
+            let queues = caches.fleet.put_grant(grant(&access)).unwrap_or_default();
+            caches.accesses.insert(key.clone(), access);
+            queues
+        } else {
+            caches.accesses.remove(&key);
+            caches.fleet.remove_grant(&key).into_iter().collect()
+        };
+        Change::Access { key, queues }
     }
 
     /// The watch of Queues brings its next change.
@@ -101,7 +150,7 @@ impl View {
             None => caches.fleet.remove(&key),
         };
         caches.queues.remove(&key);
-        Change::Gone { neighbours: neighbours.unwrap_or_default() }
+        Change::Gone { key, neighbours: neighbours.unwrap_or_default() }
     }
 
     /// The watches of Secrets and `ConfigMap`s bring their next change.
@@ -111,9 +160,12 @@ impl View {
             return Change::Nothing;
         };
         caches.object_changes += 1;
+        let accesses: HashSet<String> =
+            caches.accesses.values().filter_map(|access| access.metadata.uid.clone()).collect();
         let owner = |object: &Object| {
-            let (_, name) = object.owner.clone()?;
-            Some(Key { namespace: id.namespace.clone(), name })
+            let (uid, name) = object.owner.clone()?;
+            let kind = if accesses.contains(&uid) { OwnerKind::QueueAccess } else { OwnerKind::Queue };
+            Some((kind, Key { namespace: id.namespace.clone(), name }))
         };
         let owner = if let Some(object) = object.filter(|object| object.labelled) {
             let owner = owner(&object).filter(|_| caches.written.get(&id) != Some(&object.content));
@@ -124,7 +176,7 @@ impl View {
             let is_news = removed.is_some() && caches.written.remove(&id).is_some();
             removed.filter(|_| is_news).as_ref().and_then(owner)
         };
-        owner.map_or(Change::Nothing, |owner| Change::Output { owner })
+        owner.map_or(Change::Nothing, |(kind, owner)| Change::Output { kind, owner })
     }
 
     fn caches(&self) -> MutexGuard<'_, Caches> {
@@ -135,10 +187,10 @@ impl View {
     async fn write<T>(
         &self,
         action: &'static str,
-        queue: &Queue,
+        key: &Key,
         effect: impl FnOnce(&mut State) -> Result<T, ClusterError>,
     ) -> Result<T, ClusterError> {
-        match self.attempt(action, queue, effect) {
+        match self.attempt(action, key, effect) {
             Some(answer) => answer,
             None => std::future::pending().await,
         }
@@ -147,7 +199,7 @@ impl View {
     fn attempt<T>(
         &self,
         action: &'static str,
-        queue: &Queue,
+        key: &Key,
         effect: impl FnOnce(&mut State) -> Result<T, ClusterError>,
     ) -> Option<Result<T, ClusterError>> {
         let mut state = self.kube.state();
@@ -164,7 +216,7 @@ impl View {
             _ => effect(&mut state),
         };
         let changed = state.version != version || state.object_changes.len() != before;
-        state.writes.push(Write { action, queue: Key::of(queue), changed });
+        state.writes.push(Write { action, queue: key.clone(), changed });
         if matches!(fault, Some(Fault::CrashBefore | Fault::CrashAfter)) {
             state.world.crash();
             return None;
@@ -172,15 +224,17 @@ impl View {
         Some(if fault == Some(Fault::LoseAnswer) { Err(failed()) } else { answer })
     }
 
-    async fn create_object(&self, queue: &Queue, id: &ObjectId, output: &Output) -> Result<(), ClusterError> {
-        let owner = (queue.metadata.uid.clone().unwrap_or_default(), queue.metadata.name.clone().unwrap_or_default());
-        self.write("CreateOutput", queue, |state| {
+    async fn create_object(&self, of: &Owner, id: &ObjectId, output: &Output) -> Result<(), ClusterError> {
+        let owner = (of.uid.clone(), of.key.name.clone());
+        self.write("CreateOutput", &of.key, |state| {
             if state.objects.contains_key(id) {
                 return Err(ClusterError::Stale);
             }
             let uid = state.next();
             let content = output.clone();
-            let is_orphan = !state.queues.values().any(|queue| queue.metadata.uid.as_deref() == Some(owner.0.as_str()));
+            let queues = state.queues.values().map(|queue| &queue.metadata.uid);
+            let mut living = queues.chain(state.accesses.values().map(|access| &access.metadata.uid));
+            let is_orphan = !living.any(|uid| uid.as_ref() == Some(&owner.0));
             state.put_object(id, Some(Object { uid, version: uid, owner: Some(owner), labelled: true, content }));
             if is_orphan {
                 // The garbage collector also takes what names an owner that is gone.
@@ -192,20 +246,20 @@ impl View {
     }
 
     /// As `controller::kubernetes` does it: create, or patch what the cache or a read shows.
-    async fn put_output(&self, queue: &Queue, id: &ObjectId, output: &Output) -> Result<(), ClusterError> {
+    async fn put_output(&self, of: &Owner, id: &ObjectId, output: &Output) -> Result<(), ClusterError> {
         let mut known = self.caches().objects.get(id).cloned();
         if known.is_none() {
-            match self.create_object(queue, id, output).await {
+            match self.create_object(of, id, output).await {
                 Err(ClusterError::Stale) => {}
                 answer => return answer,
             }
             known = self.kube.object(id);
         }
         let known = known.ok_or(ClusterError::Stale)?;
-        if !known.is_owned_by(queue.metadata.uid.as_deref()) {
-            return Err(ClusterError::Foreign { kind: output.kind, name: output.name.clone() });
+        if !known.is_owned_by(Some(&of.uid)) {
+            return Err(ClusterError::Foreign { owner: of.kind, kind: output.kind, name: output.name.clone() });
         }
-        self.write("PatchOutput", queue, |state| {
+        self.write("PatchOutput", &of.key, |state| {
             let mut object = state.objects.get(id).cloned().ok_or(ClusterError::Gone)?;
             if object.version != known.version {
                 return Err(ClusterError::Stale);
@@ -230,14 +284,22 @@ impl Cluster for View {
         self.caches().fleet.around(queue, class)
     }
 
-    fn outputs_of(&self, queue: &Queue) -> Vec<ObservedOutput> {
+    fn queue(&self, key: &Key) -> Option<Queue> {
+        self.cached(key)
+    }
+
+    fn labels_around(&self, access: &QueueAccess) -> Option<Labels> {
+        self.caches().fleet.grant(&Key::of_metadata(&access.metadata))?.labels.clone()
+    }
+
+    fn outputs_of(&self, of: &Owner) -> Vec<ObservedOutput> {
         let caches = self.caches();
-        let owned = caches.objects.values().filter(|object| object.is_owned_by(queue.metadata.uid.as_deref()));
+        let owned = caches.objects.values().filter(|object| object.is_owned_by(Some(&of.uid)));
         owned.map(|object| ObservedOutput { output: object.content.clone(), labelled: object.labelled }).collect()
     }
 
     async fn set_finalizers(&self, queue: &Queue, finalizers: Vec<String>) -> Result<Queue, ClusterError> {
-        self.write("SetFinalizers", queue, |state| {
+        self.write("SetFinalizers", &Key::of(queue), |state| {
             let mut newer = state.current(queue)?;
             newer.metadata.finalizers = Some(finalizers);
             Ok(state.put(&Key::of(queue), newer))
@@ -246,7 +308,7 @@ impl Cluster for View {
     }
 
     async fn write_status(&self, queue: &Queue, status: QueueStatus) -> Result<Queue, ClusterError> {
-        self.write("WriteStatus", queue, |state| {
+        self.write("WriteStatus", &Key::of(queue), |state| {
             let mut newer = state.current(queue)?;
             newer.status = Some(status);
             Ok(state.put(&Key::of(queue), newer))
@@ -254,30 +316,58 @@ impl Cluster for View {
         .await
     }
 
-    async fn write_output(&self, queue: &Queue, output: &Output) -> Result<(), ClusterError> {
-        let id = id_of(queue, output.kind, &output.name);
+    async fn set_access_finalizers(
+        &self,
+        access: &QueueAccess,
+        finalizers: Vec<String>,
+    ) -> Result<QueueAccess, ClusterError> {
+        let key = Key::of_metadata(&access.metadata);
+        self.write("SetAccessFinalizers", &key, |state| {
+            let mut newer = state.current_access(access)?;
+            newer.metadata.finalizers = Some(finalizers);
+            Ok(state.put_access(&key, newer))
+        })
+        .await
+    }
+
+    async fn write_access_status(
+        &self,
+        access: &QueueAccess,
+        status: QueueAccessStatus,
+    ) -> Result<QueueAccess, ClusterError> {
+        let key = Key::of_metadata(&access.metadata);
+        self.write("WriteAccessStatus", &key, |state| {
+            let mut newer = state.current_access(access)?;
+            newer.status = Some(status);
+            Ok(state.put_access(&key, newer))
+        })
+        .await
+    }
+
+    async fn write_output(&self, of: &Owner, output: &Output) -> Result<(), ClusterError> {
+        let id = id_of(of, output.kind, &output.name);
         // Before the write: its watch event may come before its answer.
         self.caches().written.insert(id.clone(), output.clone());
-        let answer = self.put_output(queue, &id, output).await;
+        let answer = self.put_output(of, &id, output).await;
         if answer.is_err() {
             self.caches().written.remove(&id);
         }
         answer
     }
 
-    async fn delete_output(&self, queue: &Queue, kind: OutputKind, name: &str) -> Result<(), ClusterError> {
-        let id = id_of(queue, kind, name);
+    async fn delete_output(&self, of: &Owner, kind: OutputKind, name: &str) -> Result<(), ClusterError> {
+        let id = id_of(of, kind, name);
         let known = {
             let mut caches = self.caches();
             caches.written.remove(&id);
             caches.objects.get(&id).cloned()
         };
         let known = known.or_else(|| self.kube.state().objects.get(&id).cloned());
-        let Some(known) = known.filter(|known| known.is_owned_by(queue.metadata.uid.as_deref())) else {
+        let Some(known) = known.filter(|known| known.is_owned_by(Some(&of.uid))) else {
             return Ok(());
         };
         let answer = self
-            .write("DeleteOutput", queue, |state| {
+            .write("DeleteOutput", &of.key, |state| {
                 let object = state.objects.get(&id).ok_or(ClusterError::Gone)?;
                 if object.uid != known.uid {
                     return Err(ClusterError::Stale);
@@ -292,10 +382,10 @@ impl Cluster for View {
         }
     }
 
-    async fn publish(&self, queue: &Queue, event: Announcement) {
+    async fn publish(&self, of: &Owner, event: Announcement) {
         let mut state = self.kube.state();
         if !state.world.is_crashed() {
-            state.announcements.push((Key::of(queue), event));
+            state.announcements.push((of.key.clone(), event));
         }
     }
 }
@@ -311,8 +401,19 @@ impl State {
         }
         Ok(queue.clone())
     }
+
+    fn current_access(&self, known: &QueueAccess) -> Result<QueueAccess, ClusterError> {
+        let access = self.accesses.get(&Key::of_metadata(&known.metadata)).ok_or(ClusterError::Gone)?;
+        let version = |access: &QueueAccess| (access.metadata.uid.clone(), access.metadata.resource_version.clone());
+        if version(access) == version(known) { Ok(access.clone()) } else { Err(ClusterError::Stale) }
+    }
 }
 
-fn id_of(queue: &Queue, kind: OutputKind, name: &str) -> ObjectId {
-    ObjectId { kind, namespace: queue.metadata.namespace.clone().unwrap_or_default(), name: name.to_owned() }
+fn id_of(of: &Owner, kind: OutputKind, name: &str) -> ObjectId {
+    ObjectId { kind, namespace: of.key.namespace.clone(), name: name.to_owned() }
+}
+
+/// Every namespace is known, and has no labels.
+fn grant(access: &QueueAccess) -> Grant {
+    Grant::of(access, Some(&Labels::new()))
 }

@@ -1,5 +1,6 @@
 //! Promises of `api.md` and `sqs-semantics.md`, each told as what happens.
 
+mod access;
 mod adversity;
 mod budgets;
 mod classes;

@@ -16,7 +16,8 @@ pub fn page() -> String {
         "## Condition types\n",
         "They follow [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus): `Ready` and \
          `Propagated` are always there once the operator has seen the object, the others only while they are `True`. \
-         Each carries `observedGeneration`, the generation of the spec that it speaks of.\n",
+         Each carries `observedGeneration`, the generation of the spec that it speaks of. A QueueAccess has `Ready`, \
+         `Reconciling` and `Stalled`.\n",
         &table(["Type", "Meaning"], types),
         "## Reasons of conditions\n",
         "A condition that is not well carries one of these, and in its message every finding in words.\n",

@@ -9,7 +9,8 @@ use super::evaluator::{Caller, Decision, Request, evaluate};
 use super::strategy::{requests, role, service};
 use super::{FOREIGN, OWN, QUEUE, as_value, context};
 use crate::api::class::AccessLimits;
-use crate::domain::policy::{StatementContext, Trust, compile_statements};
+use crate::domain::permission::Permission;
+use crate::domain::policy::{PrincipalGrant, StatementContext, Trust, compile_statements};
 
 /// Entries of every kind, of friends and of strangers.
 fn entries() -> Vec<Value> {
@@ -185,6 +186,67 @@ proptest! {
         for trust in [Trust::OwnAccount, Trust::Class { name: "prod", limits: Some(&limits) }] {
             let raw = compile_statements(policy["Statement"].as_array().unwrap(), "", &StatementContext { trust, ..context() });
             prop_assert_eq!(compile_as(&spec, trust).is_ok(), raw.is_ok(), "{} {:?} {:?}", entry, trust, raw);
+        }
+    }
+}
+
+/// Whether a `QueueAccess` with these permissions, as its documentation has it, covers this call.
+fn is_granted(permissions: &[Permission], request: &Request) -> bool {
+    let action = request.action.strip_prefix("sqs:").unwrap();
+    let actions = |permission: &Permission| -> &[&str] {
+        match (permission, request.resource == QUEUE) {
+            (Permission::Send, true) => &["SendMessage", "GetQueueUrl", "GetQueueAttributes"],
+            (Permission::Consume, true) => {
+                &["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueUrl", "GetQueueAttributes"]
+            }
+            (Permission::Redrive, true) => &["SendMessage"],
+            (Permission::Inspect, false) => {
+                &["ReceiveMessage", "ChangeMessageVisibility", "GetQueueUrl", "GetQueueAttributes"]
+            }
+            (Permission::Redrive, false) => &[
+                "StartMessageMoveTask",
+                "CancelMessageMoveTask",
+                "ListMessageMoveTasks",
+                "ReceiveMessage",
+                "DeleteMessage",
+                "GetQueueAttributes",
+            ],
+            _ => &[],
+        }
+    };
+    permissions.iter().any(|permission| actions(permission).contains(&action))
+}
+
+proptest! {
+    /// What others are granted comes on top, and takes nothing from anybody.
+    #[test]
+    fn exactly_those_granted_may_do_more_and_exactly_what_is_granted(
+        spec in specs(),
+        worker in subsequence(Permission::ALL.to_vec(), 0..=4),
+        other in subsequence(Permission::ALL.to_vec(), 0..=4),
+    ) {
+        let grants = [(WORKER, &worker), ("arn:aws:iam::123456789012:role/other", &other)];
+        let Ok(policies) = compile_as(&access(&spec), Trust::Anything) else { return Ok(()) };
+        let parts: Vec<PrincipalGrant> = grants
+            .iter()
+            .map(|(arn, permissions)| {
+                let permissions = permissions.iter().copied().collect();
+                PrincipalGrant::compile(arn, &permissions, "", Some(DEAD_LETTERS), &context()).unwrap()
+            })
+            .collect();
+        let Ok(with) = policies.with_grants(&parts.iter().collect::<Vec<_>>(), QUEUE, Some(DEAD_LETTERS)) else { return Ok(()) };
+        let (source, dead_letter) = (as_value(&with.source), as_value(&with.dead_letter));
+        let moves = calls().into_iter().map(|call| Request { action: "sqs:StartMessageMoveTask".to_owned(), ..call });
+        for request in calls().into_iter().chain(moves) {
+            let policy = if request.resource == QUEUE { &source } else { &dead_letter };
+            let is_granted = grants.iter().any(|(arn, permissions)| {
+                means(&json!({"principalArn": arn}), &request) && is_granted(permissions, &request)
+            });
+            let wanted = match promised(&spec, &request) {
+                Decision::Neither if is_granted => Decision::Allow,
+                before => before,
+            };
+            prop_assert_eq!(evaluate(policy, &request), wanted, "{}\n{}\n{:?}", spec, policy, request);
         }
     }
 }

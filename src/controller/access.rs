@@ -1,0 +1,233 @@
+//! The `QueueAccess`: one pass reads what its Queue says, and writes a Secret and a status. It calls AWS for nothing.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::conditions::EventReason;
+use crate::api::queue_access::SecretReference;
+use crate::api::{Queue, QueueAccess, QueueAccessStatus};
+use crate::domain::access::{AccessInput, AccessPlan, GrantingQueue, plan_access};
+use crate::domain::class::Class;
+use crate::domain::desired::{Desired, Refusal};
+use crate::domain::finding::{Finding, resync_after};
+use crate::domain::fleet::Key;
+use crate::domain::observed::{Memory, Observed};
+use crate::domain::outputs::OutputKind;
+use crate::domain::plan::Step;
+use crate::domain::report::Verdict;
+use crate::runtime::metrics;
+
+use super::cluster::{Announcement, Cluster, ClusterError, Owner};
+use super::queue::Outcome;
+use super::queue::apply::{Failure, finalizers, superseded};
+use super::queue::events;
+
+/// How soon to begin again when the object changed during a pass; its watch event usually comes first.
+const OUTDATED_RETRY: SignedDuration = SignedDuration::from_secs(1);
+
+/// How often an object at rest is looked at although nothing it depends on has changed.
+const RESYNC: SignedDuration = SignedDuration::from_mins(10);
+
+/// The class of a Queue, or why it has none.
+pub type ClassOf = Arc<dyn Fn(&Queue) -> Result<Class, Refusal> + Send + Sync>;
+
+/// Reconciles `QueueAccess`es.
+pub struct AccessReconciler {
+    /// Kubernetes.
+    pub cluster: Arc<dyn Cluster>,
+    /// The class of a Queue.
+    pub class_of: ClassOf,
+    /// The time.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Whether this process may still write: it holds the leader lease by its own clock.
+    pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl AccessReconciler {
+    /// One pass over `access`. It never fails: what goes wrong is in the object's status, and decides when to look again.
+    pub async fn pass(&self, access: &QueueAccess, memory: &mut Memory) -> Outcome<QueueAccess> {
+        let now = (self.clock)();
+        let uid = access.metadata.uid.clone().unwrap_or_default();
+        let mut pass = Pass { reconciler: self, access: access.clone(), uid, superseded: Vec::new(), now };
+        let ended = pass.work(memory).await;
+        let at_rest = resync_after(RESYNC, &pass.uid);
+        let (requeue, kind) = match ended {
+            Ok(None) => (at_rest, metrics::Outcome::Converged),
+            Ok(Some(finding)) if finding.is_stalled => (finding.retry.min(at_rest), metrics::Outcome::Stalled),
+            Ok(Some(finding)) => (finding.retry.min(at_rest), metrics::Outcome::Waiting),
+            Err(Failure::Outdated | Failure::NotLeading) => (OUTDATED_RETRY, metrics::Outcome::Waiting),
+            Err(Failure::Finding(finding)) => {
+                memory.failed(now);
+                let key = Key::of_metadata(&access.metadata);
+                tracing::warn!(kind = "QueueAccess", %key, reason = finding.reason.as_str(), "{}", finding.message);
+                (finding.retry, metrics::Outcome::Failed)
+            }
+        };
+        Outcome { requeue, kind, superseded: pass.superseded, newest: pass.access }
+    }
+}
+
+/// One pass.
+struct Pass<'a> {
+    reconciler: &'a AccessReconciler,
+    /// The newest version of the object.
+    access: QueueAccess,
+    uid: String,
+    /// Resource versions that our own writes have replaced.
+    superseded: Vec<String>,
+    now: Timestamp,
+}
+
+impl Pass<'_> {
+    /// Answers what keeps the object from being ready.
+    async fn work(&mut self, memory: &mut Memory) -> Result<Option<Finding>, Failure> {
+        let mut observed = self.observed(memory);
+        let plan = self.plan(&observed, memory);
+        if let Some(is_held) = plan.finalizer {
+            self.set_finalizer(is_held, memory).await?;
+            if !is_held {
+                return Ok(None);
+            }
+        }
+        let failures = self.write_outputs(&plan.outputs, &mut observed, memory).await?;
+        if failures.is_empty() {
+            memory.recovered();
+        } else {
+            memory.failed(self.now);
+        }
+        let verdict = Verdict::of_access(&plan, failures);
+        self.report(&plan, &verdict, &observed, memory).await?;
+        Ok(verdict.findings.into_iter().next())
+    }
+
+    /// The outputs that there are, those too that lost their label while nobody looked.
+    fn observed(&self, memory: &mut Memory) -> Observed {
+        let outputs = self.reconciler.cluster.outputs_of(&Owner::from(&self.access));
+        memory.outputs.extend(outputs.iter().map(|seen| (seen.output.kind, seen.output.name.clone())));
+        let on_record = self.access.status.iter().filter_map(|status| status.secret.as_ref());
+        memory.outputs.extend(on_record.map(|secret| (OutputKind::Secret, secret.name.clone())));
+        Observed { outputs, ..Observed::default() }
+    }
+
+    fn plan(&self, observed: &Observed, memory: &Memory) -> AccessPlan {
+        let (access, cluster) = (&self.access, &self.reconciler.cluster);
+        let labels = cluster.labels_around(access);
+        let queue = cluster.queue(&crate::domain::access::queue_of(access));
+        let key = Key::of_metadata(&access.metadata);
+        let declared = queue.as_ref().map(|queue| {
+            let class = (self.reconciler.class_of)(queue)?;
+            let fleet = cluster.fleet_around(queue, &class);
+            // Only those that are looked at are worth the work.
+            let desired = fleet.grant(&key).map(|_| Desired::of(queue, &class, &fleet)).transpose()?;
+            Ok((class, desired))
+        });
+        let queue = queue.as_ref().zip(declared.as_ref()).map(|(queue, declared)| GrantingQueue {
+            queue,
+            desired: declared.as_ref().map(|(class, desired)| (class, desired.as_ref())),
+        });
+        plan_access(&AccessInput { access, labels: labels.as_ref(), queue, observed, memory, now: self.now })
+    }
+
+    async fn set_finalizer(&mut self, is_held: bool, memory: &Memory) -> Result<(), Failure> {
+        let all = finalizers(&self.access.metadata, is_held);
+        self.may_write()?;
+        match self.reconciler.cluster.set_access_finalizers(&self.access, all).await {
+            // Without any finalizer left, an object being deleted is gone at once.
+            Err(ClusterError::Gone) if !is_held => Ok(()),
+            result => {
+                let newer = self.in_cluster(result, memory)?;
+                self.replace(newer);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the Secret, then removes the one in whose place it is. Answers what kept it from being written.
+    async fn write_outputs(
+        &self,
+        steps: &[Step],
+        observed: &mut Observed,
+        memory: &mut Memory,
+    ) -> Result<Vec<Finding>, Failure> {
+        let owner = Owner::from(&self.access);
+        for step in steps {
+            self.may_write()?;
+            let written = match step {
+                Step::WriteOutput(output) => self.reconciler.cluster.write_output(&owner, output).await,
+                Step::DeleteOutput { kind, name } => self.reconciler.cluster.delete_output(&owner, *kind, name).await,
+                _ => continue,
+            };
+            match self.in_cluster(written, memory) {
+                Err(Failure::Finding(finding)) => return Ok(vec![finding]),
+                other => other?,
+            }
+            match step {
+                Step::WriteOutput(output) => {
+                    observed.put_output(output);
+                    memory.outputs.insert((output.kind, output.name.clone()));
+                }
+                Step::DeleteOutput { kind, name } => {
+                    observed.remove_output(*kind, name);
+                    memory.outputs.remove(&(*kind, name.clone()));
+                }
+                _ => {}
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// One status write, and none when nothing changed.
+    async fn report(
+        &mut self,
+        plan: &AccessPlan,
+        verdict: &Verdict,
+        observed: &Observed,
+        memory: &Memory,
+    ) -> Result<(), Failure> {
+        let previous = self.access.status.clone().unwrap_or_default();
+        let generation = self.access.metadata.generation;
+        let target = plan.target.clone().or_else(|| previous.target.clone());
+        let mut secrets = observed.outputs.iter().filter(|seen| seen.output.kind == OutputKind::Secret);
+        let status = QueueAccessStatus {
+            observed_generation: generation,
+            conditions: verdict.conditions(&previous.conditions, generation, self.now),
+            target,
+            secret: secrets.next().map(|seen| SecretReference { name: seen.output.name.clone() }),
+        };
+        if status == previous {
+            return Ok(());
+        }
+        self.may_write()?;
+        let owner = Owner::from(&self.access);
+        let was_ready = previous.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
+        let news = match verdict.findings.first() {
+            Some(finding) => events::of_finding(finding, &previous.conditions),
+            None => (!was_ready).then(|| Announcement {
+                is_warning: false,
+                reason: EventReason::LetIn.as_str(),
+                note: verdict.ready.1.clone(),
+            }),
+        };
+        if let Some(event) = news {
+            self.reconciler.cluster.publish(&owner, event).await;
+        }
+        let newer = self.reconciler.cluster.write_access_status(&self.access, status).await;
+        let newer = self.in_cluster(newer, memory)?;
+        self.replace(newer);
+        Ok(())
+    }
+
+    fn may_write(&self) -> Result<(), Failure> {
+        if (self.reconciler.may_write)() { Ok(()) } else { Err(Failure::NotLeading) }
+    }
+
+    fn in_cluster<T>(&self, result: Result<T, ClusterError>, memory: &Memory) -> Result<T, Failure> {
+        result.map_err(|error| Failure::of_cluster(&error, "spec.secret", memory, &self.uid, self.now))
+    }
+
+    fn replace(&mut self, newer: QueueAccess) {
+        self.superseded.extend(superseded(&self.access.metadata, &newer.metadata));
+        self.access = newer;
+    }
+}

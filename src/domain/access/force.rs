@@ -1,0 +1,209 @@
+//! Which grants are in force, and how those that are not come to be.
+//!
+//! AWS refuses a policy as a whole when a principal in it is not there, and does not say which. Nobody's access may depend on
+//! what others name: a grant is in the policy that is kept as declared only once AWS took it. New ones are tried together
+//! when all else of the policy is in force; if that is refused, one by one, and who is refused alone is to blame.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::status::GrantStatus;
+
+use super::super::attributes::Attribute;
+use super::super::desired::{Desired, DesiredQueue};
+use super::super::diff::{GONE_PRINCIPAL_RETRY, REFUSED_RETRY};
+use super::super::observed::{Memory, PATIENCE, Record, Trial};
+use super::super::plan::{Input, comparison, is_owned, only_reports};
+use super::super::policy::PolicyDocument;
+use super::{Admitted, Grant};
+
+/// What `input.desired` comes to now: with the grants in its policies that are in force, and those that are on trial.
+#[must_use]
+pub fn let_in(input: &Input<'_>) -> Desired {
+    let force = Force { input };
+    let ready: Vec<&Admitted> =
+        input.desired.grants.admitted.iter().filter(|admitted| admitted.grant.has_finalizer).collect();
+    let (proven, others): (Vec<&Admitted>, Vec<&Admitted>) = ready.into_iter().partition(|a| force.is_proven(&a.grant));
+    let base = force.letting_in(&proven);
+    if input.desired.observe {
+        return base;
+    }
+    let on_trial: Vec<&Admitted> = others.into_iter().filter(|a| trial_after(&a.grant, input).is_none()).collect();
+    let with = |more: &[&Admitted]| force.letting_in(&[&proven, more].concat());
+    let all = with(&on_trial);
+    if on_trial.is_empty() || force.is_settled(&all) {
+        return all;
+    }
+    let is_base_settled = force.is_settled(&base) || only_reports(&Input { desired: &base, ..*input });
+    match on_trial[..] {
+        _ if !is_base_settled => base,
+        // Together first: most are right.
+        [first, _, ..] if force.is_refused(&all) => with(&[first]),
+        _ => all,
+    }
+}
+
+/// The grants to put on record before AWS hears of them.
+pub(in crate::domain) fn grants_to_record(input: &Input<'_>) -> Vec<GrantStatus> {
+    let mut grants = input.record.grants.clone();
+    if input.desired.observe {
+        return grants;
+    }
+    let ready = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
+    for grant in ready.filter(|grant| grant.has_finalizer && entry(input.record, grant).is_none()) {
+        grants.retain(|entry| !is_named(entry, grant));
+        grants.push(blank(grant));
+    }
+    sorted(grants)
+}
+
+/// The grants on record after a look at AWS: what it took is in force, and who is neither let in nor about to be is
+/// forgotten. As before as long as AWS does not have the policies that `input.desired` says.
+#[must_use]
+pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
+    let force = Force { input };
+    if input.desired.observe || !force.is_settled(input.desired) {
+        return input.record.grants.clone();
+    }
+    let admitted = input.desired.grants.admitted.iter();
+    let grants = admitted.filter(|admitted| admitted.grant.has_finalizer).map(|admitted| {
+        let grant = &admitted.grant;
+        let is_in = input.desired.let_in.contains(&grant.uid);
+        let refused_time = entry(input.record, grant).and_then(|entry| entry.refused_time.clone());
+        GrantStatus {
+            generation: grant.generation.filter(|_| is_in),
+            refused_time: refused_time.filter(|_| !is_in),
+            ..blank(grant)
+        }
+    });
+    sorted(grants.collect())
+}
+
+/// A grant that AWS refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blame {
+    uid: String,
+    trial: Trial,
+}
+
+/// Who is to blame, when AWS refused policies at `input.now` and one grant was on trial in them.
+#[must_use]
+pub fn blame(input: &Input<'_>) -> Option<Blame> {
+    let force = Force { input };
+    let admitted = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
+    let mut on_trial = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid) && !force.is_proven(grant));
+    let (Some(grant), None, true) = (on_trial.next(), on_trial.next(), force.was_refused_now(input.desired)) else {
+        return None;
+    };
+    // Kubernetes keeps whole seconds: what is read back must equal what was written.
+    let now = Timestamp::from_second(input.now.as_second()).unwrap_or(input.now);
+    let before = entry(input.record, grant).and_then(|entry| entry.refused_time.as_ref());
+    let since = before.map_or(now, |since| since.0);
+    Some(Blame { uid: grant.uid.clone(), trial: Trial { since, last: input.now } })
+}
+
+impl Blame {
+    /// Remembers it.
+    pub fn note(self, record: &mut Record, memory: &mut Memory) {
+        if let Some(entry) = record.grants.iter_mut().find(|entry| entry.uid == self.uid) {
+            entry.refused_time = Some(Time(self.trial.since));
+            entry.generation = None;
+        }
+        memory.trials.insert(self.uid, self.trial);
+    }
+}
+
+/// How soon a grant is to be tried again that AWS refused.
+pub(in crate::domain) fn next_trial(input: &Input<'_>) -> Option<SignedDuration> {
+    let admitted = input.desired.grants.admitted.iter().filter(|admitted| admitted.grant.has_finalizer);
+    admitted.filter_map(|admitted| trial_after(&admitted.grant, input)).min()
+}
+
+fn trial_after(grant: &Grant, input: &Input<'_>) -> Option<SignedDuration> {
+    let Trial { since, last } = input.memory.trials.get(&grant.uid)?;
+    let is_new = input.now.duration_since(*since) < PATIENCE;
+    let wait = if is_new { REFUSED_RETRY } else { GONE_PRINCIPAL_RETRY } - input.now.duration_since(*last);
+    wait.is_positive().then_some(wait)
+}
+
+fn entry<'a>(record: &'a Record, grant: &Grant) -> Option<&'a GrantStatus> {
+    record.grants.iter().find(|entry| is_named(entry, grant) && entry.uid == grant.uid)
+}
+
+fn is_named(entry: &GrantStatus, grant: &Grant) -> bool {
+    entry.namespace == grant.key.namespace && entry.name == grant.key.name
+}
+
+fn blank(grant: &Grant) -> GrantStatus {
+    GrantStatus {
+        namespace: grant.key.namespace.clone(),
+        name: grant.key.name.clone(),
+        uid: grant.uid.clone(),
+        ..GrantStatus::default()
+    }
+}
+
+fn sorted(mut grants: Vec<GrantStatus>) -> Vec<GrantStatus> {
+    grants.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    grants
+}
+
+struct Force<'a> {
+    input: &'a Input<'a>,
+}
+
+impl Force<'_> {
+    fn letting_in(&self, admitted: &[&Admitted]) -> Desired {
+        let admitted: Vec<Admitted> = admitted.iter().map(|admitted| (*admitted).clone()).collect();
+        self.input.desired.letting_in(&admitted)
+    }
+
+    /// Whether AWS is known to know the principal: it took this grant and shows nobody who is gone in its place, or it shows
+    /// the principal in a policy.
+    fn is_proven(&self, grant: &Grant) -> bool {
+        let observed = self.policies();
+        if observed.iter().any(|policy| policy.names(&grant.principal_arn)) {
+            return true;
+        }
+        let was_taken = entry(self.input.record, grant).is_some_and(|entry| entry.generation.is_some());
+        was_taken && !observed.iter().any(PolicyDocument::shows_gone_principals)
+    }
+
+    /// The policies as AWS shows them.
+    fn policies(&self) -> Vec<PolicyDocument> {
+        let policy = |queue: &DesiredQueue| {
+            let present = self.input.observed.sight(&queue.name).present()?;
+            PolicyDocument::parse(present.attributes.settings.get(&Attribute::Policy)?).ok()
+        };
+        queues(self.input.desired).filter_map(policy).collect()
+    }
+
+    /// Whether AWS has these policies, or took them and does not show them yet.
+    fn is_settled(&self, desired: &Desired) -> bool {
+        let comparison = comparison(self.input);
+        queues(desired).all(|queue| {
+            let present = self.input.observed.sight(&queue.name).present();
+            is_owned(self.input, &queue.name)
+                && present.is_some_and(|present| comparison.is_taken(queue, Attribute::Policy, &present.attributes))
+        })
+    }
+
+    /// Whether AWS refused one of these policies.
+    fn is_refused(&self, desired: &Desired) -> bool {
+        queues(desired).any(|queue| self.refused(queue).is_some())
+    }
+
+    fn was_refused_now(&self, desired: &Desired) -> bool {
+        queues(desired).any(|queue| self.refused(queue) == Some(self.input.now))
+    }
+
+    fn refused(&self, queue: &DesiredQueue) -> Option<Timestamp> {
+        let policy = queue.attributes.get(&Attribute::Policy)?;
+        let doubt = self.input.memory.doubt(&queue.name, Attribute::Policy, policy)?;
+        Some(doubt.refused.as_ref()?.last)
+    }
+}
+
+fn queues(desired: &Desired) -> impl Iterator<Item = &DesiredQueue> {
+    std::iter::once(&desired.source).chain(desired.managed_dead_letter())
+}

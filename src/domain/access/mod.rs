@@ -1,0 +1,17 @@
+//! `QueueAccess`: who is let in to a queue by an object of its own.
+//!
+//! The policy of a queue is written by its Queue's own reconcile and by nobody else: [`admit`] tells which grants it takes in,
+//! [`let_in`] which of them now, and `Queue.status.grants` which are in force. From that, [`plan_access`] tells how a
+//! `QueueAccess` stands, without a call to AWS.
+
+mod admission;
+mod force;
+mod grant;
+mod plan;
+
+pub use admission::{Admissions, Admitted, allows_namespace};
+pub(in crate::domain) use admission::{Room, admit};
+pub use force::{Blame, blame, grants_in_force, let_in};
+pub(in crate::domain) use force::{grants_to_record, next_trial};
+pub use grant::{Grant, queue_of};
+pub use plan::{AccessInput, AccessPlan, GrantingQueue, plan_access};

@@ -1,0 +1,83 @@
+//! What the API server does with a change of a `QueueAccess`, whoever asks for it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use prism_queue::api::{QueueAccess, QueueAccessSpec, QueueAccessStatus};
+use prism_queue::domain::fleet::Key;
+
+use super::{Kube, State};
+
+impl Kube {
+    /// Creates a `QueueAccess`.
+    pub fn create_access(&self, key: &Key, spec: QueueAccessSpec) {
+        let mut state = self.state();
+        let (version, now) = (state.next(), state.world.now());
+        assert!(!state.accesses.contains_key(key), "{key} exists");
+        let access = QueueAccess {
+            metadata: ObjectMeta {
+                name: Some(key.name.clone()),
+                namespace: Some(key.namespace.clone()),
+                uid: Some(format!("uid-{version}")),
+                generation: Some(1),
+                creation_timestamp: Some(Time(now)),
+                ..ObjectMeta::default()
+            },
+            spec,
+            // The CRD's default.
+            status: Some(QueueAccessStatus { observed_generation: Some(-1), ..QueueAccessStatus::default() }),
+        };
+        state.put_access(key, access);
+    }
+
+    /// Replaces the spec of a `QueueAccess`.
+    pub fn edit_access(&self, key: &Key, spec: QueueAccessSpec) {
+        self.change_access(key, |access| {
+            if access.spec != spec {
+                access.spec = spec;
+                access.metadata.generation = access.metadata.generation.map(|generation| generation + 1);
+            }
+        });
+    }
+
+    /// Asks for the deletion of a `QueueAccess`.
+    pub fn delete_access(&self, key: &Key) {
+        let now = self.state().world.now();
+        self.change_access(key, |access| {
+            if access.metadata.deletion_timestamp.is_none() {
+                access.metadata.deletion_timestamp = Some(Time(now));
+                access.metadata.generation = access.metadata.generation.map(|generation| generation + 1);
+            }
+        });
+    }
+
+    /// A `QueueAccess` as it is.
+    pub fn access(&self, key: &Key) -> Option<QueueAccess> {
+        self.state().accesses.get(key).cloned()
+    }
+
+    fn change_access(&self, key: &Key, change: impl FnOnce(&mut QueueAccess)) {
+        let mut state = self.state();
+        let Some(mut access) = state.accesses.get(key).cloned() else { return };
+        change(&mut access);
+        state.put_access(key, access);
+    }
+}
+
+impl State {
+    /// As [`State::put`].
+    pub(super) fn put_access(&mut self, key: &Key, mut access: QueueAccess) -> QueueAccess {
+        if self.accesses.get(key) == Some(&access) {
+            return access;
+        }
+        access.metadata.resource_version = Some(self.next().to_string());
+        let is_held = access.metadata.finalizers.iter().flatten().next().is_some();
+        if access.metadata.deletion_timestamp.is_some() && !is_held {
+            self.accesses.remove(key);
+            self.access_changes.push((key.clone(), None));
+            self.collect_garbage(access.metadata.uid.as_deref());
+        } else {
+            self.accesses.insert(key.clone(), access.clone());
+            self.access_changes.push((key.clone(), Some(access.clone())));
+        }
+        access
+    }
+}
