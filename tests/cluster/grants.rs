@@ -18,9 +18,9 @@ fn role(name: &str) -> String {
 }
 
 /// The namespace of a workload, beside that of the Queue.
-struct Workload<'a> {
+pub struct Workload<'a> {
     scope: &'a Scope,
-    namespace: String,
+    pub namespace: String,
     accesses: Api<QueueAccess>,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Workload<'a> {
     }
 
     /// In another one, with a label.
-    async fn elsewhere(scope: &'a Scope) -> Self {
+    pub async fn elsewhere(scope: &'a Scope) -> Self {
         let name = scope.elsewhere();
         let namespaces: Api<Namespace> = Api::all(scope.world.kube.clone());
         let namespace = json!({"metadata": {"name": name, "labels": {"tier": "backend"}}});
@@ -42,7 +42,7 @@ impl<'a> Workload<'a> {
         Self { scope, namespace: name, accesses }
     }
 
-    async fn apply(&self, name: &str, spec: Value) {
+    pub async fn apply(&self, name: &str, spec: Value) {
         let object = json!({
             "apiVersion": format!("{GROUP}/v1alpha1"), "kind": "QueueAccess", "metadata": {"name": name}, "spec": spec,
         });
@@ -51,7 +51,7 @@ impl<'a> Workload<'a> {
     }
 
     /// Waits until a `QueueAccess` says so of its present generation.
-    async fn says(&self, name: &str, reason: &str) {
+    pub async fn says(&self, name: &str, reason: &str) {
         let look = async || {
             let access = self.accesses.get(name).await.expect("it is there");
             let conditions = access.status.iter().flat_map(|status| &status.conditions);
@@ -62,7 +62,7 @@ impl<'a> Workload<'a> {
         eventually(&format!("{name} says {reason}"), look, |seen| seen.as_deref() == Some(reason)).await;
     }
 
-    async fn delete(&self, name: &str) {
+    pub async fn delete(&self, name: &str) {
         self.accesses.delete(name, &DeleteParams::default()).await.expect("it can be deleted");
         let look = async || self.accesses.get_opt(name).await.expect("it can be read");
         eventually(&format!("{name} is gone"), look, Option::is_none).await;
@@ -87,7 +87,7 @@ async fn lets_in(scope: &Scope, queue: &str, principal: &str) -> bool {
     scope.attributes(queue).await.get("Policy").is_some_and(|policy| policy.contains(principal))
 }
 
-fn to(scope: &Scope, queue: &str, permissions: &[&str], principal: &str) -> Value {
+pub fn to(scope: &Scope, queue: &str, permissions: &[&str], principal: &str) -> Value {
     json!({
         "queueRef": {"name": queue, "namespace": scope.name},
         "permissions": permissions,

@@ -7,6 +7,7 @@ mod access;
 mod account;
 mod calls;
 mod entries;
+mod grants;
 mod pages;
 mod permissions;
 mod policies;
