@@ -1,6 +1,6 @@
 //! `QueueAccess`: who is let in to a queue by an object of its own.
 //!
-//! The policy of a queue is written by its Queue's own reconcile and by nobody else: [`admit`] tells which grants it takes in,
+//! The policy of a queue is written by its Queue's own reconcile and by nobody else: [`Admissions`] tell which grants it takes in,
 //! [`let_in`] which of them now, and `Queue.status.grants` which are in force. From that, [`plan_access`] tells how a
 //! `QueueAccess` stands, without a call to AWS.
 
