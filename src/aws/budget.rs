@@ -150,17 +150,10 @@ impl Budget {
         Self { start: Instant::now(), calls: Queue::new(calls), tagging: Queue::new(tagging) }
     }
 
-    /// The budget of an account's calls to IAM.
+    /// The budget of a service without tagging calls of its own: so many calls a second.
     #[must_use]
-    pub fn of_iam() -> Self {
-        let limits = Limits::with_ceiling(Self::IAM);
-        Self::new(limits, limits)
-    }
-
-    /// The budget of calls to KMS, of which one place makes few.
-    #[must_use]
-    pub fn of_kms() -> Self {
-        let limits = Limits::with_ceiling(Self::KMS);
+    pub fn of_service(ceiling: f64) -> Self {
+        let limits = Limits::with_ceiling(ceiling);
         Self::new(limits, limits)
     }
 

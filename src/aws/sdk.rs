@@ -219,9 +219,9 @@ impl Base {
             sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&of(sqs)), meter(&budget), signer.clone()),
             sts: SdkSts::new(aws_sdk_sts::Client::new(&of(sts)), meter(&budget)),
             // What throttles KMS says nothing about SQS.
-            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(kms)), meter(&Arc::new(Budget::of_kms()))),
+            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(kms)), meter(&Arc::new(Budget::of_service(Budget::KMS)))),
             iam: SdkIam::new(aws_sdk_iam::Client::new(&of(iam)), meter(&self.iam_budget(target)), signer),
-            budget: budget.clone(),
+            budget,
             base: self.clone(),
         }
     }
@@ -229,7 +229,7 @@ impl Base {
     fn iam_budget(&self, target: &Target) -> Arc<Budget> {
         let account = target.role.as_ref().and_then(|role| role.arn.split(':').nth(4)).map(ToOwned::to_owned);
         let mut budgets = self.iam_budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        budgets.entry(account).or_insert_with(|| Arc::new(Budget::of_iam())).clone()
+        budgets.entry(account).or_insert_with(|| Arc::new(Budget::of_service(Budget::IAM))).clone()
     }
 }
 

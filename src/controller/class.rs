@@ -1,5 +1,6 @@
 //! The `QueueClass`: whether it can be used, and by how many Queues it is.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,16 +89,21 @@ impl ClassReporter {
         let mut asking = FuturesUnordered::new();
         let mut in_question = BTreeSet::new();
         loop {
+            let mut answer: Option<(String, Asked)> = None;
             let is_round = tokio::select! {
                 _ = rounds.tick() => true,
                 () = self.changed.notified() => false,
-                Some((name, answer)) = asking.next() => {
-                    in_question.remove(&name);
-                    asked.insert(name, Arc::new(answer));
+                Some(came) = asking.next() => {
+                    answer = Some(came);
                     false
                 }
             };
-            let all = self.classes.all();
+            let answered = answer.as_ref().map(|(name, _)| name.clone());
+            if let Some((name, answer)) = answer {
+                in_question.remove(&name);
+                asked.insert(name, Arc::new(answer));
+            }
+            let mut all = self.classes.all();
             asked.retain(|name, _| all.iter().any(|class| class.name_any() == *name));
             for class in &all {
                 let (name, before) = (class.name_any(), asked.get(&class.name_any()).cloned());
@@ -108,13 +114,16 @@ impl ClassReporter {
                     asking.push(Box::pin(async move { (name, this.ask(&class, before.as_deref()).await) }));
                 }
             }
+            // Nothing but an answer changes what is said of a class, and a round what is counted.
+            all.retain(|class| is_round || answered.as_ref() == Some(&class.name_any()));
             self.report(all, &asked, is_round).await;
         }
     }
 
     /// Writes the status of the classes about which AWS was asked in their present version.
     async fn report(&self, all: Vec<QueueClass>, asked: &BTreeMap<String, Arc<Asked>>, is_round: bool) {
-        let users = self.users();
+        // Every Queue is looked at for it.
+        let users = LazyCell::new(|| self.users());
         for class in all {
             let name = class.name_any();
             let Some(asked) = asked.get(&name).filter(|asked| asked.version == version(&class)) else { continue };

@@ -1,9 +1,9 @@
 //! What the API server does with a change of a `QueueAccess`, whoever asks for it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use prism_queue::api::{QueueAccess, QueueAccessSpec, QueueAccessStatus};
 use prism_queue::domain::fleet::Key;
 
+use super::changes::{born, doom};
 use super::{Kube, State};
 
 impl Kube {
@@ -13,14 +13,7 @@ impl Kube {
         let (version, now) = (state.next(), state.world.now());
         assert!(!state.accesses.contains_key(key), "{key} exists");
         let access = QueueAccess {
-            metadata: ObjectMeta {
-                name: Some(key.name.clone()),
-                namespace: Some(key.namespace.clone()),
-                uid: Some(format!("uid-{version}")),
-                generation: Some(1),
-                creation_timestamp: Some(Time(now)),
-                ..ObjectMeta::default()
-            },
+            metadata: born(key, version, now),
             spec,
             // The CRD's default.
             status: Some(QueueAccessStatus { observed_generation: Some(-1), ..QueueAccessStatus::default() }),
@@ -41,12 +34,7 @@ impl Kube {
     /// Asks for the deletion of a `QueueAccess`.
     pub fn delete_access(&self, key: &Key) {
         let now = self.state().world.now();
-        self.change_access(key, |access| {
-            if access.metadata.deletion_timestamp.is_none() {
-                access.metadata.deletion_timestamp = Some(Time(now));
-                access.metadata.generation = access.metadata.generation.map(|generation| generation + 1);
-            }
-        });
+        self.change_access(key, |access| doom(&mut access.metadata, now));
     }
 
     /// A `QueueAccess` as it is.

@@ -1,5 +1,6 @@
 //! What the API server does with a change, whoever asks for it.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use prism_queue::api::status::QueueStatus;
 use prism_queue::api::{Queue, QueueSpec};
@@ -15,14 +16,7 @@ impl Kube {
         let (version, now) = (state.next(), state.world.now());
         assert!(!state.queues.contains_key(key), "{key} exists");
         let queue = Queue {
-            metadata: ObjectMeta {
-                name: Some(key.name.clone()),
-                namespace: Some(key.namespace.clone()),
-                uid: Some(format!("uid-{version}")),
-                generation: Some(1),
-                creation_timestamp: Some(Time(now)),
-                ..ObjectMeta::default()
-            },
+            metadata: born(key, version, now),
             spec,
             // The CRD's default.
             status: Some(QueueStatus { observed_generation: Some(-1), ..QueueStatus::default() }),
@@ -60,12 +54,7 @@ impl Kube {
     /// Asks for the deletion of a Queue.
     pub fn delete(&self, key: &Key) {
         let now = self.state().world.now();
-        self.change(key, |queue| {
-            if queue.metadata.deletion_timestamp.is_none() {
-                queue.metadata.deletion_timestamp = Some(Time(now));
-                queue.metadata.generation = queue.metadata.generation.map(|generation| generation + 1);
-            }
-        });
+        self.change(key, |queue| doom(&mut queue.metadata, now));
     }
 
     /// A Queue as it is.
@@ -123,6 +112,26 @@ impl Kube {
             queue.metadata.generation = queue.metadata.generation.map(|generation| generation + 1);
         }
         state.put(key, queue);
+    }
+}
+
+/// The metadata of an object just made.
+pub(super) fn born(key: &Key, version: u64, now: Timestamp) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(key.name.clone()),
+        namespace: Some(key.namespace.clone()),
+        uid: Some(format!("uid-{version}")),
+        generation: Some(1),
+        creation_timestamp: Some(Time(now)),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Marks an object as being deleted, once.
+pub(super) fn doom(metadata: &mut ObjectMeta, now: Timestamp) {
+    if metadata.deletion_timestamp.is_none() {
+        metadata.deletion_timestamp = Some(Time(now));
+        metadata.generation = metadata.generation.map(|generation| generation + 1);
     }
 }
 

@@ -79,18 +79,23 @@ async fn a_principal_that_is_gone_is_told_and_causes_no_write_loop() {
     assert_eq!(stage.ready("media/images"), "True/Converged");
 }
 
+/// A stage on which a Queue that lets in the worker was deleted when the worker was gone.
+async fn deleted_without_worker(mut spec: Value, policy: &str) -> Stage {
+    let mut stage = Stage::prompt();
+    stage.world.create_principal(WORKER);
+    spec["deletionPolicy"] = json!(policy);
+    stage.applied("media/images", spec).await;
+    stage.world.delete_principal(WORKER);
+    stage.delete("media/images");
+    stage.run(600).await;
+    assert!(stage.is_gone("media/images"), "{policy}: {}", stage.words("media/images"));
+    stage
+}
+
 #[tokio::test]
 async fn a_principal_that_is_gone_does_not_hold_up_deletion() {
     for policy in ["DeleteIfEmpty", "Delete", "Retain"] {
-        let mut stage = Stage::prompt();
-        stage.world.create_principal(WORKER);
-        let mut spec = for_worker();
-        spec["deletionPolicy"] = json!(policy);
-        stage.applied("media/images", spec).await;
-        stage.world.delete_principal(WORKER);
-        stage.delete("media/images");
-        stage.run(600).await;
-        assert!(stage.is_gone("media/images"), "{policy}: {}", stage.words("media/images"));
+        let stage = deleted_without_worker(for_worker(), policy).await;
         assert_eq!(stage.has("media_images"), policy == "Retain");
     }
 }
@@ -232,15 +237,7 @@ async fn a_principal_that_is_gone_is_told_with_the_fields_that_name_it() {
 #[tokio::test]
 async fn a_consumer_that_is_gone_does_not_hold_up_deletion() {
     for policy in ["DeleteIfEmpty", "Delete", "Retain"] {
-        let mut stage = Stage::prompt();
-        stage.world.create_principal(WORKER);
-        let mut spec = by_entries();
-        spec["deletionPolicy"] = json!(policy);
-        stage.applied("media/images", spec).await;
-        stage.world.delete_principal(WORKER);
-        stage.delete("media/images");
-        stage.run(600).await;
-        assert!(stage.is_gone("media/images"), "{policy}: {}", stage.words("media/images"));
+        let stage = deleted_without_worker(by_entries(), policy).await;
         assert_eq!(
             (stage.has("media_images"), stage.has("media_images_dlq")),
             (policy == "Retain", policy == "Retain")
