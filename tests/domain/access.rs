@@ -157,7 +157,7 @@ fn the_oldest_are_let_in_first_and_only_so_many_are_looked_at() {
         })
         .collect();
     // It needs hardly any room.
-    all[100].spec.subject.principal_arn = long(0);
+    all[100].spec.subject.principal_arn = Some(long(0));
     all.reverse();
     let Desired { grants, .. } = desired(json!({}), &class(), &all, None);
     let names: Vec<&str> = grants.admitted.iter().map(|admitted| admitted.grant.key.name.as_str()).collect();

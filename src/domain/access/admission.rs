@@ -8,7 +8,7 @@ use crate::api::conditions::Reason;
 use crate::api::queue::DeadLetterMode;
 use crate::api::{Queue, QueueSpec};
 
-use super::super::class::{Labels, selects};
+use super::super::class::{Labels, Limits, selects};
 use super::super::desired::Refusal;
 use super::super::field::FieldError;
 use super::super::fleet::{Key, MOST_GRANTS};
@@ -49,6 +49,8 @@ pub(in crate::domain) struct Room<'a> {
     pub(in crate::domain) dead_letter_arn: Option<&'a str>,
     /// Where it lives, and whom its class lets in.
     pub(in crate::domain) context: &'a StatementContext<'a>,
+    /// What its class allows.
+    pub(in crate::domain) limits: &'a Limits,
 }
 
 /// Which of `grants`, sorted by seniority, the Queue `key` takes in.
@@ -101,8 +103,10 @@ fn part_of(key: &Key, grant: &Grant, room: &Room<'_>) -> Result<PrincipalGrant, 
         return Err(no_such_queue(key));
     }
     let mut errors: Vec<FieldError> = room_for_dead_letters(key, grant, room.spec).into_iter().collect();
+    errors.extend(room.limits.refuses_subject(grant.subject.kind()));
+    let principal_arn = grant.subject.principal_arn().unwrap_or_default();
     let compiled =
-        PrincipalGrant::compile(&grant.principal_arn, &grant.permissions, SUBJECT, room.dead_letter_arn, room.context);
+        PrincipalGrant::compile(principal_arn, &grant.permissions, SUBJECT, room.dead_letter_arn, room.context);
     let part = compiled.map_err(|more| errors.extend(more));
     match part {
         Ok(part) if errors.is_empty() => Ok(part),

@@ -166,7 +166,7 @@ impl Force<'_> {
     /// the principal in a policy.
     fn is_proven(&self, grant: &Grant) -> bool {
         let observed = self.policies();
-        if observed.iter().any(|policy| policy.names(&grant.principal_arn)) {
+        if grant.subject.principal_arn().is_some_and(|arn| observed.iter().any(|policy| policy.names(arn))) {
             return true;
         }
         let was_taken = entry(self.input.record, grant).is_some_and(|entry| entry.generation.is_some());

@@ -132,8 +132,13 @@ impl<'a> Access<'a> {
         if let Some(((coordinates, place), true)) =
             Coordinates::on_record(queue).zip(place).map(|found| (found, is_taken))
         {
-            let target =
-                AccessTarget { account_id: place.account_id, region: place.region, queue_arn: coordinates.arn.clone() };
+            let target = AccessTarget {
+                account_id: place.account_id,
+                region: place.region,
+                queue_arn: coordinates.arn.clone(),
+                queue_class_name: Some(class.name.clone()),
+                ..AccessTarget::default()
+            };
             return Ok((class, coordinates, target));
         }
         if let Some(why) = unwritten(queue) {
@@ -173,7 +178,7 @@ impl<'a> Access<'a> {
         if let Some(since) = entry.and_then(|entry| entry.refused_time.as_ref()) {
             let message = format!(
                 "spec.subject.principalArn: AWS refuses a policy that names {}: there is no such role or user, or none any more; create it, and it is tried again",
-                self.input.access.spec.subject.principal_arn
+                self.input.access.spec.subject.principal_arn.as_deref().unwrap_or_default()
             );
             let left = PATIENCE - self.input.now.duration_since(since.0);
             let (is_stalled, retry) = if left.is_positive() { (false, left) } else { (true, SLOW) };
