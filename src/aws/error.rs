@@ -64,6 +64,7 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         "NoSuchEntity" => ErrorKind::EntityDoesNotExist,
         "EntityAlreadyExists" => ErrorKind::EntityAlreadyExists,
         "DeleteConflict" => ErrorKind::DeleteConflict,
+        "LimitExceeded" => ErrorKind::LimitExceeded,
 
         // As in the SDK's own list of throttling errors, and SQS's words for a throttled KMS.
         "RequestThrottled"
@@ -94,6 +95,8 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "RequestExpired"
         | "SignatureDoesNotMatch"
         | "UnauthorizedOperation"
+        // A role that AWS keeps for a service of its own.
+        | "UnmodifiableEntity"
         | "UnrecognizedClientException" => ErrorKind::Denied,
 
         "KmsAccessDenied"
@@ -109,7 +112,7 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "KmsOptInRequired"
         | "KMS.OptInRequired" => ErrorKind::KmsDenied,
 
-        // OverLimit and LimitExceeded (too many of something) are here because only a person can make room.
+        // OverLimit (too many of something) is here because only a person can make room.
         "InvalidAddress"
         | "InvalidArnException"
         | "InvalidAttributeName"
@@ -117,11 +120,11 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "InvalidInput"
         | "InvalidParameterCombination"
         | "InvalidParameterValue"
-        | "LimitExceeded"
         | "MalformedPolicyDocument"
         | "MalformedQueryString"
         | "MissingParameter"
         | "OverLimit"
+        | "PolicyNotAttachable"
         | "UnsupportedOperation"
         | "ValidationError"
         | "ValidationException" => ErrorKind::Invalid,
@@ -260,8 +263,8 @@ mod tests {
     use super::*;
 
     use ErrorKind::{
-        DeleteConflict, Denied, EntityAlreadyExists, EntityDoesNotExist, Invalid, KmsDenied, QueueDeletedRecently,
-        QueueDoesNotExist, QueueNameExists, Throttled, Transient,
+        DeleteConflict, Denied, EntityAlreadyExists, EntityDoesNotExist, Invalid, KmsDenied, LimitExceeded,
+        QueueDeletedRecently, QueueDoesNotExist, QueueNameExists, Throttled, Transient,
     };
 
     /// Service, code, HTTP status, meaning.
@@ -314,9 +317,11 @@ mod tests {
         (Service::Iam, "NoSuchEntity", 404, EntityDoesNotExist),
         (Service::Iam, "EntityAlreadyExists", 409, EntityAlreadyExists),
         (Service::Iam, "DeleteConflict", 409, DeleteConflict),
-        (Service::Iam, "LimitExceeded", 409, Invalid),
+        (Service::Iam, "LimitExceeded", 409, LimitExceeded),
+        (Service::Iam, "UnmodifiableEntity", 400, Denied),
         (Service::Iam, "MalformedPolicyDocument", 400, Invalid),
         (Service::Iam, "InvalidInput", 400, Invalid),
+        (Service::Iam, "PolicyNotAttachable", 400, Invalid),
         (Service::Iam, "ConcurrentModification", 409, Transient),
         (Service::Iam, "ServiceFailure", 500, Transient),
         (Service::Iam, "Throttling", 400, Throttled),

@@ -3,6 +3,7 @@
 mod iam;
 mod kms;
 mod policies;
+mod roles;
 mod sqs;
 mod sts;
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too, fail by panicking")]
 
 mod policies;
+mod roles;
 mod server;
 mod target;
 

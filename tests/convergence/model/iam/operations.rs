@@ -77,7 +77,7 @@ impl State {
         let policy = self.usable(caller, arn)?;
         if policy.versions.len() >= MAX_VERSIONS {
             let words = "A managed policy can have up to 5 versions.";
-            return Err(Refusal::new(ErrorKind::Invalid, "LimitExceeded", words));
+            return Err(Refusal::new(ErrorKind::LimitExceeded, "LimitExceeded", words));
         }
         let version = policy.next;
         policy.next += 1;

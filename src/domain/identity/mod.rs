@@ -1,0 +1,7 @@
+//! As whom workloads act: roles in IAM, and which one a ServiceAccount has.
+
+mod arn;
+mod role;
+
+pub use arn::{MAX_ROLE_NAME, RoleArn};
+pub use role::Role;
