@@ -1,0 +1,44 @@
+//! `QueueAccess`: whom others, and trouble, cannot keep out, let in, or leave in.
+
+use prism_queue::domain::attributes::Attribute;
+use prism_queue::domain::fleet::MOST_GRANTS;
+use serde_json::{Value, json};
+
+use crate::model::{Fault, Trap};
+use crate::stage::{Stage, attributes, key, somebody, url};
+
+const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
+const OTHER: &str = "arn:aws:iam::123456789012:role/other";
+const NOBODY: &str = "arn:aws:iam::123456789012:role/nobody";
+
+/// A `QueueAccess` to `media/images`.
+fn to_images(permissions: &[&str], principal: &str) -> Value {
+    json!({
+        "queueRef": {"name": "images", "namespace": "media"},
+        "permissions": permissions,
+        "subject": {"principalArn": principal},
+    })
+}
+
+/// A ready Queue, and two whom AWS knows.
+async fn with_a_queue(spec: Value) -> Stage {
+    let mut stage = Stage::prompt();
+    stage.world.create_principal(WORKER);
+    stage.world.create_principal(OTHER);
+    stage.applied("media/images", spec).await;
+    stage
+}
+
+#[tokio::test]
+async fn strangers_take_nobodys_place() {
+    let mut stage = with_a_queue(json!({})).await;
+    for n in 0..=MOST_GRANTS {
+        stage.grant(&format!("evil/stranger-{n:03}"), to_images(&["Send"], WORKER));
+        stage.run(1).await;
+    }
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    stage.run(5).await;
+    assert_eq!(stage.access_ready("media/worker"), "True/Granted");
+    assert_eq!(stage.access_ready("evil/stranger-000"), "False/NotAllowedByQueue");
+    assert_eq!(stage.access_ready("evil/stranger-200"), "False/NotAllowedByQueue");
+}
