@@ -42,3 +42,28 @@ async fn strangers_take_nobodys_place() {
     assert_eq!(stage.access_ready("evil/stranger-000"), "False/NotAllowedByQueue");
     assert_eq!(stage.access_ready("evil/stranger-200"), "False/NotAllowedByQueue");
 }
+
+#[tokio::test]
+async fn a_principal_that_went_while_the_policy_was_lost_stalls_no_queue() {
+    let none = attributes(&[(Attribute::Policy, "")]);
+    for is_queue_lost in [false, true] {
+        let mut stage = with_a_queue(json!({})).await;
+        stage.grant("media/worker", to_images(&["Send", "Inspect"], WORKER));
+        stage.grant("media/other", to_images(&["Send"], OTHER));
+        stage.run(120).await;
+        stage.world.delete_principal(WORKER);
+        for queue in ["media_images", "media_images_dlq"] {
+            let world = stage.world.outside(&somebody());
+            if is_queue_lost {
+                world.delete_queue(&url(queue))
+            } else {
+                world.set_queue_attributes(&url(queue), &none)
+            }
+            .unwrap();
+        }
+        stage.run(1500).await;
+        assert_eq!(stage.ready("media/images"), "True/Converged", "{}", stage.words("media/images"));
+        assert_eq!(stage.access_ready("media/other"), "True/Granted");
+        assert_eq!(stage.access_condition("media/worker", "Stalled"), "True/PrincipalGone");
+    }
+}
