@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::api::Queue;
 use crate::api::queue::{DeadLetterMode, ManagementPolicy, QueueType, RedriveAllowMode};
 
-use super::access::{Grant, allows_namespace};
+use super::access::{Grant, allows_namespace, in_turn};
 use super::arn::Place;
 use super::class::Class;
 use super::names::QueueName;
@@ -156,8 +156,8 @@ impl Fleet {
     }
 
     /// What decisions about `queue`, in this version, depend on: the Queue itself, those that claim a name of its, those
-    /// that use its queue, the way along its dead-letter queues, who else uses the first of them, and the oldest grants of
-    /// namespaces that it allows.
+    /// that use its queue, the way along its dead-letter queues, who else uses the first of them, and the first of the
+    /// grants of namespaces that it allows.
     #[must_use]
     pub fn around(&self, queue: &Queue, class: &Class) -> Self {
         let mut near = Self::default();
@@ -186,7 +186,7 @@ impl Fleet {
         let may_enter = |grant: &&Arc<Grant>| {
             !grant.deleting && allows_namespace(queue, &grant.key.namespace, grant.labels.as_ref())
         };
-        for grant in self.grants_on(&me.key).filter(may_enter).take(MOST_GRANTS) {
+        for grant in in_turn(queue, self.grants_on(&me.key).filter(may_enter)).into_iter().take(MOST_GRANTS) {
             near.insert_grant(grant.clone());
         }
         near.insert(me);

@@ -67,3 +67,22 @@ async fn a_principal_that_went_while_the_policy_was_lost_stalls_no_queue() {
         assert_eq!(stage.access_condition("media/worker", "Stalled"), "True/PrincipalGone");
     }
 }
+
+#[tokio::test]
+async fn who_is_in_stays_in_when_an_older_one_comes_to_be_allowed() {
+    let role = |n: usize| format!("arn:aws:iam::123456789012:role/{}/{n:02}", "x".repeat(400));
+    let mut stage = with_a_queue(json!({})).await;
+    stage.grant("web/nobody", to_images(&["Send"], &role(99)));
+    stage.run(5).await;
+    for n in 0..17 {
+        stage.world.create_principal(&role(n));
+        stage.grant(&format!("media/worker-{n:02}"), to_images(&["Send"], &role(n)));
+        stage.run(1).await;
+    }
+    stage.run(60).await;
+    assert_eq!(stage.access_ready("media/worker-16"), "True/Granted");
+    stage.applied("media/images", json!({"access": {"allowedNamespaces": {"from": "All"}}})).await;
+    stage.run(600).await;
+    assert_eq!(stage.access_ready("media/worker-16"), "True/Granted");
+    assert_eq!(stage.access_ready("web/nobody"), "False/PolicyFull");
+}
