@@ -86,3 +86,23 @@ async fn who_is_in_stays_in_when_an_older_one_comes_to_be_allowed() {
     assert_eq!(stage.access_ready("media/worker-16"), "True/Granted");
     assert_eq!(stage.access_ready("web/nobody"), "False/PolicyFull");
 }
+
+#[tokio::test]
+async fn a_queue_that_is_refused_is_said_to_be_what_a_deletion_waits_for() {
+    let mut stage = with_a_queue(json!({})).await;
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    stage.run(5).await;
+    stage.applied("media/images", json!({"deadLetter": {"maxReceiveCount": 99_999}})).await;
+    stage.kube.delete_access(&key("media/worker"));
+    stage.run(5).await;
+    assert_eq!(stage.access_ready("media/worker"), "False/QueueNotReady", "{}", stage.access_words("media/worker"));
+}
+
+#[tokio::test]
+async fn a_queue_of_a_wrong_name_is_said_to_be_the_trouble() {
+    let mut stage = with_a_queue(json!({"queueName": "web_images"})).await;
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    stage.run(5).await;
+    assert_eq!(stage.ready("media/images"), "False/InvalidSpec");
+    assert_eq!(stage.access_ready("media/worker"), "False/QueueNotReady", "{}", stage.access_words("media/worker"));
+}
