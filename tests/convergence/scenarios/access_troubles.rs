@@ -106,3 +106,18 @@ async fn a_queue_of_a_wrong_name_is_said_to_be_the_trouble() {
     assert_eq!(stage.ready("media/images"), "False/InvalidSpec");
     assert_eq!(stage.access_ready("media/worker"), "False/QueueNotReady", "{}", stage.access_words("media/worker"));
 }
+
+#[tokio::test]
+async fn who_is_still_in_is_told_so() {
+    let queue = |from: &str, suspend: bool| json!({"suspend": suspend, "access": {"allowedNamespaces": {"from": from}}});
+    let mut stage = with_a_queue(queue("All", false)).await;
+    stage.grant("web/worker", to_images(&["Send"], WORKER));
+    stage.run(5).await;
+    stage.applied("media/images", queue("None", true)).await;
+    let told = "; the queue policy still lets it in as it did before";
+    assert_eq!(stage.access_ready("web/worker"), "False/NotAllowedByQueue");
+    assert!(stage.lets_in("media_images", WORKER) && stage.access_words("web/worker").ends_with(told));
+    stage.applied("media/images", queue("None", false)).await;
+    assert_eq!(stage.access_ready("web/worker"), "False/NotAllowedByQueue");
+    assert!(!stage.lets_in("media_images", WORKER) && !stage.access_words("web/worker").ends_with(told));
+}
