@@ -38,7 +38,7 @@ use prism_queue::domain::tags::Tags;
 pub use caller::Caller;
 pub use client::Client;
 pub use faults::{Chaos, Denial, DeniedAs, Fault, Faults, Trap};
-pub use iam::PolicyView;
+pub use iam::{PolicyView, RoleView};
 pub use journal::Call;
 pub use messages::{Fate, Message};
 pub use outside::Outside;

@@ -6,6 +6,7 @@ mod lifecycle;
 mod messages;
 mod policies;
 mod redrive;
+mod roles;
 mod settings;
 
 use prism_queue::aws::Sqs;
