@@ -6,7 +6,7 @@ use prism_queue::domain::arn::QueueArn;
 use prism_queue::domain::attributes::{Attributes, QueueAttributes};
 use prism_queue::domain::call::CallError;
 use prism_queue::domain::iam::PolicyArn;
-use prism_queue::domain::identity::RoleArn;
+use prism_queue::domain::identity::{AssociationKey, RoleArn};
 use prism_queue::domain::names::QueueName;
 use prism_queue::domain::tags::Tags;
 
@@ -58,6 +58,18 @@ impl Client {
         effect: impl FnOnce(&mut State, &Caller) -> Answer<T>,
     ) -> Result<T, CallError> {
         let request = Request { role: Some(arn.clone()), ..Request::new(&self.caller, action, arguments) };
+        self.send(request, effect).await
+    }
+
+    /// A call about an association.
+    pub(super) async fn on_association<T>(
+        &self,
+        action: &'static str,
+        key: &AssociationKey,
+        arguments: Arguments,
+        effect: impl FnOnce(&mut State, &Caller) -> Answer<T>,
+    ) -> Result<T, CallError> {
+        let request = Request { association: Some(key.clone()), ..Request::new(&self.caller, action, arguments) };
         self.send(request, effect).await
     }
 

@@ -5,11 +5,11 @@ use prism_queue::domain::arn::QueueArn;
 use prism_queue::domain::attributes::Attributes;
 use prism_queue::domain::call::ErrorKind;
 use prism_queue::domain::iam::PolicyArn;
-use prism_queue::domain::identity::RoleArn;
+use prism_queue::domain::identity::{AssociationKey, RoleArn};
 use prism_queue::domain::tags::Tags;
 
 /// The actions that change something.
-const WRITES: [&str; 18] = [
+const WRITES: [&str; 21] = [
     "CreateQueue",
     "SetQueueAttributes",
     "DeleteQueue",
@@ -28,6 +28,9 @@ const WRITES: [&str; 18] = [
     "DeleteRole",
     "AttachRolePolicy",
     "DetachRolePolicy",
+    "CreatePodIdentityAssociation",
+    "UpdatePodIdentityAssociation",
+    "DeletePodIdentityAssociation",
 ];
 
 /// One call to the world by a client of it.
@@ -43,6 +46,8 @@ pub struct Call {
     pub policy: Option<PolicyArn>,
     /// The role, where the call was about one, as the caller meant it: only its name was sent.
     pub role: Option<RoleArn>,
+    /// The association, where the call was about one.
+    pub association: Option<AssociationKey>,
     pub arguments: Arguments,
     /// What the caller was told; a crash is `Transient`.
     pub answer: Result<(), ErrorKind>,
@@ -57,7 +62,7 @@ pub struct Call {
 pub struct Arguments {
     pub attributes: Attributes,
     pub tags: Tags,
-    /// Of tags; a version; the policy that is attached or detached.
+    /// Of tags; a version; the policy that is attached or detached; the roles of an association.
     pub keys: Vec<String>,
     /// Of a policy in IAM, the trust policy of a role among them.
     pub document: String,
@@ -71,7 +76,8 @@ impl Call {
         let queue = self.queue.as_ref().map(ToString::to_string);
         let policy = || self.policy.as_ref().map(ToString::to_string);
         let role = || self.role.as_ref().map(ToString::to_string);
-        queue.or_else(policy).or_else(role).unwrap_or_default()
+        let association = || self.association.as_ref().map(ToString::to_string);
+        queue.or_else(policy).or_else(role).or_else(association).unwrap_or_default()
     }
 
     /// Whether the action changes something when it succeeds.

@@ -1,5 +1,6 @@
 //! The model against `sqs-semantics.md`, row by row.
 
+mod associations;
 mod faults;
 mod iam;
 mod lifecycle;
