@@ -7,6 +7,7 @@ mod entitlement;
 mod names;
 mod picture;
 mod plan;
+mod association;
 mod role;
 mod trust;
 
@@ -20,6 +21,7 @@ pub use entitlement::{Claim, Entitlement, Given};
 pub use names::Names;
 pub use picture::{Picture, PresentRole, RoleSight};
 pub use plan::{IdentityPlan, IdentityStep};
+pub use association::{Association, AssociationKey};
 pub use role::Role;
 pub use trust::{Trust, Workload};
 
