@@ -142,6 +142,9 @@ pub struct AccessTarget {
     pub region: String,
     /// The queue's ARN.
     pub queue_arn: String,
+    /// The UID of the Queue that gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_uid: Option<String>,
     /// The class under which the role or the policies were made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_class_name: Option<String>,
@@ -152,6 +155,9 @@ pub struct AccessTarget {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub policy_arns: Vec<String>,
+    /// Under a class that only reports drift: what stands for all that was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_digest: Option<String>,
 }
 
 /// A Secret of this namespace.

@@ -15,7 +15,7 @@ use crate::domain::attributes::{Attributes, QueueAttributes};
 use crate::domain::call::CallError;
 use crate::domain::class::{Evaluation, Question};
 use crate::domain::iam::{Policy, PolicyArn};
-use crate::domain::identity::{Role, RoleArn};
+use crate::domain::identity::{Association, AssociationKey, Role, RoleArn};
 use crate::domain::names::QueueName;
 use crate::domain::tags::Tags;
 
@@ -138,6 +138,39 @@ pub trait Roles: Send + Sync {
 
     /// `DetachRolePolicy`: refused when it is not attached.
     async fn detach(&self, arn: &RoleArn, policy: &PolicyArn) -> Result<(), CallError>;
+}
+
+/// The calls to EKS about Pod Identity that the operator makes, in the cluster's account. Pods learn of a change when they
+/// are made, and some seconds late.
+#[async_trait]
+pub trait Associations: Send + Sync {
+    /// `ListPodIdentityAssociations` and `DescribePodIdentityAssociation`: the association of a ServiceAccount, if it has
+    /// one. [`EntityDoesNotExist`](crate::domain::call::ErrorKind::EntityDoesNotExist) says that there is no such cluster.
+    async fn find(&self, key: &AssociationKey) -> Result<Option<Association>, CallError>;
+
+    /// `CreatePodIdentityAssociation`: refused with
+    /// [`EntityAlreadyExists`](crate::domain::call::ErrorKind::EntityAlreadyExists) when the ServiceAccount has one. The role
+    /// must be in the cluster's account, and the caller needs `iam:PassRole` for it.
+    async fn create(
+        &self,
+        key: &AssociationKey,
+        role_arn: &str,
+        target_role_arn: Option<&str>,
+        tags: &Tags,
+    ) -> Result<Association, CallError>;
+
+    /// `UpdatePodIdentityAssociation`: replaces both roles; without a target role, one that is there is taken away. EKS may
+    /// refuse what changes nothing.
+    async fn update(
+        &self,
+        key: &AssociationKey,
+        id: &str,
+        role_arn: &str,
+        target_role_arn: Option<&str>,
+    ) -> Result<Association, CallError>;
+
+    /// `DeletePodIdentityAssociation`.
+    async fn delete(&self, key: &AssociationKey, id: &str) -> Result<(), CallError>;
 }
 
 /// The call to IAM about the operator itself.

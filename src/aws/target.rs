@@ -48,12 +48,14 @@ pub struct Endpoints {
     pub kms: Option<String>,
     /// AWS Identity and Access Management.
     pub iam: Option<String>,
+    /// Amazon Elastic Kubernetes Service.
+    pub eks: Option<String>,
 }
 
 impl Endpoints {
     /// Those that are given.
     pub fn given(&self) -> impl Iterator<Item = &str> {
-        [&self.sqs, &self.sts, &self.kms, &self.iam].into_iter().flatten().map(String::as_str)
+        [&self.sqs, &self.sts, &self.kms, &self.iam, &self.eks].into_iter().flatten().map(String::as_str)
     }
 }
 

@@ -157,7 +157,13 @@ fn target_of(class: &QueueClass) -> Target {
     Target {
         region: aws.region.clone(),
         role: aws.role_arn.clone().map(|arn| Role { arn, external_id: aws.external_id.clone() }),
-        endpoints: Endpoints { sqs: endpoints.sqs, sts: endpoints.sts, kms: endpoints.kms, iam: endpoints.iam },
+        endpoints: Endpoints {
+            sqs: endpoints.sqs,
+            sts: endpoints.sts,
+            kms: endpoints.kms,
+            iam: endpoints.iam,
+            eks: None,
+        },
         use_fips: aws.use_fips.unwrap_or_default(),
         use_dual_stack: aws.use_dual_stack.unwrap_or_default(),
     }

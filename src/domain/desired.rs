@@ -13,7 +13,7 @@ use crate::api::queue::{
 use crate::api::status::{Effective, Target};
 use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 
-use super::access::{Admissions, Admitted, Room, admit};
+use super::access::{Admissions, Admitted, Room, admit, in_turn};
 use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
 use super::class::Class;
@@ -234,7 +234,7 @@ impl Desired {
             context: &context,
             limits: &class.limits,
         };
-        let grants = admit(&key, fleet.principals_on(&key), &room);
+        let grants = admit(&key, in_turn(queue, fleet.principals_on(&key)).into_iter(), &room);
         let desired = Self {
             owner: Owner { cluster: class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() },
             target,

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::api::Queue;
 use crate::api::queue::{DeadLetterMode, ManagementPolicy, QueueType, RedriveAllowMode};
 
-use super::access::{Grant, Subject};
+use super::access::{Grant, Subject, allows_namespace, in_turn};
 use super::arn::Place;
 use super::class::Class;
 use super::names::QueueName;
@@ -121,7 +121,7 @@ pub struct Fleet {
 /// The older object comes first, then the smaller UID.
 pub type Seniority = (Option<Timestamp>, String);
 
-/// More grants on one Queue than this are not looked at: SQS has room for fewer, and nobody's number of objects may keep the
+/// More grants on one Queue than this, of namespaces that it allows, are not looked at: SQS has room for fewer, and nobody's number of objects may keep the
 /// others waiting.
 pub const MOST_GRANTS: usize = 200;
 
@@ -158,7 +158,8 @@ impl Fleet {
     }
 
     /// What decisions about `queue`, in this version, depend on: the Queue itself, those that claim a name of its, those
-    /// that use its queue, the way along its dead-letter queues, and who else uses the first of them.
+    /// that use its queue, the way along its dead-letter queues, who else uses the first of them, and the first of the
+    /// grants of namespaces that it allows.
     #[must_use]
     pub fn around(&self, queue: &Queue, class: &Class) -> Self {
         let mut near = Self::default();
@@ -183,7 +184,11 @@ impl Fleet {
         for member in keys.into_iter().filter_map(|key| self.members.get(key)) {
             near.insert(member.clone());
         }
-        for grant in self.principals_on(&me.key).filter(|grant| !grant.deleting).take(MOST_GRANTS) {
+        // Who is not allowed takes no place of those who are.
+        let may_enter = |grant: &&Arc<Grant>| {
+            !grant.deleting && allows_namespace(queue, &grant.key.namespace, grant.labels.as_ref())
+        };
+        for grant in in_turn(queue, self.principals_on(&me.key).filter(may_enter)).into_iter().take(MOST_GRANTS) {
             near.insert_grant(grant.clone());
         }
         near.insert(me);

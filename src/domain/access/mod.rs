@@ -10,7 +10,7 @@ mod grant;
 mod plan;
 
 pub use admission::{Admissions, Admitted, allows_namespace};
-pub(in crate::domain) use admission::{Room, admit};
+pub(in crate::domain) use admission::{Room, admit, in_turn, no_such_queue};
 pub use force::{Blame, blame, grants_in_force, let_in};
 pub(in crate::domain) use force::{grants_to_record, next_trial};
 pub use grant::{Grant, Subject, queue_of};

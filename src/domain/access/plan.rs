@@ -88,7 +88,13 @@ pub fn plan_access(input: &AccessInput<'_>) -> AccessPlan {
         Err(Standing::Admitted(finding)) => {
             AccessPlan { finalizer: (!is_held).then_some(true), finding: Some(finding), ..AccessPlan::default() }
         }
-        Err(Standing::Out(finding)) => AccessPlan { finding: Some(finding), ..AccessPlan::default() },
+        Err(Standing::Out(mut finding)) => {
+            // A Queue that is suspended or refused keeps whom it does not allow any more, too.
+            if access.is_still_in() {
+                finding.message.push_str("; the queue policy still lets it in as it did before");
+            }
+            AccessPlan { finding: Some(finding), ..AccessPlan::default() }
+        }
     }
 }
 
@@ -163,6 +169,12 @@ impl<'a> Access<'a> {
     /// What the Queue has on record of this very object.
     fn entry(&self, queue: &'a Queue) -> Option<&'a GrantStatus> {
         self.listed(queue).filter(|entry| self.input.access.metadata.uid.as_ref() == Some(&entry.uid))
+    }
+
+    /// Whether AWS has a policy with it, as far as is on record.
+    fn is_still_in(&self) -> bool {
+        let entry = self.input.queue.and_then(|found| self.entry(found.queue));
+        entry.is_some_and(|entry| entry.generation.is_some())
     }
 
     fn listed(&self, queue: &'a Queue) -> Option<&'a GrantStatus> {

@@ -2,7 +2,7 @@
 
 use super::super::arn::Place;
 use super::super::digest::sha256;
-use super::super::iam::{IamPath, MAX_POLICY_NAME, PolicyArn};
+use super::super::iam::{IamPath, MAX_NAME, PolicyArn};
 use super::{MAX_ROLE_NAME, RoleArn};
 
 /// Digits of the hash that a name ends in; 48 bits.
@@ -40,13 +40,13 @@ impl Names<'_> {
     #[must_use]
     pub fn policy(&self, number: usize) -> PolicyArn {
         let word = format!("access{number}");
-        PolicyArn::at(self.place, self.path, self.name(&word, &word, MAX_POLICY_NAME))
+        PolicyArn::at(self.place, self.path, self.name(&word, &word, MAX_NAME))
     }
 
     /// The policy of the role in the cluster's own account.
     #[must_use]
     pub fn source_policy(&self) -> PolicyArn {
-        PolicyArn::at(self.place, self.path, self.name("assume", "assume", MAX_POLICY_NAME))
+        PolicyArn::at(self.place, self.path, self.name("assume", "assume", MAX_NAME))
     }
 
     /// The hash is of all that tells it from others, because names are unique in an account, across clusters.
