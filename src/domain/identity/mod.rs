@@ -2,18 +2,19 @@
 //! others made. All `QueueAccess`es of one subject come to one [`Desired`].
 
 mod arn;
+mod association;
 mod desired;
 mod entitlement;
 mod names;
 mod picture;
 mod plan;
-mod association;
 mod role;
 mod trust;
 
 use crate::api::class::ClassIam;
 
 pub use arn::{MAX_ROLE_NAME, RoleArn};
+pub use association::{Association, AssociationKey};
 pub use desired::{
     AccountSight, Annotation, Desired, DesiredRole, MAX_POLICIES, Member, Request, ServiceAccount, word,
 };
@@ -21,7 +22,6 @@ pub use entitlement::{Claim, Entitlement, Given};
 pub use names::Names;
 pub use picture::{Picture, PresentRole, RoleSight};
 pub use plan::{IdentityPlan, IdentityStep};
-pub use association::{Association, AssociationKey};
 pub use role::Role;
 pub use trust::{Trust, Workload};
 

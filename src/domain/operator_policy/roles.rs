@@ -21,13 +21,20 @@ const BOUNDARY: &str = "iam:PermissionsBoundary";
 struct Path {
     policies: String,
     roles: String,
+    /// Roles of our names, `<namespace>_<name>_<twelve digits>`, at whatever path. Calls name a role without its path, which IAM
+    /// learns from the role: of one that is not there it can only ask by the bare name.
+    named_roles: String,
 }
 
 impl Path {
     fn of(duties: &Duties, place: &Place) -> Self {
         let account = format!("arn:{}:iam::{}", partition_of(&place.region), place.account_id);
         let path = duties.path.as_str();
-        Self { policies: format!("{account}:policy{path}*"), roles: format!("{account}:role{path}*") }
+        Self {
+            policies: format!("{account}:policy{path}*"),
+            roles: format!("{account}:role{path}*"),
+            named_roles: format!("{account}:role/*_*_????????????"),
+        }
     }
 }
 
@@ -102,14 +109,15 @@ fn policies(path: &Path, terms: &Terms<'_>) -> [Statement; 3] {
     ]
 }
 
-fn made_roles(path: &Path, boundary: &str, terms: &Terms<'_>) -> [Statement; 6] {
+fn made_roles(path: &Path, boundary: &str, terms: &Terms<'_>) -> [Statement; 7] {
     let roles = || [path.roles.clone()];
     let tag = Statement::allow("TagNewRolesAsOurs", &["iam:TagRole"], roles());
     let bind = Statement::allow("SetTheBoundaryOfOurRoles", &["iam:PutRolePermissionsBoundary"], roles());
     let attach = ["iam:AttachRolePolicy", "iam:DetachRolePolicy"];
     let attach = Statement::allow("AttachOurPoliciesToOurBoundRoles", &attach, roles());
     [
-        Statement::allow("SeeRolesUnderOurPath", &["iam:GetRole", "iam:ListAttachedRolePolicies"], roles()),
+        Statement::allow("SeeRolesOfOurNames", &["iam:GetRole"], [path.named_roles.clone()]),
+        Statement::allow("SeeWhatIsAttachedToOurRoles", &["iam:ListAttachedRolePolicies"], roles()),
         terms.in_request(Statement::allow("CreateRolesAsOursWithTheBoundary", &["iam:CreateRole"], roles())).when(
             ArnEquals,
             BOUNDARY,

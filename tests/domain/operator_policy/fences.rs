@@ -105,6 +105,8 @@ fn roles_of_others_are_left_alone() {
         refused("at another path", &bound(ours(role(action, "admin"))));
         refused("a given one", &bound(ours(role(action, "teams/worker"))));
     }
+    refused("looked at", &role("GetRole", "admin"));
+    refused("looked at", &role("ListAttachedRolePolicies", "media_resizer_0123456789ab"));
     refused("taken over", &as_ours(of_another(role("TagRole", "prism-queue/theirs"))));
     let policy = "prism-queue/media_orders_Send";
     refused("another's", &attaching(bound(of_another(role("AttachRolePolicy", "prism-queue/theirs"))), policy));

@@ -87,7 +87,9 @@ fn of_roles() -> Vec<Request> {
     let name = "prism-queue/media_resizer_0123456789ab";
     let ours = |action| ours(role(action, name));
     let attached = "prism-queue/media_resizer_access1_0123456789ab";
-    let mut life = vec![role("GetRole", name), role("ListAttachedRolePolicies", name)];
+    // Of one that is not there, IAM knows no path.
+    let missing = role("GetRole", "media_resizer_0123456789ab");
+    let mut life = vec![missing, role("GetRole", name), role("ListAttachedRolePolicies", name)];
     life.push(bound(created(role("CreateRole", name))));
     life.extend(tagged_as_created(role("TagRole", name)));
     life.push(created(ours("TagRole")));
