@@ -109,27 +109,20 @@ fn policies(path: &Path, terms: &Terms<'_>) -> [Statement; 3] {
     ]
 }
 
-fn made_roles(path: &Path, boundary: &str, terms: &Terms<'_>) -> [Statement; 7] {
-    let roles = || [path.roles.clone()];
-    let tag = Statement::allow("TagNewRolesAsOurs", &["iam:TagRole"], roles());
-    let bind = Statement::allow("SetTheBoundaryOfOurRoles", &["iam:PutRolePermissionsBoundary"], roles());
-    let attach = ["iam:AttachRolePolicy", "iam:DetachRolePolicy"];
-    let attach = Statement::allow("AttachOurPoliciesToOurBoundRoles", &attach, roles());
+fn made_roles(path: &Path, boundary: &str, terms: &Terms<'_>) -> [Statement; 8] {
+    let allow = |sid, actions: &[&str]| Statement::allow(sid, actions, [path.roles.clone()]);
+    let bound = |statement: Statement| statement.when(ArnEquals, BOUNDARY, [boundary]);
+    let about_ours = |statement: Statement| statement.when(ArnLike, POLICY_ARN, [path.policies.as_str()]);
+    let tag = terms.in_request(allow("TagNewRolesAsOurs", &["iam:TagRole"]));
     [
         Statement::allow("SeeRolesOfOurNames", &["iam:GetRole"], [path.named_roles.clone()]),
-        Statement::allow("SeeWhatIsAttachedToOurRoles", &["iam:ListAttachedRolePolicies"], roles()),
-        terms.in_request(Statement::allow("CreateRolesAsOursWithTheBoundary", &["iam:CreateRole"], roles())).when(
-            ArnEquals,
-            BOUNDARY,
-            [boundary],
-        ),
-        terms.in_request(tag).when(StringEqualsIfExists, &terms.owner("aws:ResourceTag"), [terms.cluster]),
-        terms.on_ours(bind).when(ArnEquals, BOUNDARY, [boundary]),
-        terms.on_ours(attach).when(ArnEquals, BOUNDARY, [boundary]).when(ArnLike, POLICY_ARN, [path.policies.as_str()]),
-        terms.on_ours(Statement::allow(
-            "ChangeAndDeleteOurRoles",
-            &["iam:UpdateAssumeRolePolicy", "iam:DeleteRole"],
-            roles(),
-        )),
+        allow("SeeWhatIsAttachedToOurRoles", &["iam:ListAttachedRolePolicies"]),
+        bound(terms.in_request(allow("CreateRolesAsOursWithTheBoundary", &["iam:CreateRole"]))),
+        tag.when(StringEqualsIfExists, &terms.owner("aws:ResourceTag"), [terms.cluster]),
+        bound(terms.on_ours(allow("SetTheBoundaryOfOurRoles", &["iam:PutRolePermissionsBoundary"]))),
+        about_ours(bound(terms.on_ours(allow("AttachOurPoliciesToOurBoundRoles", &["iam:AttachRolePolicy"])))),
+        // What has lost its boundary, or has that of another time, can still be let go.
+        about_ours(terms.on_ours(allow("DetachOurPoliciesFromOurRoles", &["iam:DetachRolePolicy"]))),
+        terms.on_ours(allow("ChangeAndDeleteOurRoles", &["iam:UpdateAssumeRolePolicy", "iam:DeleteRole"])),
     ]
 }

@@ -94,7 +94,9 @@ fn of_roles() -> Vec<Request> {
     life.extend(tagged_as_created(role("TagRole", name)));
     life.push(created(ours("TagRole")));
     life.push(bound(ours("PutRolePermissionsBoundary")));
-    life.extend(["AttachRolePolicy", "DetachRolePolicy"].map(|action| attaching(bound(ours(action)), attached)));
+    life.push(attaching(bound(ours("AttachRolePolicy")), attached));
+    // Its boundary may be one that the class had before, or gone.
+    life.push(attaching(ours("DetachRolePolicy"), attached));
     life.extend(["UpdateAssumeRolePolicy", "DeleteRole"].map(ours));
     // A role of somebody else has neither our tags nor our boundary.
     let given = "teams/worker";
