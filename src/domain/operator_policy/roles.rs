@@ -21,7 +21,7 @@ const BOUNDARY: &str = "iam:PermissionsBoundary";
 struct Path {
     policies: String,
     roles: String,
-    /// Roles of our names, `<namespace>_<name>_<twelve digits>`, at whatever path. Calls name a role without its path, which IAM
+    /// Roles of our names, `<readable>_<twelve digits>`, at whatever path. Calls name a role without its path, which IAM
     /// learns from the role: of one that is not there it can only ask by the bare name.
     named_roles: String,
 }
@@ -33,7 +33,7 @@ impl Path {
         Self {
             policies: format!("{account}:policy{path}*"),
             roles: format!("{account}:role{path}*"),
-            named_roles: format!("{account}:role/*_*_????????????"),
+            named_roles: format!("{account}:role/*_????????????"),
         }
     }
 }

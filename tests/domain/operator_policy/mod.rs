@@ -1,5 +1,6 @@
 //! The operator's own permissions: enough for all that it does, nothing that could be left out, and nothing for anybody else's.
 
+mod dry_check;
 mod fences;
 mod life;
 mod refusals;
