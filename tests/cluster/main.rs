@@ -18,6 +18,8 @@ mod faults;
 mod grants;
 mod harness;
 mod invalid;
+#[path = "../judge/mod.rs"]
+mod judge;
 mod lifecycle;
 mod ownership;
 mod policies;
