@@ -22,6 +22,7 @@ mod invalid;
 mod judge;
 mod lifecycle;
 mod ownership;
+mod plugin;
 mod policies;
 mod proxy;
 mod restarts;
