@@ -109,7 +109,7 @@ impl Reconciler {
         let mut record = Record::of(queue);
         record.also_wrote(memory.written.as_ref());
         record.also_wrote_policies(&memory.policies);
-        memory.follow_request(queue);
+        memory.follow_request(&queue.metadata);
         let mut pass = Pass { record, queue: queue.clone(), observed: Observed::default(), superseded: Vec::new() };
         let ended = match (refusal, is_deleting) {
             (None, false) => self.life(&mut pass, memory, now).await,

@@ -12,7 +12,8 @@ use super::super::finding::{Circumstances, Finding};
 use super::super::iam::{IdentityPolicy, PolicyArn, PolicySight, PresentPolicy, renewal};
 use super::super::plan::Step;
 use super::super::tags::{Origin, Ownership, Tags};
-use super::desired::{Annotation, Desired, DesiredRole};
+use super::binding::Binding;
+use super::desired::{Desired, DesiredRole};
 use super::picture::{Picture, PresentRole, RoleSight};
 use super::{Role, RoleArn, Trust};
 
@@ -80,8 +81,8 @@ pub enum IdentityStep {
         /// Which.
         arn: RoleArn,
     },
-    /// The annotation of the `ServiceAccount`.
-    Annotate(Annotation),
+    /// A write that binds the `ServiceAccount`, or lets it go.
+    Bind(Binding),
 }
 
 /// What to do, and what stands in the way.
@@ -136,10 +137,10 @@ impl Planner<'_> {
                 }
             }
         }
-        match &desired.annotation {
-            Some(Annotation::Nothing) => self.step(IdentityStep::Annotate(Annotation::Nothing)),
-            Some(role) if is_whole => self.step(IdentityStep::Annotate(role.clone())),
-            _ => {}
+        for binding in &desired.bindings {
+            if binding.lets_go() || is_whole {
+                self.step(IdentityStep::Bind(binding.clone()));
+            }
         }
     }
 
@@ -371,6 +372,27 @@ fn not_ours(what: &str, ownership: &Ownership) -> Finding {
 }
 
 impl IdentityStep {
+    /// What the step is about: after one failed, the others about the same are not tried.
+    #[must_use]
+    pub fn concerns(&self) -> Vec<String> {
+        match self {
+            Self::CreateRole { arn, .. }
+            | Self::TagRole { arn, .. }
+            | Self::UpdateTrust { arn, .. }
+            | Self::PutBoundary { arn, .. }
+            | Self::DeleteRole { arn } => vec![arn.to_string()],
+            Self::Attach { role, policy } | Self::Detach { role, policy } => vec![role.to_string(), policy.to_string()],
+            Self::Policy { arn, .. } => vec![arn.to_string()],
+            Self::Bind(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it wants all steps before it to have gone well: a `ServiceAccount` is bound to what works.
+    #[must_use]
+    pub fn wants_all(&self) -> bool {
+        matches!(self, Self::Bind(binding) if !binding.lets_go())
+    }
+
     /// What a failed call of this step means.
     #[must_use]
     pub fn failed(&self, error: &CallError, circumstances: &Circumstances<'_>) -> Finding {
@@ -403,7 +425,7 @@ impl IdentityStep {
                 format!("the policy {policy} at the role {role}")
             }
             Self::Policy { arn, .. } => format!("the policy {arn}"),
-            Self::Annotate(_) => "the ServiceAccount".to_owned(),
+            Self::Bind(_) => "the EKS Pod Identity association".to_owned(),
         }
     }
 }
