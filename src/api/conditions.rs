@@ -143,7 +143,7 @@ reasons! {
     KubernetesUnavailable,
     /// The API server refuses a write: a quota, an admission rule, or an object that may not be changed.
     KubernetesRefused,
-    /// The queue policy lets the subject of the `QueueAccess` in.
+    /// The subject of the `QueueAccess` has what is declared.
     Granted,
     /// The Queue of the `QueueAccess` is not there; it is waited for.
     QueueNotFound,
@@ -151,8 +151,14 @@ reasons! {
     QueueNotReady,
     /// There is no Queue of this name in the other namespace that allows the `QueueAccess`'s namespace.
     NotAllowedByQueue,
-    /// The queue policy has no room left for the `QueueAccess`.
+    /// The queue policy, or the subject's role, has no room left for the `QueueAccess`.
     PolicyFull,
+    /// The ServiceAccount of the `QueueAccess` is not there; it is waited for.
+    ServiceAccountNotFound,
+    /// The class lets no policies be attached to the role that the `QueueAccess` or the ServiceAccount's annotation names.
+    RoleNotAllowed,
+    /// A role that is no longer wanted has something on it that others put there, and waits until that is gone.
+    RoleInUse,
     /// A class can be used.
     Usable,
     /// AWS answers to the class's credentials, and they are of its account.

@@ -115,11 +115,14 @@ impl Pass<'_> {
         let labels = cluster.labels_around(access);
         let queue = cluster.queue(&crate::domain::access::queue_of(access));
         let key = Key::of_metadata(&access.metadata);
+        let is_deleting = access.metadata.deletion_timestamp.is_some();
         let declared = queue.as_ref().map(|queue| {
             let class = (self.reconciler.class_of)(queue)?;
             let fleet = cluster.fleet_around(queue, &class);
-            // Only those that are looked at are worth the work.
-            let desired = fleet.grant(&key).map(|_| Desired::of(queue, &class, &fleet)).transpose()?;
+            // Only those that are looked at are worth the work; who is on its way out wants to know what keeps it, and a
+            // Queue without a valid name is not among the fleet.
+            let is_looked_at = is_deleting || fleet.grant(&key).is_some() || fleet.get(&Key::of(queue)).is_none();
+            let desired = is_looked_at.then(|| Desired::of(queue, &class, &fleet)).transpose()?;
             Ok((class, desired))
         });
         let queue = queue.as_ref().zip(declared.as_ref()).map(|(queue, declared)| GrantingQueue {

@@ -203,6 +203,7 @@ async fn class(settings: &ControllerSettings, aws: &AwsClients, cluster_uid: Str
         resync: signed(settings.resync),
         empty_for: signed(settings.empty_for),
         iam_path: IamPath::default(),
+        roles: None,
     })
 }
 

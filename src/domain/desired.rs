@@ -13,7 +13,7 @@ use crate::api::queue::{
 use crate::api::status::{Effective, Target};
 use crate::api::{ALLOW_MESSAGE_LOSS, Queue, QueueSpec};
 
-use super::access::{Admissions, Admitted, Room, admit};
+use super::access::{Admissions, Admitted, Room, admit, in_turn};
 use super::arn::QueueArn;
 use super::attributes::{Attribute, Attributes};
 use super::class::Class;
@@ -227,8 +227,14 @@ impl Desired {
         check_target(queue, &target, class)?;
         check_cycle(&key, fleet)?;
         check_source_count(&key, &source.arn.to_string(), fleet)?;
-        let room = Room { spec, policies: &access, dead_letter_arn: dead_letter_text.as_deref(), context: &context };
-        let grants = admit(&key, fleet.grants_on(&key), &room);
+        let room = Room {
+            spec,
+            policies: &access,
+            dead_letter_arn: dead_letter_text.as_deref(),
+            context: &context,
+            limits: &class.limits,
+        };
+        let grants = admit(&key, in_turn(queue, fleet.principals_on(&key)).into_iter(), &room);
         let desired = Self {
             owner: Owner { cluster: class.cluster.clone(), namespace: key.namespace.clone(), name: key.name.clone() },
             target,

@@ -41,7 +41,7 @@ fn desired(spec: Value, class: &Class, accesses: &[QueueAccess], labels: Option<
     for access in accesses {
         fleet.put_grant(Grant::of(access, labels));
     }
-    Desired::of(&queue, class, &fleet.around(&queue, class)).unwrap()
+    Desired::of(&queue, class, &fleet).unwrap()
 }
 
 /// Why one is refused; nothing when it is let in.
@@ -157,9 +157,15 @@ fn the_oldest_are_let_in_first_and_only_so_many_are_looked_at() {
         })
         .collect();
     // It needs hardly any room.
-    all[100].spec.subject.principal_arn = long(0);
+    all[100].spec.subject.principal_arn = Some(long(0));
     all.reverse();
-    let Desired { grants, .. } = desired(json!({}), &class(), &all, None);
+    let queue = queue("orders", json!({}));
+    let mut fleet = Fleet::of([&queue], &class());
+    let strangers = (0..MOST_GRANTS).map(|n| access("evil", &format!("stranger-{n:03}"), &["Send"], WORKER));
+    for access in strangers.chain(all) {
+        fleet.put_grant(Grant::of(&access, None));
+    }
+    let Desired { grants, .. } = Desired::of(&queue, &class(), &fleet.around(&queue, &class())).unwrap();
     let names: Vec<&str> = grants.admitted.iter().map(|admitted| admitted.grant.key.name.as_str()).collect();
     let oldest: Vec<String> = (0..names.len() - 1).map(|n| format!("worker-{n:03}")).collect();
     assert_eq!(names[..names.len() - 1], oldest);

@@ -4,6 +4,8 @@
 //! what others name: a grant is in the policy that is kept as declared only once AWS took it. New ones are tried together
 //! when all else of the policy is in force; if that is refused, one by one, and who is refused alone is to blame.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -83,37 +85,65 @@ pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
     sorted(grants.collect())
 }
 
-/// A grant that AWS refused.
+/// What a refusal by AWS says of grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blame {
-    uid: String,
-    trial: Trial,
+pub enum Blame {
+    /// It was this one.
+    Of {
+        /// The UID of the `QueueAccess`.
+        uid: String,
+        /// When it was refused.
+        trial: Trial,
+    },
+    /// It may have been one of these, by their UIDs: AWS took them once, and does not show them.
+    OneOf(BTreeSet<String>),
 }
 
-/// Who is to blame, when AWS refused policies at `input.now` and one grant was on trial in them.
+/// Who is to blame, when AWS refused policies at `input.now`: the one grant that was on trial in them, or, when none was,
+/// those that were only trusted to be known.
 #[must_use]
 pub fn blame(input: &Input<'_>) -> Option<Blame> {
     let force = Force { input };
-    let admitted = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
-    let mut on_trial = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid) && !force.is_proven(grant));
-    let (Some(grant), None, true) = (on_trial.next(), on_trial.next(), force.was_refused_now(input.desired)) else {
+    if !force.was_refused_now(input.desired) {
         return None;
-    };
-    // Kubernetes keeps whole seconds: what is read back must equal what was written.
-    let now = Timestamp::from_second(input.now.as_second()).unwrap_or(input.now);
-    let before = entry(input.record, grant).and_then(|entry| entry.refused_time.as_ref());
-    let since = before.map_or(now, |since| since.0);
-    Some(Blame { uid: grant.uid.clone(), trial: Trial { since, last: input.now } })
+    }
+    let admitted = input.desired.grants.admitted.iter().map(|admitted| admitted.grant.as_ref());
+    let let_in: Vec<&Grant> = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid)).collect();
+    let on_trial: Vec<&Grant> = let_in.iter().copied().filter(|grant| !force.is_proven(grant)).collect();
+    match on_trial[..] {
+        [] => {
+            let unseen = let_in.into_iter().filter(|grant| !force.is_shown(grant)).map(|grant| grant.uid.clone());
+            Some(unseen.collect()).filter(|unseen: &BTreeSet<String>| !unseen.is_empty()).map(Blame::OneOf)
+        }
+        [grant] => {
+            // Kubernetes keeps whole seconds: what is read back must equal what was written.
+            let now = Timestamp::from_second(input.now.as_second()).unwrap_or(input.now);
+            let before = entry(input.record, grant).and_then(|entry| entry.refused_time.as_ref());
+            let since = before.map_or(now, |since| since.0);
+            Some(Blame::Of { uid: grant.uid.clone(), trial: Trial { since, last: input.now } })
+        }
+        _ => None,
+    }
 }
 
 impl Blame {
     /// Remembers it.
     pub fn note(self, record: &mut Record, memory: &mut Memory) {
-        if let Some(entry) = record.grants.iter_mut().find(|entry| entry.uid == self.uid) {
-            entry.refused_time = Some(Time(self.trial.since));
-            entry.generation = None;
+        match self {
+            Self::Of { uid, trial } => {
+                if let Some(entry) = record.grants.iter_mut().find(|entry| entry.uid == uid) {
+                    entry.refused_time = Some(Time(trial.since));
+                    entry.generation = None;
+                }
+                memory.trials.insert(uid, trial);
+            }
+            // The policy comes first without them, and then they are tried anew.
+            Self::OneOf(uids) => {
+                for entry in record.grants.iter_mut().filter(|entry| uids.contains(&entry.uid)) {
+                    entry.generation = None;
+                }
+            }
         }
-        memory.trials.insert(self.uid, self.trial);
     }
 }
 
@@ -165,12 +195,13 @@ impl Force<'_> {
     /// Whether AWS is known to know the principal: it took this grant and shows nobody who is gone in its place, or it shows
     /// the principal in a policy.
     fn is_proven(&self, grant: &Grant) -> bool {
-        let observed = self.policies();
-        if observed.iter().any(|policy| policy.names(&grant.principal_arn)) {
-            return true;
-        }
         let was_taken = entry(self.input.record, grant).is_some_and(|entry| entry.generation.is_some());
-        was_taken && !observed.iter().any(PolicyDocument::shows_gone_principals)
+        self.is_shown(grant) || (was_taken && !self.policies().iter().any(PolicyDocument::shows_gone_principals))
+    }
+
+    /// Whether AWS shows the principal in a policy.
+    fn is_shown(&self, grant: &Grant) -> bool {
+        grant.subject.principal_arn().is_some_and(|arn| self.policies().iter().any(|policy| policy.names(arn)))
     }
 
     /// The policies as AWS shows them.

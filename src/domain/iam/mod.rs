@@ -18,5 +18,5 @@ pub(super) use doomed::DoomedPolicies;
 pub(super) use entity::EntityArn;
 pub use grant::{Grant, GrantedQueue, compile};
 pub use observed::{Policy, PolicySight, PresentPolicy, is_to_be_looked_at, remember_created, remember_version};
-pub(super) use plan::{converge_policies, policies_to_record};
+pub(super) use plan::{converge_policies, policies_to_record, renewal};
 pub(super) use retire::ATTACHED_RETRY;

@@ -1,0 +1,363 @@
+//! What is to be in IAM for one subject: its role, and the policies of it that all its `QueueAccess`es come to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+
+use crate::api::conditions::Reason;
+use crate::api::queue_access::AccessTarget;
+
+use super::super::access::Subject;
+use super::super::class::Class;
+use super::super::digest::sha256;
+use super::super::finding::Finding;
+use super::super::fleet::Key;
+use super::super::iam::{IdentityPolicy, MAX_CHARACTERS, PolicyArn, compile};
+use super::super::tags::Owner;
+use super::names::Names;
+use super::trust::{Trust, Workload};
+use super::{Given, RoleArn, Way};
+
+/// Managed policies that a role takes. Source: "IAM and AWS STS quotas", which lets an account ask for 20.
+pub const MAX_POLICIES: usize = 10;
+
+/// How soon to look again at what only a person can change.
+const SLOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// How soon to look again for a `ServiceAccount` that is not there: they are not watched.
+const MISSING_ACCOUNT: SignedDuration = SignedDuration::from_secs(30);
+
+/// One `QueueAccess` of the subject.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Which.
+    pub key: Key,
+    /// Whether it waits, when deleted, until what it gives is gone, and has on record what is made for it.
+    pub is_bound: bool,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// What it has on record.
+    pub target: Option<AccessTarget>,
+    /// What it gives.
+    pub given: Option<Given>,
+}
+
+/// A `ServiceAccount` as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountSight {
+    /// The subject is none.
+    NotAsked,
+    /// It is not there.
+    Absent,
+    /// It is there.
+    Present(ServiceAccount),
+}
+
+/// What is to be known of a `ServiceAccount`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// The role that it is annotated with.
+    pub role_arn: Option<String>,
+    /// Its version, for a write that hits no other.
+    pub resource_version: Option<String>,
+}
+
+/// What the desired state depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The namespace of the subject and of its `QueueAccess`es.
+    pub namespace: &'a str,
+    /// The subject.
+    pub subject: &'a Subject,
+    /// The class under which all is made.
+    pub class: &'a Class,
+    /// The `QueueAccess`es of the subject, the oldest first.
+    pub members: &'a [Member],
+    /// The `ServiceAccount`.
+    pub account: &'a AccountSight,
+}
+
+/// Which role the policies are attached to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DesiredRole {
+    /// None.
+    Nobody,
+    /// One that is made for the subject.
+    Made {
+        /// Where it is.
+        arn: RoleArn,
+        /// Who may assume it.
+        trust: Trust,
+        /// The ARN of its permissions boundary.
+        boundary: String,
+    },
+    /// One that was made for the subject and is left as it is: what its making depends on is missing.
+    Kept(RoleArn),
+    /// One of others.
+    Foreign(RoleArn),
+}
+
+impl DesiredRole {
+    /// Where it is.
+    #[must_use]
+    pub fn arn(&self) -> Option<&RoleArn> {
+        match self {
+            Self::Nobody => None,
+            Self::Made { arn, .. } | Self::Kept(arn) | Self::Foreign(arn) => Some(arn),
+        }
+    }
+}
+
+/// What is to be in IAM for one subject.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Whose it is, by its tags.
+    pub owner: Owner,
+    /// The role that the policies are attached to.
+    pub role: DesiredRole,
+    /// The policies, in the order in which they are written.
+    pub policies: Vec<(PolicyArn, IdentityPolicy)>,
+    /// Where the subject's own role is, if it has one.
+    pub own_role: Option<RoleArn>,
+    /// Roles on record that the policies are not attached to any more.
+    pub former_roles: BTreeSet<RoleArn>,
+    /// Policies on record that are not wanted any more.
+    pub former_policies: BTreeSet<PolicyArn>,
+    /// The policies that the subject may have at most, there or not.
+    pub names: Vec<PolicyArn>,
+    /// What the `ServiceAccount` is to be annotated with; `None`: it is left as it is.
+    pub annotation: Option<Annotation>,
+    /// The `QueueAccess`es for which a role has no room.
+    pub left_out: BTreeSet<Key>,
+    /// What stands in the way of all of them.
+    pub finding: Option<Finding>,
+}
+
+/// What the annotation of the `ServiceAccount` is to become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Annotation {
+    /// This role.
+    Role(String),
+    /// None.
+    Nothing,
+}
+
+impl Desired {
+    /// What `request` comes to.
+    #[must_use]
+    pub fn of(request: &Request<'_>) -> Self {
+        let Request { namespace, subject, class, members, .. } = *request;
+        let word = word(subject);
+        let names = Names {
+            cluster: &class.cluster.name,
+            place: &class.place,
+            path: &class.iam_path,
+            namespace,
+            subject: &word,
+        };
+        let own_role = matches!(subject, Subject::ServiceAccount(_)).then(|| names.role());
+        let (role, finding) = Choice { request, own_role: own_role.as_ref() }.role();
+        let account_id = &class.place.account_id;
+        let recorded = || members.iter().filter_map(|member| member.target.as_ref());
+        let bound = members.iter().filter(|member| member.is_bound && !member.deleting);
+        let given: Vec<(&Key, &Given)> = bound
+            .filter_map(|member| Some((&member.key, member.given.as_ref()?)))
+            .filter(|(_, given)| given.place.account_id == *account_id)
+            .collect();
+        let (documents, left_out) = match role {
+            DesiredRole::Nobody => (Vec::new(), BTreeSet::new()),
+            _ => pack(&given),
+        };
+        let policies: Vec<(PolicyArn, IdentityPolicy)> =
+            documents.into_iter().enumerate().map(|(index, document)| (names.policy(index + 1), document)).collect();
+        let is_here = |account: &str| account == account_id;
+        // The last one takes the subject's own role with it, should a record be lost.
+        let own = own_role.clone().filter(|_| members.iter().all(|member| member.deleting));
+        let former_roles = recorded()
+            .filter_map(|target| RoleArn::parse(target.role_arn.as_deref()?))
+            .chain(own)
+            .filter(|arn| is_here(arn.account_id()) && role.arn() != Some(arn))
+            .collect();
+        let former_policies = recorded()
+            .flat_map(|target| target.policy_arns.iter().filter_map(|arn| PolicyArn::parse(arn)))
+            .filter(|arn| is_here(arn.account_id()) && policies.iter().all(|(wanted, _)| wanted != arn))
+            .collect();
+        let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: word.clone() };
+        let annotation = annotation(request.account, &role, own_role.as_ref());
+        let names = (1..=MAX_POLICIES).map(|number| names.policy(number)).collect();
+        Self { owner, role, policies, own_role, former_roles, former_policies, names, annotation, left_out, finding }
+    }
+
+    /// What is to be on record of each of its `QueueAccess`es before AWS hears of it: the role and all policies.
+    #[must_use]
+    pub fn on_record(&self) -> (Option<String>, Vec<String>) {
+        let mut roles = self.role.arn().into_iter().chain(&self.former_roles);
+        let policies: BTreeSet<String> =
+            self.policies.iter().map(|(arn, _)| arn).chain(&self.former_policies).map(ToString::to_string).collect();
+        (roles.next().map(ToString::to_string), policies.into_iter().collect())
+    }
+
+    /// A digest of all that is declared: it stays the same while nothing else is asked for.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let role = match &self.role {
+            DesiredRole::Made { arn, trust, boundary } => format!("{arn} {} {boundary}", trust.digest()),
+            other => other.arn().map(ToString::to_string).unwrap_or_default(),
+        };
+        let policies: Vec<String> =
+            self.policies.iter().map(|(arn, document)| format!("{arn} {}", document.digest())).collect();
+        sha256(&format!("{role} {}", policies.join(" ")))
+    }
+}
+
+/// The subject in a word, which is the value of its owner tag: no name of a Queue holds a `/`.
+#[must_use]
+pub fn word(subject: &Subject) -> String {
+    match subject {
+        Subject::ServiceAccount(name) => format!("serviceaccount/{name}"),
+        Subject::Role(arn) => format!("role/{}", arn.rsplit('/').next().unwrap_or_default()),
+        Subject::Principal(arn) => arn.clone(),
+    }
+}
+
+/// Which role it is to be.
+struct Choice<'a> {
+    request: &'a Request<'a>,
+    own_role: Option<&'a RoleArn>,
+}
+
+impl Choice<'_> {
+    fn role(&self) -> (DesiredRole, Option<Finding>) {
+        let Request { subject, members, account, class, .. } = self.request;
+        if members.iter().all(|member| member.deleting) {
+            return (DesiredRole::Nobody, None);
+        }
+        if members.iter().all(|member| member.deleting || member.given.is_none()) {
+            return (self.own_role.map_or(DesiredRole::Nobody, |own_role| self.kept(own_role)), None);
+        }
+        let (name, own_role) = match (subject, self.own_role) {
+            (Subject::ServiceAccount(name), Some(own_role)) => (name, own_role),
+            (Subject::Role(arn), _) => return self.foreign(arn, "spec.subject.roleArn", DesiredRole::Nobody),
+            _ => return (DesiredRole::Nobody, None),
+        };
+        let present = match account {
+            AccountSight::Present(present) => present,
+            AccountSight::Absent | AccountSight::NotAsked => {
+                let message = format!("there is no ServiceAccount {name} in this namespace; it is waited for");
+                let finding = Finding::waiting(Reason::ServiceAccountNotFound, message, MISSING_ACCOUNT);
+                return (self.kept(own_role), Some(finding));
+            }
+        };
+        match &present.role_arn {
+            Some(arn) if *arn != own_role.to_string() => {
+                let at = format!("the annotation eks.amazonaws.com/role-arn of ServiceAccount {name}");
+                self.foreign(arn, &at, self.kept(own_role))
+            }
+            _ => match &class.roles {
+                Some(making) => (self.made(own_role, &making.way, &making.boundary, name), None),
+                None => (self.kept(own_role), Some(no_roles(class))),
+            },
+        }
+    }
+
+    fn made(&self, arn: &RoleArn, way: &Way, boundary: &str, name: &str) -> DesiredRole {
+        let workload = Workload { namespace: self.request.namespace, service_account: name };
+        let trust = match way {
+            Way::Tokens { provider_arn } => Trust::in_tokens(provider_arn, &workload),
+        };
+        DesiredRole::Made { arn: arn.clone(), trust, boundary: boundary.to_owned() }
+    }
+
+    /// The role that was made before, if one was.
+    fn kept(&self, own_role: &RoleArn) -> DesiredRole {
+        let own = own_role.to_string();
+        let targets = self.request.members.iter().filter_map(|member| member.target.as_ref());
+        let is_recorded = targets.into_iter().any(|target| target.role_arn.as_ref() == Some(&own));
+        if is_recorded { DesiredRole::Kept(own_role.clone()) } else { DesiredRole::Nobody }
+    }
+
+    /// A role of others, which the class must allow; else what there is instead.
+    fn foreign(&self, arn: &str, at: &str, instead: DesiredRole) -> (DesiredRole, Option<Finding>) {
+        let class = self.request.class;
+        let role = RoleArn::parse(arn).filter(|role| role.account_id() == class.place.account_id);
+        if let Some(role) = role.filter(|_| class.limits.allows_role(arn)) {
+            return (DesiredRole::Foreign(role), None);
+        }
+        let message = format!(
+            "{at} names {arn}, and {} lets no policies be attached to it (limits.iam.roleArnPatterns, roles of account {} only); it is left untouched. Name another, or have it allowed",
+            class.in_words(),
+            class.place.account_id
+        );
+        (instead, Some(Finding::stalled(Reason::RoleNotAllowed, message, SLOW)))
+    }
+}
+
+fn no_roles(class: &Class) -> Finding {
+    let message = format!(
+        "{} makes no roles for ServiceAccounts: that takes a QueueClass with iam.permissionsBoundaryArn, and iam.oidcProviderArn or iam.podIdentity. Or annotate the ServiceAccount with a role of limits.iam.roleArnPatterns",
+        class.in_words()
+    );
+    Finding::stalled(Reason::NotAllowedByClass, message, SLOW)
+}
+
+/// An annotation that names another role than the subject's own is left as it is.
+fn annotation(account: &AccountSight, role: &DesiredRole, own_role: Option<&RoleArn>) -> Option<Annotation> {
+    let (AccountSight::Present(present), Some(own_role)) = (account, own_role) else {
+        return None;
+    };
+    let own = own_role.to_string();
+    match (role, &present.role_arn) {
+        (DesiredRole::Made { .. }, None) => Some(Annotation::Role(own)),
+        (DesiredRole::Nobody, Some(arn)) if *arn == own => Some(Annotation::Nothing),
+        _ => None,
+    }
+}
+
+/// As few policies as hold all that is given, the oldest first, and who found no room.
+fn pack(given: &[(&Key, &Given)]) -> (Vec<IdentityPolicy>, BTreeSet<Key>) {
+    let mut packed: Vec<Packed<'_>> = Vec::new();
+    let mut left_out = BTreeSet::new();
+    for (key, given) in given {
+        let fitting = packed.iter().enumerate().find_map(|(index, one)| Some((index, one.with(given)?)));
+        match fitting {
+            Some((index, fuller)) => packed[index] = fuller,
+            None => match Packed::default().with(given).filter(|_| packed.len() < MAX_POLICIES) {
+                Some(next) => packed.push(next),
+                None => _ = left_out.insert((*key).clone()),
+            },
+        }
+    }
+    (packed.into_iter().filter_map(|one| one.document).collect(), left_out)
+}
+
+/// What one policy holds.
+#[derive(Default)]
+struct Packed<'a> {
+    given: Vec<&'a Given>,
+    document: Option<IdentityPolicy>,
+}
+
+impl<'a> Packed<'a> {
+    /// The same with `one` more, if there is room for it.
+    fn with(&self, one: &'a Given) -> Option<Self> {
+        let mut given = self.given.clone();
+        given.push(one);
+        let document = merged(&given);
+        (document.characters() <= MAX_CHARACTERS).then_some(Self { given, document: Some(document) })
+    }
+}
+
+/// One policy for queues of several regions.
+fn merged(given: &[&Given]) -> IdentityPolicy {
+    let mut by_region: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for given in given {
+        let (place, grants) = (&given.place, &given.grants);
+        by_region.entry(&given.place.region).or_default().push((place, grants));
+    }
+    let documents = by_region.into_values().filter_map(|all| {
+        let place = all.first()?.0;
+        let grants: Vec<_> = all.iter().flat_map(|(_, grants)| (*grants).clone()).collect();
+        Some(compile(&grants, place))
+    });
+    IdentityPolicy::union(documents)
+}

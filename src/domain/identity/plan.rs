@@ -1,0 +1,409 @@
+//! Bringing a subject's role and policies nearer to what they should be. Planning reads nothing, writes nothing and cannot
+//! fail.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use crate::api::conditions::{EventReason, Reason};
+
+use super::super::call::{CallError, ErrorKind};
+use super::super::finding::{Circumstances, Finding};
+use super::super::iam::{IdentityPolicy, PolicyArn, PolicySight, PresentPolicy, renewal};
+use super::super::plan::Step;
+use super::super::tags::{Origin, Ownership, Tags};
+use super::desired::{Annotation, Desired, DesiredRole};
+use super::picture::{Picture, PresentRole, RoleSight};
+use super::{Role, RoleArn, Trust};
+
+/// How soon to look again at what only a person can change.
+const SLOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityStep {
+    /// `CreateRole`.
+    CreateRole {
+        /// Where.
+        arn: RoleArn,
+        /// Who may assume it.
+        trust: Trust,
+        /// The ARN of its permissions boundary.
+        boundary: String,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// `TagRole`: the owner tags of the cluster that this one replaces are renewed.
+    TagRole {
+        /// Which.
+        arn: RoleArn,
+        /// These are set.
+        tags: Tags,
+    },
+    /// `UpdateAssumeRolePolicy`.
+    UpdateTrust {
+        /// Which.
+        arn: RoleArn,
+        /// Who may assume it.
+        trust: Trust,
+    },
+    /// `PutRolePermissionsBoundary`.
+    PutBoundary {
+        /// Which.
+        arn: RoleArn,
+        /// The ARN of its permissions boundary.
+        boundary: String,
+    },
+    /// A write of a managed policy.
+    Policy {
+        /// Which.
+        arn: PolicyArn,
+        /// What to do.
+        step: Step,
+    },
+    /// `AttachRolePolicy`.
+    Attach {
+        /// To which role.
+        role: RoleArn,
+        /// Which policy.
+        policy: PolicyArn,
+    },
+    /// `DetachRolePolicy`.
+    Detach {
+        /// From which role.
+        role: RoleArn,
+        /// Which policy.
+        policy: PolicyArn,
+    },
+    /// `DeleteRole`.
+    DeleteRole {
+        /// Which.
+        arn: RoleArn,
+    },
+    /// The annotation of the `ServiceAccount`.
+    Annotate(Annotation),
+}
+
+/// What to do, and what stands in the way.
+#[derive(Clone, Debug, Default)]
+pub struct IdentityPlan {
+    /// Writes, in order.
+    pub steps: Vec<IdentityStep>,
+    /// What keeps the subject from having what is declared.
+    pub findings: Vec<Finding>,
+}
+
+impl Desired {
+    /// The next steps, by what `picture` shows.
+    #[must_use]
+    pub fn plan(&self, picture: &Picture, circumstances: &Circumstances<'_>) -> IdentityPlan {
+        let mut planner = Planner { desired: self, picture, circumstances, plan: IdentityPlan::default() };
+        planner.converge();
+        planner.retire();
+        planner.plan.findings.extend(self.finding.clone());
+        planner.plan
+    }
+}
+
+struct Planner<'a> {
+    desired: &'a Desired,
+    picture: &'a Picture,
+    circumstances: &'a Circumstances<'a>,
+    plan: IdentityPlan,
+}
+
+impl Planner<'_> {
+    fn step(&mut self, step: IdentityStep) {
+        self.plan.steps.push(step);
+    }
+
+    /// The role, its policies, and the `ServiceAccount` last: Pods that start then have all.
+    fn converge(&mut self) {
+        let desired = self.desired;
+        let attached = match &desired.role {
+            DesiredRole::Nobody => None,
+            DesiredRole::Made { arn, trust, boundary } => self.made(arn, trust, boundary),
+            DesiredRole::Kept(arn) => self.picture.role(arn).filter(|present| self.is_own(present, arn)).map(attached),
+            DesiredRole::Foreign(arn) => self.foreign(arn),
+        };
+        let mut is_whole = attached.is_some();
+        if let Some((arn, attached)) = desired.role.arn().zip(attached) {
+            for (policy, document) in &desired.policies {
+                if !self.policy(policy, document) {
+                    is_whole = false;
+                } else if !attached.contains(&policy.to_string()) {
+                    self.step(IdentityStep::Attach { role: arn.clone(), policy: policy.clone() });
+                }
+            }
+        }
+        match &desired.annotation {
+            Some(Annotation::Nothing) => self.step(IdentityStep::Annotate(Annotation::Nothing)),
+            Some(role) if is_whole => self.step(IdentityStep::Annotate(role.clone())),
+            _ => {}
+        }
+    }
+
+    /// Answers with what is attached to it, when policies can be.
+    fn made(&mut self, arn: &RoleArn, trust: &Trust, boundary: &str) -> Option<BTreeSet<String>> {
+        let present = match self.picture.roles.get(arn) {
+            Some(RoleSight::Present(present)) => present,
+            Some(RoleSight::Failed(error)) => {
+                self.failed(&format!("the role {arn}"), error);
+                return None;
+            }
+            Some(RoleSight::Absent) | None => {
+                let (trust, boundary) = (trust.clone(), boundary.to_owned());
+                let tags = self.desired.owner.tags(Origin::Created);
+                self.step(IdentityStep::CreateRole { arn: arn.clone(), trust, boundary, tags });
+                return Some(BTreeSet::new());
+            }
+        };
+        let role = present.role.as_ref()?;
+        if role.arn != arn.to_string() {
+            let message = format!(
+                "the role {} has the name that {arn} is to have; it is left untouched. Delete it, or take it away from the account",
+                role.arn
+            );
+            self.plan.findings.push(Finding::stalled(Reason::NameConflict, message, SLOW));
+            return None;
+        }
+        match self.desired.owner.ownership(&role.tags) {
+            Ownership::Ours { .. } => {}
+            Ownership::OursFromPreviousCluster { origin } => {
+                let tags = self.desired.owner.tags(origin);
+                self.step(IdentityStep::TagRole { arn: arn.clone(), tags });
+            }
+            stranger => {
+                let finding = not_ours(&format!("the role {arn}"), &stranger);
+                self.plan.findings.push(finding);
+                return None;
+            }
+        }
+        // Narrow before anything is attached.
+        if role.boundary.as_deref() != Some(boundary) {
+            self.step(IdentityStep::PutBoundary { arn: arn.clone(), boundary: boundary.to_owned() });
+        }
+        if Trust::parse(&role.trust) != *trust {
+            self.step(IdentityStep::UpdateTrust { arn: arn.clone(), trust: trust.clone() });
+        }
+        Some(present.attached.clone())
+    }
+
+    fn foreign(&mut self, arn: &RoleArn) -> Option<BTreeSet<String>> {
+        match self.picture.roles.get(arn)? {
+            RoleSight::Present(present) => Some(present.attached.clone()),
+            RoleSight::Failed(error) => {
+                self.failed(&format!("the role {arn}"), error);
+                None
+            }
+            RoleSight::Absent => {
+                let message = format!("there is no role {arn}, or none any more; create it, and it is tried again");
+                self.plan.findings.push(Finding::stalled(Reason::PrincipalGone, message, SLOW));
+                None
+            }
+        }
+    }
+
+    /// Answers whether the policy can be attached.
+    fn policy(&mut self, arn: &PolicyArn, document: &IdentityPolicy) -> bool {
+        let present = match self.picture.policies.get(arn) {
+            Some(PolicySight::Present(present)) => present,
+            Some(PolicySight::Failed(error)) => {
+                self.failed(&format!("the policy {arn}"), error);
+                return false;
+            }
+            Some(PolicySight::Absent | PolicySight::NameTaken | PolicySight::Unseen) | None => {
+                let tags = self.desired.owner.tags(Origin::Created);
+                let step = Step::CreatePolicy { arn: arn.clone(), document: document.clone(), tags };
+                self.step(IdentityStep::Policy { arn: arn.clone(), step });
+                return true;
+            }
+        };
+        match self.desired.owner.ownership(&present.policy.tags) {
+            Ownership::Ours { .. } => {}
+            Ownership::OursFromPreviousCluster { origin } => {
+                let tags = self.desired.owner.tags(origin);
+                let step = Step::TagPolicy { arn: arn.clone(), tags };
+                self.step(IdentityStep::Policy { arn: arn.clone(), step });
+            }
+            stranger => {
+                self.plan.findings.push(not_ours(&format!("the policy {arn}"), &stranger));
+                return false;
+            }
+        }
+        if present.digest != document.digest() {
+            self.policy_steps(arn, renewal(arn, present, document, EventReason::Updated));
+        }
+        true
+    }
+
+    /// What is not wanted any more. Nothing is taken from anybody that is not ours by its tags.
+    fn retire(&mut self) {
+        let desired = self.desired;
+        for arn in &desired.former_roles {
+            if let Some(present) = self.picture.role(arn) {
+                for policy in desired.all_policies() {
+                    self.detach(arn, present, policy);
+                }
+            }
+        }
+        for arn in desired.unwanted(self.picture) {
+            self.former_policy(&arn);
+        }
+        for arn in desired.former_roles.iter().filter(|arn| desired.is_own(arn)) {
+            self.former_role(arn);
+        }
+    }
+
+    /// Answers whether the policy was attached to the role, and is not any more.
+    fn detach(&mut self, role: &RoleArn, present: &PresentRole, policy: &PolicyArn) -> bool {
+        let is_attached = present.attached.contains(&policy.to_string()) && self.own_policy(policy).is_some();
+        if is_attached {
+            self.step(IdentityStep::Detach { role: role.clone(), policy: policy.clone() });
+        }
+        is_attached
+    }
+
+    fn own_policy(&self, arn: &PolicyArn) -> Option<&PresentPolicy> {
+        let Some(PolicySight::Present(present)) = self.picture.policies.get(arn) else {
+            return None;
+        };
+        let ownership = self.desired.owner.ownership(&present.policy.tags);
+        let is_ours = matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. });
+        is_ours.then_some(present)
+    }
+
+    fn former_policy(&mut self, arn: &PolicyArn) {
+        let desired = self.desired;
+        if let Some(PolicySight::Failed(error)) = self.picture.policies.get(arn) {
+            self.failed(&format!("the policy {arn}"), error);
+            return;
+        }
+        let Some(present) = self.own_policy(arn).cloned() else { return };
+        let mut detached = 0;
+        let text = arn.to_string();
+        for role in desired.roles() {
+            let Some(seen) = self.picture.role(role).filter(|seen| seen.attached.contains(&text)) else { continue };
+            // From former roles it was taken already.
+            if !desired.former_roles.contains(role) {
+                let seen = seen.clone();
+                self.detach(role, &seen, arn);
+            }
+            detached += 1;
+        }
+        if present.policy.attachments > detached {
+            let left = present.policy.attachments - detached;
+            let message = format!(
+                "the policy {arn} is no longer wanted and attached {left} times by others, as a policy or as a permissions boundary; it works for them until it is detached, and is deleted then (aws iam list-entities-for-policy --policy-arn {arn})"
+            );
+            self.plan.findings.push(Finding::waiting(Reason::PolicyAttached, message, SLOW));
+            return;
+        }
+        let versions =
+            present.others.iter().cloned().map(|version| Step::DeletePolicyVersion { arn: arn.clone(), version });
+        self.policy_steps(arn, versions.chain([Step::DeletePolicy { arn: arn.clone() }]));
+    }
+
+    fn policy_steps(&mut self, arn: &PolicyArn, steps: impl IntoIterator<Item = Step>) {
+        let steps = steps.into_iter().map(|step| IdentityStep::Policy { arn: arn.clone(), step });
+        self.plan.steps.extend(steps);
+    }
+
+    fn former_role(&mut self, arn: &RoleArn) {
+        if let Some(RoleSight::Failed(error)) = self.picture.roles.get(arn) {
+            self.failed(&format!("the role {arn}"), error);
+            return;
+        }
+        let Some(present) = self.picture.role(arn).filter(|present| self.is_own(present, arn)) else { return };
+        let ours: BTreeSet<String> = self.desired.all_policies().map(ToString::to_string).collect();
+        let others: Vec<&String> = present.attached.iter().filter(|attached| !ours.contains(*attached)).collect();
+        if others.is_empty() {
+            self.step(IdentityStep::DeleteRole { arn: arn.clone() });
+        } else {
+            let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
+            let finding = role_in_use(arn, &format!("others attached {} to it", others.join(", ")));
+            self.plan.findings.push(finding);
+        }
+    }
+
+    fn is_own(&self, present: &PresentRole, arn: &RoleArn) -> bool {
+        let is_ours = |role: &Role| {
+            let ownership = self.desired.owner.ownership(&role.tags);
+            role.arn == arn.to_string()
+                && matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
+        };
+        present.role.as_ref().is_some_and(is_ours)
+    }
+
+    fn failed(&mut self, subject: &str, error: &CallError) {
+        self.plan.findings.push(Finding::of_call(subject, error, self.circumstances));
+    }
+}
+
+fn attached(present: &PresentRole) -> BTreeSet<String> {
+    present.attached.clone()
+}
+
+/// A role is never taken from those who put something on it.
+fn role_in_use(arn: &RoleArn, why: &str) -> Finding {
+    let message =
+        format!("the role {arn} is no longer wanted and is not deleted: {why}; it is deleted once that is gone");
+    Finding::waiting(Reason::RoleInUse, message, SLOW)
+}
+
+/// What to say of something that is not the subject's.
+fn not_ours(what: &str, ownership: &Ownership) -> Finding {
+    let (reason, whose) = match ownership {
+        Ownership::AnotherQueues { owner } => (Reason::NameConflict, format!("belongs to {owner}, by its owner tags")),
+        Ownership::AnotherClusters { owner } => (Reason::NotOwned, format!("belongs to another owner ({owner})")),
+        Ownership::AnotherClusterOfThisName { uid } => (
+            Reason::ClusterIdentityChanged,
+            format!(
+                "carries the owner tags of a cluster of this name with the UID {uid}. If this cluster replaces that one, start the operator with --previous-cluster-uid {uid}; if both live, give them different names (--cluster-name)"
+            ),
+        ),
+        Ownership::Nobodys | Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. } => {
+            (Reason::NotOwned, "exists and has no owner tags".to_owned())
+        }
+    };
+    let message = format!("{what} {whose}; it is left untouched. Delete it, and it is made again");
+    Finding::stalled(reason, message, SLOW)
+}
+
+impl IdentityStep {
+    /// What a failed call of this step means.
+    #[must_use]
+    pub fn failed(&self, error: &CallError, circumstances: &Circumstances<'_>) -> Finding {
+        match (self, error.kind) {
+            (Self::CreateRole { boundary, .. } | Self::PutBoundary { boundary, .. }, ErrorKind::EntityDoesNotExist) => {
+                let message = format!(
+                    "the permissions boundary {boundary} does not exist ({error}); create it, or name another in the class's iam.permissionsBoundaryArn"
+                );
+                Finding::stalled(Reason::Refused, message, SLOW)
+            }
+            (Self::Attach { role, .. }, ErrorKind::LimitExceeded) => {
+                let message = format!(
+                    "the role {role} has no room for another managed policy ({error}); detach one, or have the quota raised"
+                );
+                Finding::stalled(Reason::PolicyFull, message, SLOW)
+            }
+            (Self::DeleteRole { arn }, ErrorKind::DeleteConflict) => role_in_use(arn, &error.to_string()),
+            _ => Finding::of_call(&self.subject(), error, circumstances),
+        }
+    }
+
+    fn subject(&self) -> String {
+        match self {
+            Self::CreateRole { arn, .. }
+            | Self::TagRole { arn, .. }
+            | Self::UpdateTrust { arn, .. }
+            | Self::PutBoundary { arn, .. }
+            | Self::DeleteRole { arn } => format!("the role {arn}"),
+            Self::Attach { policy, role } | Self::Detach { policy, role } => {
+                format!("the policy {policy} at the role {role}")
+            }
+            Self::Policy { arn, .. } => format!("the policy {arn}"),
+            Self::Annotate(_) => "the ServiceAccount".to_owned(),
+        }
+    }
+}

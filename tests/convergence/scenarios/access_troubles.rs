@@ -1,0 +1,124 @@
+//! `QueueAccess`: whom others, and trouble, cannot keep out, let in, or leave in.
+
+use prism_queue::domain::attributes::Attribute;
+use prism_queue::domain::fleet::MOST_GRANTS;
+use serde_json::{Value, json};
+
+use crate::model::{Fault, Trap};
+use crate::stage::{Stage, attributes, key, somebody, url};
+
+const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
+const OTHER: &str = "arn:aws:iam::123456789012:role/other";
+const NOBODY: &str = "arn:aws:iam::123456789012:role/nobody";
+
+/// A `QueueAccess` to `media/images`.
+fn to_images(permissions: &[&str], principal: &str) -> Value {
+    json!({
+        "queueRef": {"name": "images", "namespace": "media"},
+        "permissions": permissions,
+        "subject": {"principalArn": principal},
+    })
+}
+
+/// A ready Queue, and two whom AWS knows.
+async fn with_a_queue(spec: Value) -> Stage {
+    let mut stage = Stage::prompt();
+    stage.world.create_principal(WORKER);
+    stage.world.create_principal(OTHER);
+    stage.applied("media/images", spec).await;
+    stage
+}
+
+#[tokio::test]
+async fn strangers_take_nobodys_place() {
+    let mut stage = with_a_queue(json!({})).await;
+    for n in 0..=MOST_GRANTS {
+        stage.grant(&format!("evil/stranger-{n:03}"), to_images(&["Send"], WORKER));
+        stage.run(1).await;
+    }
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    stage.run(5).await;
+    assert_eq!(stage.access_ready("media/worker"), "True/Granted");
+    assert_eq!(stage.access_ready("evil/stranger-000"), "False/NotAllowedByQueue");
+    assert_eq!(stage.access_ready("evil/stranger-200"), "False/NotAllowedByQueue");
+}
+
+#[tokio::test]
+async fn a_principal_that_went_while_the_policy_was_lost_stalls_no_queue() {
+    let none = attributes(&[(Attribute::Policy, "")]);
+    for is_queue_lost in [false, true] {
+        let mut stage = with_a_queue(json!({})).await;
+        stage.grant("media/worker", to_images(&["Send", "Inspect"], WORKER));
+        stage.grant("media/other", to_images(&["Send"], OTHER));
+        stage.run(120).await;
+        stage.world.delete_principal(WORKER);
+        for queue in ["media_images", "media_images_dlq"] {
+            let world = stage.world.outside(&somebody());
+            if is_queue_lost {
+                world.delete_queue(&url(queue))
+            } else {
+                world.set_queue_attributes(&url(queue), &none)
+            }
+            .unwrap();
+        }
+        stage.run(1500).await;
+        assert_eq!(stage.ready("media/images"), "True/Converged", "{}", stage.words("media/images"));
+        assert_eq!(stage.access_ready("media/other"), "True/Granted");
+        assert_eq!(stage.access_condition("media/worker", "Stalled"), "True/PrincipalGone");
+    }
+}
+
+#[tokio::test]
+async fn who_is_in_stays_in_when_an_older_one_comes_to_be_allowed() {
+    let role = |n: usize| format!("arn:aws:iam::123456789012:role/{}/{n:02}", "x".repeat(400));
+    let mut stage = with_a_queue(json!({})).await;
+    stage.grant("web/nobody", to_images(&["Send"], &role(99)));
+    stage.run(5).await;
+    for n in 0..17 {
+        stage.world.create_principal(&role(n));
+        stage.grant(&format!("media/worker-{n:02}"), to_images(&["Send"], &role(n)));
+        stage.run(1).await;
+    }
+    stage.run(60).await;
+    assert_eq!(stage.access_ready("media/worker-16"), "True/Granted");
+    stage.applied("media/images", json!({"access": {"allowedNamespaces": {"from": "All"}}})).await;
+    stage.run(600).await;
+    assert_eq!(stage.access_ready("media/worker-16"), "True/Granted");
+    assert_eq!(stage.access_ready("web/nobody"), "False/PolicyFull");
+}
+
+#[tokio::test]
+async fn a_queue_that_is_refused_is_said_to_be_what_a_deletion_waits_for() {
+    let mut stage = with_a_queue(json!({})).await;
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    stage.run(5).await;
+    stage.applied("media/images", json!({"deadLetter": {"maxReceiveCount": 99_999}})).await;
+    stage.kube.delete_access(&key("media/worker"));
+    stage.run(5).await;
+    assert_eq!(stage.access_ready("media/worker"), "False/QueueNotReady", "{}", stage.access_words("media/worker"));
+}
+
+#[tokio::test]
+async fn a_queue_of_a_wrong_name_is_said_to_be_the_trouble() {
+    let mut stage = with_a_queue(json!({"queueName": "web_images"})).await;
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    stage.run(5).await;
+    assert_eq!(stage.ready("media/images"), "False/InvalidSpec");
+    assert_eq!(stage.access_ready("media/worker"), "False/QueueNotReady", "{}", stage.access_words("media/worker"));
+}
+
+#[tokio::test]
+async fn who_is_still_in_is_told_so() {
+    let queue =
+        |from: &str, suspend: bool| json!({"suspend": suspend, "access": {"allowedNamespaces": {"from": from}}});
+    let mut stage = with_a_queue(queue("All", false)).await;
+    stage.grant("web/worker", to_images(&["Send"], WORKER));
+    stage.run(5).await;
+    stage.applied("media/images", queue("None", true)).await;
+    let told = "; the queue policy still lets it in as it did before";
+    assert_eq!(stage.access_ready("web/worker"), "False/NotAllowedByQueue");
+    assert!(stage.lets_in("media_images", WORKER) && stage.access_words("web/worker").ends_with(told));
+    stage.applied("media/images", queue("None", false)).await;
+    assert_eq!(stage.access_ready("web/worker"), "False/NotAllowedByQueue");
+    assert!(!stage.lets_in("media_images", WORKER) && !stage.access_words("web/worker").ends_with(told));
+}
