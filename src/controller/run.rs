@@ -336,12 +336,13 @@ impl Work {
         let classes = self.classes.clone();
         let lane_of = move |queue: &Queue| classes.lane_of(queue);
         let to_access = shared.clone();
+        let cluster = shared.cluster.clone();
         let pass = move |queue| pass(queue, shared.clone());
-        let (classes, kubernetes) = (self.classes.clone(), shared.cluster.clone());
+        let classes = self.classes.clone();
         let lane_of_access = move |access: &QueueAccess| match Subject::of(&access.spec.subject) {
             // Nothing is asked of AWS.
             Subject::Principal(_) => Lane::Nowhere,
-            _ => kubernetes.queue(&queue_of(access)).map_or(Lane::Nowhere, |queue| classes.lane_of(&queue)),
+            _ => cluster.queue(&queue_of(access)).map_or(Lane::Nowhere, |queue| classes.lane_of(&queue)),
         };
         let pass_over_access = move |access| access_pass(access, to_access.clone());
         tokio::join!(

@@ -14,7 +14,7 @@ use super::workplace::IdentityClients;
 pub(super) async fn look_at(clients: &IdentityClients, desired: &Desired, now: Timestamp) -> Picture {
     let mut picture = Picture { roles: [].into(), policies: [].into(), at: now };
     for arn in desired.roles() {
-        picture.roles.insert(arn.clone(), look_at_role(clients, arn, desired.is_own(arn)).await);
+        picture.roles.insert(arn.clone(), look_at_role(clients, arn).await);
     }
     let unwanted = desired.unwanted(&picture);
     for arn in desired.all_policies().chain(&unwanted) {
@@ -28,18 +28,18 @@ pub(super) async fn look_at(clients: &IdentityClients, desired: &Desired, now: T
     picture
 }
 
-async fn look_at_role(clients: &IdentityClients, arn: &RoleArn, is_own: bool) -> RoleSight {
-    match read_role(clients, arn, is_own).await {
+async fn look_at_role(clients: &IdentityClients, arn: &RoleArn) -> RoleSight {
+    match read_role(clients, arn).await {
         Ok(present) => RoleSight::Present(present),
         Err(error) if error.kind == ErrorKind::EntityDoesNotExist => RoleSight::Absent,
         Err(error) => RoleSight::Failed(error),
     }
 }
 
-/// Of a role of others only its policies are read.
-async fn read_role(clients: &IdentityClients, arn: &RoleArn, is_own: bool) -> Result<PresentRole, CallError> {
-    let role = if is_own { Some(clients.roles.get_role(arn).await?) } else { None };
-    let is_meant = role.as_ref().is_none_or(|role| role.arn == arn.to_string());
+/// Calls go by name: what answers may be at another path, and then it is another role.
+async fn read_role(clients: &IdentityClients, arn: &RoleArn) -> Result<PresentRole, CallError> {
+    let role = clients.roles.get_role(arn).await?;
+    let is_meant = role.arn == arn.to_string();
     let attached = if is_meant { clients.roles.attached_policies(arn).await? } else { Vec::new() };
     Ok(PresentRole { role, attached: attached.into_iter().collect() })
 }
@@ -54,7 +54,7 @@ pub(super) async fn carry_out(
     match step {
         IdentityStep::CreateRole { arn, trust, boundary, tags } => {
             let role = roles.create_role(arn, &trust.to_json(), boundary, tags).await?;
-            let present = PresentRole { role: Some(role), attached: [].into() };
+            let present = PresentRole { role, attached: [].into() };
             picture.roles.insert(arn.clone(), RoleSight::Present(present));
         }
         IdentityStep::TagRole { arn, tags } => {

@@ -27,9 +27,9 @@ pub enum RoleSight {
 /// A role that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresentRole {
-    /// As `GetRole` tells; `None` for a role of others, of which only the policies matter.
-    pub role: Option<Role>,
-    /// The ARNs of the managed policies that are attached to it.
+    /// As `GetRole` tells.
+    pub role: Role,
+    /// The ARNs of the managed policies that are attached to it; not asked for when it is another role than was meant.
     pub attached: BTreeSet<String>,
 }
 
@@ -59,12 +59,12 @@ impl Picture {
         now.duration_since(self.at).abs() < LOOK_EVERY
     }
 
-    /// What was seen of the role `arn`, when it is there.
+    /// What was seen of the role `arn`, when it is there and no other of its name.
     #[must_use]
     pub fn role(&self, arn: &RoleArn) -> Option<&PresentRole> {
         match self.roles.get(arn)? {
-            RoleSight::Present(present) => Some(present),
-            RoleSight::Absent | RoleSight::Failed(_) => None,
+            RoleSight::Present(present) if present.role.arn == arn.to_string() => Some(present),
+            RoleSight::Present(_) | RoleSight::Absent | RoleSight::Failed(_) => None,
         }
     }
 }
@@ -73,8 +73,8 @@ impl Picture {
 impl Picture {
     /// The role `arn` was changed.
     pub fn change_role(&mut self, arn: &RoleArn, change: impl FnOnce(&mut Role)) {
-        if let Some(RoleSight::Present(PresentRole { role: Some(role), .. })) = self.roles.get_mut(arn) {
-            change(role);
+        if let Some(RoleSight::Present(present)) = self.roles.get_mut(arn) {
+            change(&mut present.role);
         }
     }
 

@@ -15,7 +15,7 @@ use super::super::tags::{Origin, Ownership, Tags};
 use super::binding::Binding;
 use super::desired::{Desired, DesiredRole};
 use super::picture::{Picture, PresentRole, RoleSight};
-use super::{Role, RoleArn, Trust};
+use super::{RoleArn, Trust};
 
 /// How soon to look again at what only a person can change.
 const SLOW: SignedDuration = SignedDuration::from_mins(5);
@@ -124,7 +124,7 @@ impl Planner<'_> {
         let attached = match &desired.role {
             DesiredRole::Nobody => None,
             DesiredRole::Made { arn, trust, boundary } => self.made(arn, trust, boundary),
-            DesiredRole::Kept(arn) => self.picture.role(arn).filter(|present| self.is_own(present, arn)).map(attached),
+            DesiredRole::Kept(arn) => self.picture.role(arn).filter(|present| self.is_ours(present)).map(attached),
             DesiredRole::Foreign(arn) => self.foreign(arn),
         };
         let mut is_whole = attached.is_some();
@@ -159,7 +159,7 @@ impl Planner<'_> {
                 return Some(BTreeSet::new());
             }
         };
-        let role = present.role.as_ref()?;
+        let role = &present.role;
         if role.arn != arn.to_string() {
             let message = format!(
                 "the role {} has the name that {arn} is to have; it is left untouched. Delete it, or take it away from the account",
@@ -192,6 +192,15 @@ impl Planner<'_> {
 
     fn foreign(&mut self, arn: &RoleArn) -> Option<BTreeSet<String>> {
         match self.picture.roles.get(arn)? {
+            // What a class allows is this role, not another of its name.
+            RoleSight::Present(present) if present.role.arn != arn.to_string() => {
+                let message = format!(
+                    "there is no role {arn}: the role of this name is {}, which is left untouched. Name that one, if the class allows it",
+                    present.role.arn
+                );
+                self.plan.findings.push(Finding::stalled(Reason::RoleNotAllowed, message, SLOW));
+                None
+            }
             RoleSight::Present(present) => Some(present.attached.clone()),
             RoleSight::Failed(error) => {
                 self.failed(&format!("the role {arn}"), error);
@@ -315,7 +324,7 @@ impl Planner<'_> {
             self.failed(&format!("the role {arn}"), error);
             return;
         }
-        let Some(present) = self.picture.role(arn).filter(|present| self.is_own(present, arn)) else { return };
+        let Some(present) = self.picture.role(arn).filter(|present| self.is_ours(present)) else { return };
         let ours: BTreeSet<String> = self.desired.all_policies().map(ToString::to_string).collect();
         let others: Vec<&String> = present.attached.iter().filter(|attached| !ours.contains(*attached)).collect();
         if others.is_empty() {
@@ -327,13 +336,9 @@ impl Planner<'_> {
         }
     }
 
-    fn is_own(&self, present: &PresentRole, arn: &RoleArn) -> bool {
-        let is_ours = |role: &Role| {
-            let ownership = self.desired.owner.ownership(&role.tags);
-            role.arn == arn.to_string()
-                && matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
-        };
-        present.role.as_ref().is_some_and(is_ours)
+    fn is_ours(&self, present: &PresentRole) -> bool {
+        let ownership = self.desired.owner.ownership(&present.role.tags);
+        matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
     }
 
     fn failed(&mut self, subject: &str, error: &CallError) {
