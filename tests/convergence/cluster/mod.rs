@@ -33,6 +33,8 @@ struct State {
     queues: BTreeMap<Key, Queue>,
     accesses: BTreeMap<Key, QueueAccess>,
     objects: BTreeMap<ObjectId, Object>,
+    /// ServiceAccounts: the role that each is annotated with, and its version.
+    accounts: BTreeMap<Key, (Option<String>, u64)>,
     /// Every change of a Queue, of a `QueueAccess`, and of another object, for the watches.
     queue_changes: Vec<(Key, Option<Queue>)>,
     access_changes: Vec<(Key, Option<QueueAccess>)>,
@@ -46,7 +48,7 @@ struct State {
 /// One write that the operator asked for. Events are not among them.
 #[derive(Clone, Debug)]
 pub struct Write {
-    /// What was asked for: `SetFinalizers`, `WriteStatus`, `CreateOutput`, `PatchOutput`, `DeleteOutput`.
+    /// What was asked for: `SetFinalizers`, `WriteStatus`, `CreateOutput`, `PatchOutput`, `DeleteOutput`, `Annotate`.
     pub action: &'static str,
     /// For which Queue or `QueueAccess`.
     pub queue: Key,
@@ -65,6 +67,7 @@ impl Kube {
             queues: BTreeMap::new(),
             accesses: BTreeMap::new(),
             objects: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             queue_changes: Vec::new(),
             access_changes: Vec::new(),
             object_changes: Vec::new(),

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use prism_queue::api::status::QueueStatus;
 use prism_queue::api::{Queue, QueueAccess, QueueAccessStatus};
 use prism_queue::controller::cluster::{Announcement, Cluster, ClusterError, Owner, OwnerKind};
-use prism_queue::domain::access::Grant;
+use prism_queue::domain::access::{Grant, Subject};
 use prism_queue::domain::class::{Class, Labels};
 use prism_queue::domain::fleet::{Fleet, Key};
+use prism_queue::domain::identity::ServiceAccount;
 use prism_queue::domain::outputs::{ObservedOutput, Output, OutputKind};
 
 use super::{Kube, Object, ObjectId, State, Write};
@@ -45,8 +46,8 @@ pub enum Change {
     Queue { key: Key, neighbours: BTreeSet<Key> },
     /// A Queue is gone.
     Gone { key: Key, neighbours: BTreeSet<Key> },
-    /// A `QueueAccess` is new, different or gone; these Queues may have to decide anew.
-    Access { key: Key, queues: BTreeSet<Key> },
+    /// A `QueueAccess` is new, different or gone; these Queues and others of its subject may have to decide anew.
+    Access { key: Key, queues: BTreeSet<Key>, siblings: Vec<Key> },
     /// An output of this object was changed from outside.
     Output { kind: OwnerKind, owner: Key },
     /// Nothing that matters.
@@ -95,7 +96,7 @@ impl View {
     }
 
     /// Those that point to the Queue `key`.
-    pub fn accesses_of(&self, key: &Key) -> Vec<Key> {
+    pub fn pointing_to(&self, key: &Key) -> Vec<Key> {
         self.caches().fleet.grants_on(key).map(|grant| grant.key.clone()).collect()
     }
 
@@ -123,6 +124,7 @@ impl View {
             return Change::Nothing;
         };
         caches.access_changes += 1;
+        let gone = if access.is_none() { siblings(&caches.fleet, &key) } else { Vec::new() };
         let queues = if let Some(access) = access {
             let queues = caches.fleet.put_grant(grant(&access)).unwrap_or_default();
             caches.accesses.insert(key.clone(), access);
@@ -131,7 +133,8 @@ impl View {
             caches.accesses.remove(&key);
             caches.fleet.remove_grant(&key).into_iter().collect()
         };
-        Change::Access { key, queues }
+        let siblings = if queues.is_empty() { gone } else { [gone, siblings(&caches.fleet, &key)].concat() };
+        Change::Access { key, queues, siblings }
     }
 
     /// The watch of Queues brings its next change.
@@ -292,6 +295,40 @@ impl Cluster for View {
         self.caches().fleet.grant(&Key::of_metadata(&access.metadata))?.labels.clone()
     }
 
+    fn accesses_of(&self, namespace: &str, subject: &Subject) -> Vec<QueueAccess> {
+        let caches = self.caches();
+        let keys = caches.fleet.grants_of(namespace, subject).map(|grant| &grant.key);
+        keys.filter_map(|key| caches.accesses.get(key).cloned()).collect()
+    }
+
+    async fn service_account(&self, namespace: &str, name: &str) -> Result<Option<ServiceAccount>, ClusterError> {
+        let key = Key { namespace: namespace.to_owned(), name: name.to_owned() };
+        let found = self.kube.state().accounts.get(&key).cloned();
+        Ok(found.map(|(role_arn, version)| ServiceAccount { role_arn, resource_version: Some(version.to_string()) }))
+    }
+
+    async fn annotate(
+        &self,
+        namespace: &str,
+        name: &str,
+        account: &ServiceAccount,
+        role_arn: Option<&str>,
+    ) -> Result<(), ClusterError> {
+        let key = Key { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.write("Annotate", &key, |state| {
+            let (annotated, version) = state.accounts.get(&key).cloned().ok_or(ClusterError::Gone)?;
+            if account.resource_version != Some(version.to_string()) {
+                return Err(ClusterError::Stale);
+            }
+            if annotated.as_deref() != role_arn {
+                let version = state.next();
+                state.accounts.insert(key.clone(), (role_arn.map(str::to_owned), version));
+            }
+            Ok(())
+        })
+        .await
+    }
+
     fn outputs_of(&self, of: &Owner) -> Vec<ObservedOutput> {
         let caches = self.caches();
         let owned = caches.objects.values().filter(|object| object.is_owned_by(Some(&of.uid)));
@@ -416,4 +453,13 @@ fn id_of(of: &Owner, kind: OutputKind, name: &str) -> ObjectId {
 /// Every namespace is known, and has no labels.
 fn grant(access: &QueueAccess) -> Grant {
     Grant::of(access, Some(&Labels::new()))
+}
+
+/// The others of the subject of the `QueueAccess` at `key`, if that has a role.
+fn siblings(fleet: &Fleet, key: &Key) -> Vec<Key> {
+    let Some(grant) = fleet.grant(key).filter(|grant| grant.subject.principal_arn().is_none()) else {
+        return Vec::new();
+    };
+    let all = fleet.grants_of(&key.namespace, &grant.subject).map(|grant| grant.key.clone());
+    all.filter(|other| other != key).collect()
 }
