@@ -160,16 +160,6 @@ impl Kubernetes {
         fleet.grants_on(key).map(|grant| grant.key.clone()).collect()
     }
 
-    /// The other `QueueAccess`es of the subject of the one at `key`.
-    pub fn siblings(&self, key: &Key) -> Vec<Key> {
-        let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(grant) = fleet.grant(key).filter(|grant| grant.subject.principal_arn().is_none()) else {
-            return Vec::new();
-        };
-        let all = fleet.grants_of(&key.namespace, &grant.subject).map(|grant| grant.key.clone());
-        all.filter(|other| other != key).collect()
-    }
-
     /// The `QueueAccess`es known that are not `listed`.
     pub fn grants_missing_from(&self, listed: &BTreeSet<Key>) -> Vec<Key> {
         let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);

@@ -118,22 +118,10 @@ impl Watches {
     fn place_grant(&self, access: &QueueAccess) {
         let namespace = access.namespace().unwrap_or_default();
         let labels = self.classes.labels_of_namespace(&namespace);
-        let affected = self.kubernetes.saw_grant(Grant::of(access, labels.as_ref()));
-        if !affected.is_empty() {
-            self.turn_siblings(&Key::of_metadata(&access.metadata));
-        }
-        self.set_to_work(affected);
-    }
-
-    /// They share a role.
-    fn turn_siblings(&self, key: &Key) {
-        for sibling in self.kubernetes.siblings(key) {
-            self.call_for_access(&sibling);
-        }
+        self.set_to_work(self.kubernetes.saw_grant(Grant::of(access, labels.as_ref())));
     }
 
     fn lost_grant(&self, key: &Key) {
-        self.turn_siblings(key);
         self.set_to_work(self.kubernetes.lost_grant(key));
         self.forget();
     }

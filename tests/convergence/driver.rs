@@ -291,11 +291,8 @@ impl Process {
             }
         }
         while self.view.behind().2 > behind_accesses {
-            if let Change::Access { key, queues, siblings } = self.view.next_access() {
+            if let Change::Access { key, queues } = self.view.next_access() {
                 self.schedule.keep(&self.view.living());
-                for sibling in siblings {
-                    self.call_for_access(&sibling, now);
-                }
                 self.set_to_work(queues, now);
                 self.wake(Turn::Access(key), now);
             }

@@ -214,8 +214,8 @@ pub fn account_on_record(members: &[Member]) -> Option<String> {
     targets.flat_map(AccessTarget::made).find_map(|arn| arn.split(':').nth(4).map(str::to_owned))
 }
 
-/// The class under which the role of the `members` is made: that of the oldest whose queue is in the account on record, or of
-/// the oldest that gives anything.
+/// The class under which the role of the `members` is made: that of the oldest whose queue is in the account on record; with
+/// nothing on record, of the oldest that gives anything, or of any, so that what a lost record told of is found.
 #[must_use]
 pub fn home<'a>(members: &'a [Member], account_on_record: Option<&str>) -> Option<&'a Class> {
     match account_on_record {
@@ -223,7 +223,10 @@ pub fn home<'a>(members: &'a [Member], account_on_record: Option<&str>) -> Optio
             let mut classes = members.iter().filter_map(|member| member.class.as_ref());
             classes.find(|class| class.place.account_id == account_id)
         }
-        None => members.iter().find(|member| member.given.is_some() && !member.deleting)?.class.as_ref(),
+        None => {
+            let giving = members.iter().find(|member| member.given.is_some() && !member.deleting);
+            giving.map_or_else(|| members.iter().find_map(|m| m.class.as_ref()), |member| member.class.as_ref())
+        }
     }
 }
 

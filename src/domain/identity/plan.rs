@@ -250,18 +250,20 @@ impl Planner<'_> {
     /// What is not wanted any more. Nothing is taken from anybody that is not ours by its tags.
     fn retire(&mut self) {
         let desired = self.desired;
+        let unwanted = desired.unwanted(self.picture);
+        let ours: BTreeSet<&PolicyArn> = desired.all_policies().chain(&unwanted).collect();
         for arn in &desired.former_roles {
             if let Some(present) = self.picture.role(arn) {
-                for policy in desired.all_policies() {
+                for policy in &ours {
                     self.detach(arn, present, policy);
                 }
             }
         }
-        for arn in desired.unwanted(self.picture) {
-            self.former_policy(&arn);
+        for arn in &unwanted {
+            self.former_policy(arn);
         }
         for arn in desired.former_roles.iter().filter(|arn| desired.is_own(arn)) {
-            self.former_role(arn);
+            self.former_role(arn, &ours);
         }
     }
 
@@ -319,13 +321,13 @@ impl Planner<'_> {
         self.plan.steps.extend(steps);
     }
 
-    fn former_role(&mut self, arn: &RoleArn) {
+    fn former_role(&mut self, arn: &RoleArn, ours: &BTreeSet<&PolicyArn>) {
         if let Some(RoleSight::Failed(error)) = self.picture.roles.get(arn) {
             self.failed(&format!("the role {arn}"), error);
             return;
         }
         let Some(present) = self.picture.role(arn).filter(|present| self.is_ours(present)) else { return };
-        let ours: BTreeSet<String> = self.desired.all_policies().map(ToString::to_string).collect();
+        let ours: BTreeSet<String> = ours.iter().map(ToString::to_string).collect();
         let others: Vec<&String> = present.attached.iter().filter(|attached| !ours.contains(*attached)).collect();
         if others.is_empty() {
             self.step(IdentityStep::DeleteRole { arn: arn.clone() });

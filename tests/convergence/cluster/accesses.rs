@@ -42,6 +42,19 @@ impl Kube {
         self.state().accesses.get(key).cloned()
     }
 
+    /// Annotates a `QueueAccess`.
+    pub fn annotate_access(&self, key: &Key, annotation: &str, value: &str) {
+        self.change_access(key, |access| {
+            let annotations = access.metadata.annotations.get_or_insert_default();
+            annotations.insert(annotation.to_owned(), value.to_owned());
+        });
+    }
+
+    /// The status is lost, as in a backup that has none.
+    pub fn forget_access_status(&self, key: &Key) {
+        self.change_access(key, |access| access.status = Some(QueueAccessStatus::default()));
+    }
+
     /// Creates a `ServiceAccount`, or annotates the one that is there with `role_arn`, or with none.
     pub fn put_account(&self, key: &Key, role_arn: Option<&str>) {
         let mut state = self.state();

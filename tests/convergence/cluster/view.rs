@@ -46,8 +46,8 @@ pub enum Change {
     Queue { key: Key, neighbours: BTreeSet<Key> },
     /// A Queue is gone.
     Gone { key: Key, neighbours: BTreeSet<Key> },
-    /// A `QueueAccess` is new, different or gone; these Queues and others of its subject may have to decide anew.
-    Access { key: Key, queues: BTreeSet<Key>, siblings: Vec<Key> },
+    /// A `QueueAccess` is new, different or gone; these Queues may have to decide anew.
+    Access { key: Key, queues: BTreeSet<Key> },
     /// An output of this object was changed from outside.
     Output { kind: OwnerKind, owner: Key },
     /// Nothing that matters.
@@ -124,7 +124,6 @@ impl View {
             return Change::Nothing;
         };
         caches.access_changes += 1;
-        let gone = if access.is_none() { siblings(&caches.fleet, &key) } else { Vec::new() };
         let queues = if let Some(access) = access {
             let queues = caches.fleet.put_grant(grant(&access)).unwrap_or_default();
             caches.accesses.insert(key.clone(), access);
@@ -133,8 +132,7 @@ impl View {
             caches.accesses.remove(&key);
             caches.fleet.remove_grant(&key).into_iter().collect()
         };
-        let siblings = if queues.is_empty() { gone } else { [gone, siblings(&caches.fleet, &key)].concat() };
-        Change::Access { key, queues, siblings }
+        Change::Access { key, queues }
     }
 
     /// The watch of Queues brings its next change.
@@ -453,13 +451,4 @@ fn id_of(of: &Owner, kind: OutputKind, name: &str) -> ObjectId {
 /// Every namespace is known, and has no labels.
 fn grant(access: &QueueAccess) -> Grant {
     Grant::of(access, Some(&Labels::new()))
-}
-
-/// The others of the subject of the `QueueAccess` at `key`, if that has a role.
-fn siblings(fleet: &Fleet, key: &Key) -> Vec<Key> {
-    let Some(grant) = fleet.grant(key).filter(|grant| grant.subject.principal_arn().is_none()) else {
-        return Vec::new();
-    };
-    let all = fleet.grants_of(&key.namespace, &grant.subject).map(|grant| grant.key.clone());
-    all.filter(|other| other != key).collect()
 }
