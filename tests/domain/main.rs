@@ -5,6 +5,8 @@
 
 mod access;
 mod fixtures;
+#[path = "../judge/mod.rs"]
+mod judge;
 
 mod api;
 mod arn;
@@ -19,6 +21,7 @@ mod iam;
 mod key_policy;
 mod names;
 mod observed;
+mod operator_policy;
 mod outputs;
 mod plan;
 mod properties;
