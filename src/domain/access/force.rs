@@ -9,14 +9,17 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::status::GrantStatus;
+use crate::api::queue::DeletionPolicy;
+use crate::api::status::{GrantStatus, RetiredDeadLetter};
 
 use super::super::attributes::Attribute;
 use super::super::desired::{Desired, DesiredQueue};
 use super::super::diff::{GONE_PRINCIPAL_RETRY, REFUSED_RETRY};
+use super::super::names::QueueName;
 use super::super::observed::{Memory, PATIENCE, Record, Trial};
 use super::super::plan::{Input, comparison, is_owned, only_reports};
 use super::super::policy::PolicyDocument;
+use super::super::retire::lets_anybody_in;
 use super::{Admitted, Grant};
 
 /// What `input.desired` comes to now: with the grants in its policies that are in force, and those that are on trial.
@@ -72,7 +75,19 @@ pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
         return input.record.grants.clone();
     }
     let admitted = input.desired.grants.admitted.iter();
-    let grants = admitted.filter(|admitted| admitted.grant.has_finalizer).map(|admitted| {
+    let mut grants: Vec<GrantStatus> = Vec::new();
+    // A dead-letter queue that is no longer used still lets in whom it did, until it is closed.
+    let is_left_open = |retired: &RetiredDeadLetter| {
+        let name = QueueName::parse(&retired.queue_name);
+        let present = name.ok().and_then(|name| input.observed.sight(&name).present());
+        present.is_some_and(|present| lets_anybody_in(present))
+    };
+    let is_closed_later = input.desired.effective.deletion_policy != DeletionPolicy::Retain;
+    if is_closed_later && input.record.retired.iter().any(is_left_open) {
+        grants.clone_from(&input.record.grants);
+    }
+    grants.retain(|entry| !admitted.clone().any(|admitted| is_named(entry, &admitted.grant)));
+    grants.extend(admitted.filter(|admitted| admitted.grant.has_finalizer).map(|admitted| {
         let grant = &admitted.grant;
         let is_in = input.desired.let_in.contains(&grant.uid);
         let refused_time = entry(input.record, grant).and_then(|entry| entry.refused_time.clone());
@@ -81,8 +96,8 @@ pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
             refused_time: refused_time.filter(|_| !is_in),
             ..blank(grant)
         }
-    });
-    sorted(grants.collect())
+    }));
+    sorted(grants)
 }
 
 /// What a refusal by AWS says of grants.

@@ -4,7 +4,7 @@ use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::fleet::MOST_GRANTS;
 use serde_json::{Value, json};
 
-use crate::model::{Fault, Trap};
+use crate::model::{Denial, DeniedAs};
 use crate::stage::{Stage, attributes, key, somebody, url};
 
 const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
@@ -109,7 +109,8 @@ async fn a_queue_of_a_wrong_name_is_said_to_be_the_trouble() {
 
 #[tokio::test]
 async fn who_is_still_in_is_told_so() {
-    let queue = |from: &str, suspend: bool| json!({"suspend": suspend, "access": {"allowedNamespaces": {"from": from}}});
+    let queue =
+        |from: &str, suspend: bool| json!({"suspend": suspend, "access": {"allowedNamespaces": {"from": from}}});
     let mut stage = with_a_queue(queue("All", false)).await;
     stage.grant("web/worker", to_images(&["Send"], WORKER));
     stage.run(5).await;
@@ -120,4 +121,33 @@ async fn who_is_still_in_is_told_so() {
     stage.applied("media/images", queue("None", false)).await;
     assert_eq!(stage.access_ready("web/worker"), "False/NotAllowedByQueue");
     assert!(!stage.lets_in("media_images", WORKER) && !stage.access_words("web/worker").ends_with(told));
+}
+
+#[tokio::test]
+async fn a_dead_letter_queue_no_longer_used_lets_nobody_in() {
+    let mut stage = with_a_queue(json!({})).await;
+    stage.grant("media/worker", to_images(&["Inspect", "Redrive"], WORKER));
+    stage.run(5).await;
+    assert_eq!(stage.access_ready("media/worker"), "True/Granted");
+    stage.world.send(&somebody(), &url("media_images_dlq")).unwrap();
+    let denial = |queue: &str| Denial {
+        action: Some("SetQueueAttributes"),
+        queue: Some(queue.to_owned()),
+        answer: DeniedAs::AccessDenied,
+    };
+    stage.world.deny(denial("media_images_dlq"));
+    stage.applied("media/images", json!({"deadLetter": {"mode": "None"}})).await;
+    stage.kube.delete_access(&key("media/worker"));
+    stage.run(600).await;
+    assert!(stage.lets_in("media_images_dlq", WORKER) && !stage.lets_in("media_images", WORKER));
+    assert!(stage.kube.access(&key("media/worker")).is_some(), "it waits until it is out everywhere");
+    stage.world.calm();
+    stage.run(600).await;
+    assert!(stage.has("media_images_dlq"), "it holds a message");
+    assert!(!stage.lets_in("media_images_dlq", WORKER));
+    assert!(stage.attribute("media_images_dlq", Attribute::Policy).contains("PrismQueueRequireTLS"));
+    assert!(stage.kube.access(&key("media/worker")).is_none());
+    let mark = stage.world.mark();
+    stage.run(3600).await;
+    assert_eq!(stage.writes(mark), 0, "at rest");
 }
