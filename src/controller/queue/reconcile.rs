@@ -172,6 +172,9 @@ impl Reconciler {
             }
             let (failed, refused) = (failures.len(), pass.observed.refused.len());
             self.try_to(&applier, &steps, pass, memory, &mut failures).await?;
+            if steps.iter().any(|step| matches!(step, Step::Record { .. })) && self.has_lost_some(&declared, pass) {
+                return Err(Failure::Outdated);
+            }
             if failures.len() == failed {
                 done.extend(steps);
             }
@@ -205,6 +208,17 @@ impl Reconciler {
         let status = status_of_plan(&input, &made, &previous);
         self.report(&applier, pass, memory, &verdict, status).await?;
         Ok(Ended { verdict, look_again: made.look_again })
+    }
+
+    /// Whether a grant of `declared` is none any more. Asked once it is on record, before AWS hears of it: from then on a
+    /// `QueueAccess` waits for its end, and one that did not has gone before.
+    fn has_lost_some(&self, declared: &Desired, pass: &Pass) -> bool {
+        let admitted = &declared.grants.admitted;
+        let fleet = (!admitted.is_empty()).then(|| self.cluster.fleet_around(&pass.queue, &self.class));
+        fleet.is_some_and(|fleet| {
+            let is_there = |key: &Key, uid: &str| fleet.grant(key).is_some_and(|grant| grant.uid == uid);
+            !admitted.iter().all(|admitted| is_there(&admitted.grant.key, &admitted.grant.uid))
+        })
     }
 
     /// A spec that is refused changes nothing in AWS; workloads keep what they read.

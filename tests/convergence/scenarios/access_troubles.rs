@@ -4,7 +4,7 @@ use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::fleet::MOST_GRANTS;
 use serde_json::{Value, json};
 
-use crate::model::{Denial, DeniedAs};
+use crate::model::{Denial, DeniedAs, Timing};
 use crate::stage::{Stage, attributes, key, somebody, url};
 
 const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
@@ -150,4 +150,34 @@ async fn a_dead_letter_queue_no_longer_used_lets_nobody_in() {
     let mark = stage.world.mark();
     stage.run(3600).await;
     assert_eq!(stage.writes(mark), 0, "at rest");
+}
+
+#[tokio::test]
+async fn a_queueaccess_goes_only_when_its_principal_is_out_whatever_the_caches_show() {
+    for seed in 0..60 {
+        let mut stage = Stage::new(seed, Timing::prompt());
+        stage.world.create_principal(WORKER);
+        stage.applied("media/images", json!({})).await;
+        stage.operator.lag = 4;
+        stage.grant("media/worker", to_images(&["Send"], WORKER));
+        while !stage.lets_in("media_images", WORKER) {
+            stage.run(1).await;
+        }
+        stage.world.deny(Denial { action: Some("SetQueueAttributes"), queue: None, answer: DeniedAs::AccessDenied });
+        stage.kube.delete_access(&key("media/worker"));
+        stage.run(60).await;
+        assert!(stage.kube.access(&key("media/worker")).is_some(), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_goes_while_it_is_put_on_record_is_not_let_in() {
+    let mut stage = with_a_queue(json!({})).await;
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    stage.kube.meanwhile("WriteStatus", |kube| kube.delete_access(&key("media/worker")));
+    let mark = stage.world.mark();
+    stage.run(60).await;
+    assert!(stage.kube.access(&key("media/worker")).is_none());
+    assert_eq!(stage.count("SetQueueAttributes", mark), 0);
+    assert!(stage.queue("media/images").status.unwrap().grants.is_empty());
 }
