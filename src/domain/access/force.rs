@@ -10,13 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::queue::DeletionPolicy;
-use crate::api::status::{GrantStatus, RetiredDeadLetter};
+use crate::api::status::GrantStatus;
 
 use super::super::attributes::Attribute;
 use super::super::desired::{Desired, DesiredQueue};
 use super::super::diff::{GONE_PRINCIPAL_RETRY, REFUSED_RETRY};
 use super::super::names::QueueName;
-use super::super::observed::{Memory, PATIENCE, Record, Trial};
+use super::super::observed::{Memory, PATIENCE, Record, Sight, Trial};
 use super::super::plan::{Input, comparison, is_owned, only_reports};
 use super::super::policy::PolicyDocument;
 use super::super::retire::lets_anybody_in;
@@ -76,14 +76,7 @@ pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
     }
     let admitted = input.desired.grants.admitted.iter();
     let mut grants: Vec<GrantStatus> = Vec::new();
-    // A dead-letter queue that is no longer used still lets in whom it did, until it is closed.
-    let is_left_open = |retired: &RetiredDeadLetter| {
-        let name = QueueName::parse(&retired.queue_name);
-        let present = name.ok().and_then(|name| input.observed.sight(&name).present());
-        present.is_some_and(|present| lets_anybody_in(present))
-    };
-    let is_closed_later = input.desired.effective.deletion_policy != DeletionPolicy::Retain;
-    if is_closed_later && input.record.retired.iter().any(is_left_open) {
+    if leaves_a_queue_open(input) {
         grants.clone_from(&input.record.grants);
     }
     grants.retain(|entry| !admitted.clone().any(|admitted| is_named(entry, &admitted.grant)));
@@ -98,6 +91,21 @@ pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
         }
     }));
     sorted(grants)
+}
+
+/// Whether a dead-letter queue that is no longer used may let in whom it did: it is still to be closed.
+fn leaves_a_queue_open(input: &Input<'_>) -> bool {
+    let used = input.desired.managed_dead_letter().map(|queue| queue.name.as_str());
+    let retired = input.record.retired.iter().map(|retired| retired.queue_name.as_str());
+    let last = input.record.target.as_ref().and_then(|target| target.dead_letter_queue_name.as_deref());
+    let mut names = retired.chain(last).filter(|name| Some(*name) != used);
+    let is_open = |name| match QueueName::parse(name).map(|name| input.observed.sight(&name)) {
+        Ok(Sight::Present(present)) => lets_anybody_in(present),
+        Ok(Sight::Absent) | Err(_) => false,
+        Ok(_) => true,
+    };
+    // With `Retain` it is let go as it is.
+    input.desired.effective.deletion_policy != DeletionPolicy::Retain && names.any(is_open)
 }
 
 /// What a refusal by AWS says of grants.
