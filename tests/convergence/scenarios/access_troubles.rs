@@ -2,8 +2,10 @@
 
 use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::fleet::MOST_GRANTS;
+use prism_queue::domain::outputs::OutputKind;
 use serde_json::{Value, json};
 
+use crate::cluster::ObjectId;
 use crate::model::{Denial, DeniedAs, Fault, Timing, Trap};
 use crate::stage::{Stage, attributes, key, somebody, url};
 
@@ -313,4 +315,42 @@ async fn whatever_happens_in_the_end_exactly_those_are_in_who_are_allowed() {
         }
         assert_eq!(stage.ready("media/images"), "True/Converged", "seed {seed} {did:?}");
     }
+}
+
+#[tokio::test]
+async fn a_principal_just_made_is_let_in_soon() {
+    let mut stage = with_a_queue(json!({})).await;
+    stage.grant("media/nobody", to_images(&["Send"], NOBODY));
+    stage.run(5).await;
+    assert_eq!(stage.access_condition("media/nobody", "Reconciling"), "True/PrincipalGone");
+    stage.world.create_principal(NOBODY);
+    stage.run(40).await;
+    assert_eq!(stage.access_ready("media/nobody"), "True/Granted");
+}
+
+#[tokio::test]
+async fn nobody_is_blamed_for_a_principal_of_the_owners() {
+    let mut stage = with_a_queue(json!({"access": {"consumers": [{"principalArn": NOBODY}]}})).await;
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    stage.run(60).await;
+    assert_eq!(stage.ready("media/images"), "False/Refused");
+    assert_eq!(stage.access_ready("media/worker"), "False/Progressing");
+    stage.world.create_principal(NOBODY);
+    stage.run(60).await;
+    assert_eq!(stage.access_ready("media/worker"), "True/Granted");
+}
+
+#[tokio::test]
+async fn a_secret_that_lost_its_label_while_nobody_looked_goes_with_its_name() {
+    let mut stage = with_a_queue(json!({})).await;
+    let mut to = to_images(&["Send"], WORKER);
+    stage.grant("media/worker", to.clone());
+    stage.run(5).await;
+    let (namespace, name) = ("media".to_owned(), "worker-access".to_owned());
+    stage.kube.edit_object(&ObjectId { kind: OutputKind::Secret, namespace, name }, |object| object.labelled = false);
+    stage.operator.restart();
+    to["secret"] = json!({"name": "another"});
+    stage.grant("media/worker", to);
+    stage.run(5).await;
+    assert!(stage.secret("media/another").is_some() && stage.secret("media/worker-access").is_none());
 }
