@@ -8,7 +8,7 @@ use crate::api::Queue;
 use crate::api::conditions::EventReason;
 use crate::api::status::QueueStatus;
 use crate::aws::{Kms, Policies, Sqs, Sts};
-use crate::domain::access::{blame, grants_in_force, let_in};
+use crate::domain::access::{blame, grants_in_force, let_in, only_tries};
 use crate::domain::class::Class;
 use crate::domain::deletion::{self, Doomed, plan_deletion, plan_deletion_without_class};
 use crate::domain::desired::{Desired, Refusal};
@@ -199,15 +199,21 @@ impl Reconciler {
         // Nothing depends on it, so it comes last.
         pass.observed.key_policy = self.observer().key_policy(&desired, memory, now).await;
 
-        let verdict = Verdict::of_plan(&desired, &made, failures);
+        let mut verdict = Verdict::of_plan(&desired, &made, failures);
+        let mut look_again = made.look_again;
+        if verdict.is_unfinished && only_tries(&look.input(&desired, pass, memory), &made.steps) {
+            // The Queue has what it asks for; whom AWS knows of the others is found out by and by.
+            verdict.is_unfinished = false;
+            look_again = Some(UNFINISHED_RETRY);
+        }
         let previous = pass.queue.status.clone().unwrap_or_default();
         let input = look.input(&desired, pass, memory);
         if verdict.findings.len() == made.findings.len() && is_blip(&input, &made) {
-            return Ok(Ended { verdict, look_again: made.look_again });
+            return Ok(Ended { verdict, look_again });
         }
         let status = status_of_plan(&input, &made, &previous);
         self.report(&applier, pass, memory, &verdict, status).await?;
-        Ok(Ended { verdict, look_again: made.look_again })
+        Ok(Ended { verdict, look_again })
     }
 
     /// Whether a grant of `declared` is none any more. Asked once it is on record, before AWS hears of it: from then on a

@@ -17,7 +17,7 @@ use super::super::desired::{Desired, DesiredQueue};
 use super::super::diff::{GONE_PRINCIPAL_RETRY, REFUSED_RETRY};
 use super::super::names::QueueName;
 use super::super::observed::{Memory, PATIENCE, Record, Sight, Trial};
-use super::super::plan::{Input, comparison, is_owned, only_reports};
+use super::super::plan::{Input, Step, comparison, is_owned, only_reports};
 use super::super::policy::PolicyDocument;
 use super::super::retire::lets_anybody_in;
 use super::{Admitted, Grant};
@@ -168,6 +168,28 @@ impl Blame {
             }
         }
     }
+}
+
+/// Whether others are let in than AWS took last, or otherwise.
+pub(in crate::domain) fn are_grants_changing(input: &Input<'_>) -> bool {
+    let admitted = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
+    let let_in = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid));
+    let wanted: BTreeSet<_> = let_in.map(|grant| (&grant.uid, grant.generation)).collect();
+    let taken = input.record.grants.iter().filter(|entry| entry.generation.is_some());
+    taken.map(|entry| (&entry.uid, entry.generation)).collect::<BTreeSet<_>>() != wanted
+}
+
+/// Whether `steps` only try grants, and all that the Queue itself asks for is done.
+#[must_use]
+pub fn only_tries(input: &Input<'_>, steps: &[Step]) -> bool {
+    let force = Force { input };
+    let admitted = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
+    let is_policy = |step: &Step| match step {
+        Step::SetAttributes { attributes, .. } => attributes.keys().eq([&Attribute::Policy]),
+        _ => false,
+    };
+    let mut on_trial = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid) && !force.is_proven(grant));
+    on_trial.next().is_some() && steps.iter().all(is_policy)
 }
 
 /// How soon a grant is to be tried again that AWS refused.

@@ -354,3 +354,32 @@ async fn a_secret_that_lost_its_label_while_nobody_looked_goes_with_its_name() {
     stage.run(5).await;
     assert!(stage.secret("media/another").is_some() && stage.secret("media/worker-access").is_none());
 }
+
+#[tokio::test]
+async fn a_queue_that_was_ready_stays_so_whoever_comes() {
+    let mut stage = with_a_queue(json!({})).await;
+    let since = |stage: &Stage| {
+        let conditions = stage.queue("media/images").status.unwrap().conditions;
+        conditions
+            .into_iter()
+            .find(|condition| condition.type_ == "Ready")
+            .map(|ready| (ready.status, ready.last_transition_time))
+    };
+    let before = since(&stage);
+    for n in 0..10 {
+        stage.grant(&format!("media/nobody-{n}"), to_images(&["Send", "Inspect"], &format!("{NOBODY}-{n}")));
+    }
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    for _ in 0..60 {
+        stage.run(1).await;
+        assert_eq!(since(&stage), before);
+    }
+    assert_eq!(stage.access_ready("media/worker"), "True/Granted");
+    assert_eq!(stage.access_ready("media/nobody-9"), "False/PrincipalGone");
+    stage.kube.delete_access(&key("media/worker"));
+    stage.run(30).await;
+    assert!(!stage.lets_in("media_images", WORKER));
+    let said = || stage.kube.announcements(&key("media/images")).into_iter().map(|event| event.reason);
+    assert!(said().any(|reason| reason == "Updated"));
+    assert!(!said().any(|reason| reason == "DriftRepaired"));
+}
