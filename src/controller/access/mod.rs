@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::conditions::EventReason;
 use crate::api::queue_access::SecretReference;
-use crate::api::{QueueAccess, QueueAccessStatus};
-use crate::domain::access::{AccessInput, AccessPlan, GrantingQueue, Subject, plan_access};
+use crate::api::{Queue, QueueAccess, QueueAccessStatus};
+use crate::domain::access::{AccessInput, AccessPlan, GrantingQueue, Subject, plan_access, queue_of};
 use crate::domain::desired::Desired;
 use crate::domain::finding::{Finding, resync_after};
 use crate::domain::fleet::Key;
@@ -92,7 +92,14 @@ impl Pass<'_> {
     /// Answers what keeps the object from being ready.
     async fn work(&mut self, memory: &mut Memory) -> Result<Option<Finding>, Failure> {
         let mut observed = self.observed(memory);
-        let plan = self.plan(&observed, memory);
+        let cluster = self.reconciler.cluster.clone();
+        let to = queue_of(&self.access);
+        let mut plan = self.plan(cluster.queue(&to), &observed, memory);
+        if plan.finalizer == Some(false) {
+            // The cache may be behind: what the Queue has on record, it recorded before AWS heard of it.
+            let newest = self.in_cluster(cluster.newest_queue(&to).await, memory)?;
+            plan = self.plan(newest, &observed, memory);
+        }
         if let Some(is_held) = plan.finalizer {
             self.set_finalizer(is_held, memory).await?;
             if !is_held {
@@ -119,10 +126,9 @@ impl Pass<'_> {
         Observed { outputs, ..Observed::default() }
     }
 
-    fn plan(&self, observed: &Observed, memory: &Memory) -> AccessPlan {
+    fn plan(&self, queue: Option<Queue>, observed: &Observed, memory: &Memory) -> AccessPlan {
         let (access, cluster) = (&self.access, &self.reconciler.cluster);
         let labels = cluster.labels_around(access);
-        let queue = cluster.queue(&crate::domain::access::queue_of(access));
         let key = Key::of_metadata(&access.metadata);
         let is_deleting = access.metadata.deletion_timestamp.is_some();
         let declared = queue.as_ref().map(|queue| {
