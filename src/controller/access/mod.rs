@@ -28,7 +28,7 @@ use super::queue::apply::{Failure, finalizers, superseded};
 use super::queue::events;
 
 pub use identity::Identities;
-pub use workplace::{IdentityClients, Workplace};
+pub use workplace::{ClusterClients, IdentityClients, RoleClients, Workplace};
 
 /// How soon to begin again when the object changed during a pass; its watch event usually comes first.
 const OUTDATED_RETRY: SignedDuration = SignedDuration::from_secs(1);

@@ -101,7 +101,6 @@ impl Desired {
         let mut planner = Planner { desired: self, picture, circumstances, plan: IdentityPlan::default() };
         planner.converge();
         planner.retire();
-        planner.plan.findings.extend(self.finding.clone());
         planner.plan
     }
 }
