@@ -57,7 +57,6 @@ fn kind_of_service(service: Service, code: &str) -> Option<ErrorKind> {
             | "KMSInvalidStateException"
             | "NotFoundException",
         ) => Some(ErrorKind::KmsDenied),
-        (Service::Kms, "DependencyTimeoutException" | "KMSInternalException") => Some(ErrorKind::Transient),
         (Service::Eks, "ResourceNotFoundException") => Some(ErrorKind::EntityDoesNotExist),
         (Service::Eks, "ResourceInUseException") => Some(ErrorKind::EntityAlreadyExists),
         (Service::Eks, "ResourceLimitExceededException") => Some(ErrorKind::LimitExceeded),
@@ -65,7 +64,9 @@ fn kind_of_service(service: Service, code: &str) -> Option<ErrorKind> {
         (Service::Eks, "ClientException" | "InvalidParameterException" | "InvalidRequestException") => {
             Some(ErrorKind::Invalid)
         }
-        (Service::Eks, "ServerException") => Some(ErrorKind::Transient),
+        (Service::Kms, "DependencyTimeoutException" | "KMSInternalException") | (Service::Eks, "ServerException") => {
+            Some(ErrorKind::Transient)
+        }
         _ => None,
     }
 }

@@ -17,6 +17,7 @@ mod enforcement;
 mod faults;
 mod grants;
 mod harness;
+mod identity;
 mod invalid;
 #[path = "../judge/mod.rs"]
 mod judge;

@@ -200,15 +200,15 @@ async fn an_answer_without_all_of_a_role_is_none() {
 
 #[tokio::test]
 async fn changes_of_roles_are_signed_in_the_session_of_who_wants_them_and_reads_are_not() {
-    let writes = ["UpdateAssumeRolePolicy", "PutRolePermissionsBoundary", "TagRole", "AttachRolePolicy"];
-    let writes = writes.into_iter().chain(["DetachRolePolicy", "DeleteRole"]).map(|action| answer(action, ""));
+    let changes = ["UpdateAssumeRolePolicy", "PutRolePermissionsBoundary", "TagRole", "AttachRolePolicy"];
+    let changes = changes.into_iter().chain(["DetachRolePolicy", "DeleteRole"]).map(|action| answer(action, ""));
     let reads = [answer("GetRole", &role(ARN, "")), attached(POLICY, None)];
     let create = [answer("CreateRole", &role(ARN, ""))];
-    let iam = Server::start(create.into_iter().chain(writes).chain(reads)).await;
+    let iam = Server::start(create.into_iter().chain(changes).chain(reads)).await;
     let sts = Server::start([assumed("ASIAWRITER"), assumed("ASIAREADER")]).await;
     let endpoints = Endpoints { sts: Some(sts.url.clone()), iam: Some(iam.url.clone()), ..Endpoints::default() };
-    let assumed = Assumed { arn: "arn:aws:iam::123456789012:role/prism-queue".to_owned(), external_id: None };
-    let target = Target { region: "us-east-1".to_owned(), role: Some(assumed), endpoints, ..Target::default() };
+    let by = Assumed { arn: "arn:aws:iam::123456789012:role/prism-queue".to_owned(), external_id: None };
+    let target = Target { region: "us-east-1".to_owned(), role: Some(by), endpoints, ..Target::default() };
     let own = AwsClients::from_config(config("http://127.0.0.1:1"), &Options::default(), Arc::new(())).await.unwrap();
     let clients = own.of_target(&target, &Session::of_operator("prod")).await.unwrap();
     let writer = clients.iam.writing_as(Session::of_queue("prod", "media", "images"));

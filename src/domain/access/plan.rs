@@ -63,6 +63,8 @@ pub struct AccessPlan {
     pub finding: Option<Finding>,
     /// The queue that the subject is let in to.
     pub target: Option<AccessTarget>,
+    /// What Ready says when nothing stands in the way, if it is not the queue policy.
+    pub ready: Option<String>,
 }
 
 /// The next steps.
@@ -84,6 +86,7 @@ pub fn plan_access(input: &AccessInput<'_>) -> AccessPlan {
             ),
             finding: None,
             target: Some(target),
+            ready: None,
         },
         Err(Standing::Admitted(finding)) => {
             AccessPlan { finalizer: (!is_held).then_some(true), finding: Some(finding), ..AccessPlan::default() }

@@ -95,7 +95,7 @@ impl Class {
             workload_endpoint_url: spec.aws.workload_endpoint_url.clone(),
             resync: drift.interval_seconds.map_or(built_in.resync, |seconds| SignedDuration::from_secs(seconds.into())),
             empty_for: built_in.empty_for,
-            roles: spec.iam.as_ref().and_then(Making::of),
+            roles: spec.iam.as_ref().and_then(|iam| Making::of(iam, &built_in.place.account_id)),
             iam_path: iam_path.map_err(|rule| FieldError::new("spec.iam.path", rule))?.unwrap_or_default(),
             name,
         })

@@ -14,15 +14,16 @@ use super::super::finding::Finding;
 use super::super::fleet::Key;
 use super::super::iam::{IdentityPolicy, MAX_CHARACTERS, PolicyArn, compile};
 use super::super::tags::Owner;
+use super::binding::{AccountSight, Binding, Bound};
 use super::names::Names;
 use super::trust::{Trust, Workload};
-use super::{Given, RoleArn, Way};
+use super::{EksCluster, Given, RoleArn, Way};
 
 /// Managed policies that a role takes. Source: "IAM and AWS STS quotas", which lets an account ask for 20.
 pub const MAX_POLICIES: usize = 10;
 
 /// How soon to look again at what only a person can change.
-const SLOW: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const SLOW: SignedDuration = SignedDuration::from_mins(5);
 
 /// How soon to look again for a `ServiceAccount` that is not there: they are not watched.
 const MISSING_ACCOUNT: SignedDuration = SignedDuration::from_secs(30);
@@ -36,30 +37,12 @@ pub struct Member {
     pub is_bound: bool,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// The class of its Queue, when that is known.
+    pub class: Option<Class>,
     /// What it has on record.
     pub target: Option<AccessTarget>,
     /// What it gives.
     pub given: Option<Given>,
-}
-
-/// A `ServiceAccount` as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccountSight {
-    /// The subject is none.
-    NotAsked,
-    /// It is not there.
-    Absent,
-    /// It is there.
-    Present(ServiceAccount),
-}
-
-/// What is to be known of a `ServiceAccount`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServiceAccount {
-    /// The role that it is annotated with.
-    pub role_arn: Option<String>,
-    /// Its version, for a write that hits no other.
-    pub resource_version: Option<String>,
 }
 
 /// What the desired state depends on.
@@ -73,8 +56,8 @@ pub struct Request<'a> {
     pub class: &'a Class,
     /// The `QueueAccess`es of the subject, the oldest first.
     pub members: &'a [Member],
-    /// The `ServiceAccount`.
-    pub account: &'a AccountSight,
+    /// What the `ServiceAccount` is bound to.
+    pub bound: Bound<'a>,
 }
 
 /// Which role the policies are attached to.
@@ -125,21 +108,14 @@ pub struct Desired {
     pub former_policies: BTreeSet<PolicyArn>,
     /// The policies that the subject may have at most, there or not.
     pub names: Vec<PolicyArn>,
-    /// What the `ServiceAccount` is to be annotated with; `None`: it is left as it is.
-    pub annotation: Option<Annotation>,
+    /// What binds the `ServiceAccount` to its role, in this order.
+    pub bindings: Vec<Binding>,
+    /// The role in the cluster's own account that assumes the subject's role, where that is in another.
+    pub source: Option<Box<Source>>,
     /// The `QueueAccess`es for which a role has no room.
     pub left_out: BTreeSet<Key>,
     /// What stands in the way of all of them.
     pub finding: Option<Finding>,
-}
-
-/// What the annotation of the `ServiceAccount` is to become.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Annotation {
-    /// This role.
-    Role(String),
-    /// None.
-    Nothing,
 }
 
 impl Desired {
@@ -156,10 +132,16 @@ impl Desired {
             subject: &word,
         };
         let own_role = matches!(subject, Subject::ServiceAccount(_)).then(|| names.role());
-        let (role, finding) = Choice { request, own_role: own_role.as_ref() }.role();
+        let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: word.clone() };
+        let (role, finding) = Choice { request, own_role: own_role.as_ref(), owner: &owner }.role();
         let account_id = &class.place.account_id;
         let recorded = || members.iter().filter_map(|member| member.target.as_ref());
-        let bound = members.iter().filter(|member| member.is_bound && !member.deleting);
+        // What one class allows is no other's to give.
+        let may_have = |member: &&Member| match (&role, &member.class) {
+            (DesiredRole::Foreign(arn), Some(class)) => class.limits.allows_role(&arn.to_string()),
+            _ => true,
+        };
+        let bound = members.iter().filter(|member| member.is_bound && !member.deleting).filter(may_have);
         let given: Vec<(&Key, &Given)> = bound
             .filter_map(|member| Some((&member.key, member.given.as_ref()?)))
             .filter(|(_, given)| given.place.account_id == *account_id)
@@ -174,7 +156,8 @@ impl Desired {
         // The last one takes the subject's own role with it, should a record be lost.
         let own = own_role.clone().filter(|_| members.iter().all(|member| member.deleting));
         let former_roles = recorded()
-            .filter_map(|target| RoleArn::parse(target.role_arn.as_deref()?))
+            .flat_map(|target| target.role_arn.iter().chain(&target.former_role_arns))
+            .filter_map(|arn| RoleArn::parse(arn))
             .chain(own)
             .filter(|arn| is_here(arn.account_id()) && role.arn() != Some(arn))
             .collect();
@@ -182,19 +165,24 @@ impl Desired {
             .flat_map(|target| target.policy_arns.iter().filter_map(|arn| PolicyArn::parse(arn)))
             .filter(|arn| is_here(arn.account_id()) && policies.iter().all(|(wanted, _)| wanted != arn))
             .collect();
-        let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: word.clone() };
-        let annotation = annotation(request.account, &role, own_role.as_ref());
         let names = (1..=MAX_POLICIES).map(|number| names.policy(number)).collect();
-        Self { owner, role, policies, own_role, former_roles, former_policies, names, annotation, left_out, finding }
-    }
-
-    /// What is to be on record of each of its `QueueAccess`es before AWS hears of it: the role and all policies.
-    #[must_use]
-    pub fn on_record(&self) -> (Option<String>, Vec<String>) {
-        let mut roles = self.role.arn().into_iter().chain(&self.former_roles);
-        let policies: BTreeSet<String> =
-            self.policies.iter().map(|(arn, _)| arn).chain(&self.former_policies).map(ToString::to_string).collect();
-        (roles.next().map(ToString::to_string), policies.into_iter().collect())
+        let mut desired = Self {
+            owner,
+            role,
+            policies,
+            own_role,
+            former_roles,
+            former_policies,
+            names,
+            bindings: Vec::new(),
+            source: None,
+            left_out,
+            finding,
+        };
+        desired.source = source(request, &desired, &word).map(Box::new);
+        let by_association = class.roles.as_ref().is_some_and(|making| matches!(making.way, Way::PodIdentity(_)));
+        desired.bindings = desired.bindings(&request.bound, by_association);
+        desired
     }
 
     /// A digest of all that is declared: it stays the same while nothing else is asked for.
@@ -206,8 +194,58 @@ impl Desired {
         };
         let policies: Vec<String> =
             self.policies.iter().map(|(arn, document)| format!("{arn} {}", document.digest())).collect();
-        sha256(&format!("{role} {}", policies.join(" ")))
+        let source = self.source.as_ref().map(|source| source.desired.digest()).unwrap_or_default();
+        sha256(&format!("{role} {} {source}", policies.join(" ")))
     }
+}
+
+/// The role in the cluster's own account, and all about it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it is.
+    pub arn: RoleArn,
+    /// What is to be in IAM there.
+    pub desired: Desired,
+}
+
+/// EKS gives Pods a role of the cluster's own account only: for queues of another account, that role may assume the subject's.
+fn source(request: &Request<'_>, main: &Desired, word: &str) -> Option<Source> {
+    let class = request.class;
+    let cluster = class.roles.as_ref()?.way.other_account(class)?;
+    let names = Names {
+        cluster: &class.cluster.name,
+        place: &cluster.place,
+        path: &class.iam_path,
+        namespace: request.namespace,
+        subject: word,
+    };
+    let (own, policy) = (main.own_role.as_ref()?, names.source_policy());
+    let arn = names.source_role();
+    let made = match (&main.role, &cluster.boundary, request.subject) {
+        (DesiredRole::Made { .. }, Some(boundary), Subject::ServiceAccount(name)) => {
+            let workload = Workload { namespace: request.namespace, service_account: name };
+            let trust = Trust::in_pod_identity(&cluster.arn(), &workload);
+            DesiredRole::Made { arn: arn.clone(), trust, boundary: boundary.clone() }
+        }
+        (DesiredRole::Kept(_), ..) => DesiredRole::Kept(arn.clone()),
+        _ => DesiredRole::Nobody,
+    };
+    let is_wanted = made != DesiredRole::Nobody;
+    let document = IdentityPolicy::allowing(&["sts:AssumeRole", "sts:TagSession"], &own.to_string());
+    let desired = Desired {
+        owner: main.owner.clone(),
+        policies: if is_wanted { vec![(policy.clone(), document)] } else { Vec::new() },
+        former_roles: if is_wanted { BTreeSet::new() } else { BTreeSet::from([arn.clone()]) },
+        former_policies: if is_wanted { BTreeSet::new() } else { BTreeSet::from([policy]) },
+        own_role: Some(arn.clone()),
+        role: made,
+        names: Vec::new(),
+        bindings: Vec::new(),
+        source: None,
+        left_out: BTreeSet::new(),
+        finding: None,
+    };
+    Some(Source { arn, desired })
 }
 
 /// The subject in a word, which is the value of its owner tag: no name of a Queue holds a `/`.
@@ -220,15 +258,52 @@ pub fn word(subject: &Subject) -> String {
     }
 }
 
+/// The account in which the `members` have something on record: one subject has all in one account.
+#[must_use]
+pub fn account_on_record(members: &[Member]) -> Option<String> {
+    let targets = members.iter().filter_map(|member| member.target.as_ref());
+    targets.flat_map(AccessTarget::made).find_map(|arn| arn.split(':').nth(4).map(str::to_owned))
+}
+
+/// The class under which the role of the `members` is made: that of the oldest whose queue is in the account on record; with
+/// nothing on record, of the oldest that gives anything, or of any, so that what a lost record told of is found.
+#[must_use]
+pub fn home<'a>(members: &'a [Member], account_on_record: Option<&str>) -> Option<&'a Class> {
+    match account_on_record {
+        Some(account_id) => {
+            let mut classes = members.iter().filter_map(|member| member.class.as_ref());
+            classes.find(|class| class.place.account_id == account_id)
+        }
+        None => {
+            let giving = members.iter().find(|member| member.given.is_some() && !member.deleting);
+            giving.map_or_else(|| members.iter().find_map(|m| m.class.as_ref()), |member| member.class.as_ref())
+        }
+    }
+}
+
+impl AccessTarget {
+    /// The ARNs of all that was made, or is about to be.
+    pub fn made(&self) -> impl Iterator<Item = &String> {
+        self.role_arn.iter().chain(&self.former_role_arns).chain(&self.policy_arns)
+    }
+
+    /// Whether anything was made, or is about to be.
+    #[must_use]
+    pub fn has_made(&self) -> bool {
+        self.made().next().is_some()
+    }
+}
+
 /// Which role it is to be.
 struct Choice<'a> {
     request: &'a Request<'a>,
     own_role: Option<&'a RoleArn>,
+    owner: &'a Owner,
 }
 
 impl Choice<'_> {
     fn role(&self) -> (DesiredRole, Option<Finding>) {
-        let Request { subject, members, account, class, .. } = self.request;
+        let Request { subject, members, bound, class, .. } = self.request;
         if members.iter().all(|member| member.deleting) {
             return (DesiredRole::Nobody, None);
         }
@@ -240,32 +315,44 @@ impl Choice<'_> {
             (Subject::Role(arn), _) => return self.foreign(arn, "spec.subject.roleArn", DesiredRole::Nobody),
             _ => return (DesiredRole::Nobody, None),
         };
-        let present = match account {
-            AccountSight::Present(present) => present,
-            AccountSight::Absent | AccountSight::NotAsked => {
-                let message = format!("there is no ServiceAccount {name} in this namespace; it is waited for");
-                let finding = Finding::waiting(Reason::ServiceAccountNotFound, message, MISSING_ACCOUNT);
-                return (self.kept(own_role), Some(finding));
-            }
-        };
-        match &present.role_arn {
-            Some(arn) if *arn != own_role.to_string() => {
-                let at = format!("the annotation eks.amazonaws.com/role-arn of ServiceAccount {name}");
-                self.foreign(arn, &at, self.kept(own_role))
-            }
-            _ => match &class.roles {
-                Some(making) => (self.made(own_role, &making.way, &making.boundary, name), None),
-                None => (self.kept(own_role), Some(no_roles(class))),
+        if *bound.account == AccountSight::Absent {
+            let message = format!("there is no ServiceAccount {name} in this namespace; it is waited for");
+            let finding = Finding::waiting(Reason::ServiceAccountNotFound, message, MISSING_ACCOUNT);
+            return (self.kept(own_role), Some(finding));
+        }
+        if let Some((arn, at)) = bound.foreign_role(own_role, self.owner) {
+            return self.foreign(&arn, &at, self.kept(own_role));
+        }
+        match &class.roles {
+            Some(making) => match self.trust(&making.way, name) {
+                Ok(trust) => {
+                    (DesiredRole::Made { arn: own_role.clone(), trust, boundary: making.boundary.clone() }, None)
+                }
+                Err(finding) => (self.kept(own_role), Some(finding)),
+            },
+            None => (self.kept(own_role), Some(no_roles(class))),
+        }
+    }
+
+    fn trust(&self, way: &Way, name: &str) -> Result<Trust, Finding> {
+        let workload = Workload { namespace: self.request.namespace, service_account: name };
+        match way {
+            Way::Tokens { provider_arn } => Ok(Trust::in_tokens(provider_arn, &workload)),
+            Way::PodIdentity(cluster) => match way.other_account(self.request.class) {
+                None => Ok(Trust::in_pod_identity(&cluster.arn(), &workload)),
+                Some(_) if cluster.boundary.is_some() => {
+                    Ok(Trust::in_role(&self.source_role(cluster, name).to_string()))
+                }
+                Some(_) => Err(no_boundary_there(self.request.class, cluster)),
             },
         }
     }
 
-    fn made(&self, arn: &RoleArn, way: &Way, boundary: &str, name: &str) -> DesiredRole {
-        let workload = Workload { namespace: self.request.namespace, service_account: name };
-        let trust = match way {
-            Way::Tokens { provider_arn } => Trust::in_tokens(provider_arn, &workload),
-        };
-        DesiredRole::Made { arn: arn.clone(), trust, boundary: boundary.to_owned() }
+    fn source_role(&self, cluster: &EksCluster, name: &str) -> RoleArn {
+        let Request { class, namespace, .. } = self.request;
+        let subject = word(&Subject::ServiceAccount(name.to_owned()));
+        let (path, place) = (&class.iam_path, &cluster.place);
+        Names { cluster: &class.cluster.name, place, path, namespace, subject: &subject }.source_role()
     }
 
     /// The role that was made before, if one was.
@@ -292,25 +379,22 @@ impl Choice<'_> {
     }
 }
 
+fn no_boundary_there(class: &Class, cluster: &EksCluster) -> Finding {
+    let message = format!(
+        "the cluster is in account {} and {} is for account {}: that takes a role in each, and so iam.podIdentity.permissionsBoundaryArn in the class",
+        cluster.place.account_id,
+        class.in_words(),
+        class.place.account_id
+    );
+    Finding::stalled(Reason::NotAllowedByClass, message, SLOW)
+}
+
 fn no_roles(class: &Class) -> Finding {
     let message = format!(
         "{} makes no roles for ServiceAccounts: that takes a QueueClass with iam.permissionsBoundaryArn, and iam.oidcProviderArn or iam.podIdentity. Or annotate the ServiceAccount with a role of limits.iam.roleArnPatterns",
         class.in_words()
     );
     Finding::stalled(Reason::NotAllowedByClass, message, SLOW)
-}
-
-/// An annotation that names another role than the subject's own is left as it is.
-fn annotation(account: &AccountSight, role: &DesiredRole, own_role: Option<&RoleArn>) -> Option<Annotation> {
-    let (AccountSight::Present(present), Some(own_role)) = (account, own_role) else {
-        return None;
-    };
-    let own = own_role.to_string();
-    match (role, &present.role_arn) {
-        (DesiredRole::Made { .. }, None) => Some(Annotation::Role(own)),
-        (DesiredRole::Nobody, Some(arn)) if *arn == own => Some(Annotation::Nothing),
-        _ => None,
-    }
 }
 
 /// As few policies as hold all that is given, the oldest first, and who found no room.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::call::CallError;
-use super::super::iam::{PolicyArn, PolicySight};
+use super::super::iam::{PolicyArn, PolicySight, PresentPolicy};
 use super::{Desired, Role, RoleArn};
 
 /// How long what was seen may be taken for true: IAM's rates are low, and an account's workloads share them.
@@ -27,9 +27,9 @@ pub enum RoleSight {
 /// A role that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresentRole {
-    /// As `GetRole` tells; `None` for a role of others, of which only the policies matter.
-    pub role: Option<Role>,
-    /// The ARNs of the managed policies that are attached to it.
+    /// As `GetRole` tells.
+    pub role: Role,
+    /// The ARNs of the managed policies that are attached to it; not asked for when it is another role than was meant.
     pub attached: BTreeSet<String>,
 }
 
@@ -50,15 +50,53 @@ impl Picture {
     pub fn serves(&self, desired: &Desired, now: Timestamp) -> bool {
         let roles = desired.roles().all(|arn| self.roles.contains_key(arn));
         let policies = desired.all_policies().all(|arn| self.policies.contains_key(arn));
-        roles && policies && now.duration_since(self.at).abs() < LOOK_EVERY
+        roles && policies && self.is_fresh(now)
     }
 
-    /// What was seen of the role `arn`, when it is there.
+    /// Whether it is new enough.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at).abs() < LOOK_EVERY
+    }
+
+    /// What was seen of the role `arn`, when it is there and no other of its name.
     #[must_use]
     pub fn role(&self, arn: &RoleArn) -> Option<&PresentRole> {
         match self.roles.get(arn)? {
-            RoleSight::Present(present) => Some(present),
-            RoleSight::Absent | RoleSight::Failed(_) => None,
+            RoleSight::Present(present) if present.role.arn == arn.to_string() => Some(present),
+            RoleSight::Present(_) | RoleSight::Absent | RoleSight::Failed(_) => None,
+        }
+    }
+}
+
+/// What is written is seen from then on.
+impl Picture {
+    /// The role `arn` was changed.
+    pub fn change_role(&mut self, arn: &RoleArn, change: impl FnOnce(&mut Role)) {
+        if let Some(RoleSight::Present(present)) = self.roles.get_mut(arn) {
+            change(&mut present.role);
+        }
+    }
+
+    /// The policy `arn` was changed.
+    pub fn change_policy(&mut self, arn: &PolicyArn, change: impl FnOnce(&mut PresentPolicy)) {
+        if let Some(PolicySight::Present(present)) = self.policies.get_mut(arn) {
+            change(present);
+        }
+    }
+
+    /// A policy was attached to a role, or detached from it.
+    pub fn attached(&mut self, role: &RoleArn, policy: &PolicyArn, is_attached: bool) {
+        let Some(RoleSight::Present(present)) = self.roles.get_mut(role) else { return };
+        let is_news = match is_attached {
+            true => present.attached.insert(policy.to_string()),
+            false => present.attached.remove(&policy.to_string()),
+        };
+        if is_news {
+            self.change_policy(policy, |present| {
+                let count = present.policy.attachments;
+                present.policy.attachments = if is_attached { count + 1 } else { count.saturating_sub(1) };
+            });
         }
     }
 }

@@ -12,9 +12,10 @@ use super::super::finding::{Circumstances, Finding};
 use super::super::iam::{IdentityPolicy, PolicyArn, PolicySight, PresentPolicy, renewal};
 use super::super::plan::Step;
 use super::super::tags::{Origin, Ownership, Tags};
-use super::desired::{Annotation, Desired, DesiredRole};
+use super::binding::Binding;
+use super::desired::{Desired, DesiredRole};
 use super::picture::{Picture, PresentRole, RoleSight};
-use super::{Role, RoleArn, Trust};
+use super::{RoleArn, Trust};
 
 /// How soon to look again at what only a person can change.
 const SLOW: SignedDuration = SignedDuration::from_mins(5);
@@ -80,8 +81,8 @@ pub enum IdentityStep {
         /// Which.
         arn: RoleArn,
     },
-    /// The annotation of the `ServiceAccount`.
-    Annotate(Annotation),
+    /// A write that binds the `ServiceAccount`, or lets it go.
+    Bind(Binding),
 }
 
 /// What to do, and what stands in the way.
@@ -100,7 +101,6 @@ impl Desired {
         let mut planner = Planner { desired: self, picture, circumstances, plan: IdentityPlan::default() };
         planner.converge();
         planner.retire();
-        planner.plan.findings.extend(self.finding.clone());
         planner.plan
     }
 }
@@ -123,7 +123,7 @@ impl Planner<'_> {
         let attached = match &desired.role {
             DesiredRole::Nobody => None,
             DesiredRole::Made { arn, trust, boundary } => self.made(arn, trust, boundary),
-            DesiredRole::Kept(arn) => self.picture.role(arn).filter(|present| self.is_own(present, arn)).map(attached),
+            DesiredRole::Kept(arn) => self.picture.role(arn).filter(|present| self.is_ours(present)).map(attached),
             DesiredRole::Foreign(arn) => self.foreign(arn),
         };
         let mut is_whole = attached.is_some();
@@ -136,10 +136,10 @@ impl Planner<'_> {
                 }
             }
         }
-        match &desired.annotation {
-            Some(Annotation::Nothing) => self.step(IdentityStep::Annotate(Annotation::Nothing)),
-            Some(role) if is_whole => self.step(IdentityStep::Annotate(role.clone())),
-            _ => {}
+        for binding in &desired.bindings {
+            if binding.lets_go() || is_whole {
+                self.step(IdentityStep::Bind(binding.clone()));
+            }
         }
     }
 
@@ -158,7 +158,7 @@ impl Planner<'_> {
                 return Some(BTreeSet::new());
             }
         };
-        let role = present.role.as_ref()?;
+        let role = &present.role;
         if role.arn != arn.to_string() {
             let message = format!(
                 "the role {} has the name that {arn} is to have; it is left untouched. Delete it, or take it away from the account",
@@ -191,6 +191,15 @@ impl Planner<'_> {
 
     fn foreign(&mut self, arn: &RoleArn) -> Option<BTreeSet<String>> {
         match self.picture.roles.get(arn)? {
+            // What a class allows is this role, not another of its name.
+            RoleSight::Present(present) if present.role.arn != arn.to_string() => {
+                let message = format!(
+                    "there is no role {arn}: the role of this name is {}, which is left untouched. Name that one, if the class allows it",
+                    present.role.arn
+                );
+                self.plan.findings.push(Finding::stalled(Reason::RoleNotAllowed, message, SLOW));
+                None
+            }
             RoleSight::Present(present) => Some(present.attached.clone()),
             RoleSight::Failed(error) => {
                 self.failed(&format!("the role {arn}"), error);
@@ -240,18 +249,20 @@ impl Planner<'_> {
     /// What is not wanted any more. Nothing is taken from anybody that is not ours by its tags.
     fn retire(&mut self) {
         let desired = self.desired;
+        let unwanted = desired.unwanted(self.picture);
+        let ours: BTreeSet<&PolicyArn> = desired.all_policies().chain(&unwanted).collect();
         for arn in &desired.former_roles {
             if let Some(present) = self.picture.role(arn) {
-                for policy in desired.all_policies() {
+                for policy in &ours {
                     self.detach(arn, present, policy);
                 }
             }
         }
-        for arn in desired.unwanted(self.picture) {
-            self.former_policy(&arn);
+        for arn in &unwanted {
+            self.former_policy(arn);
         }
         for arn in desired.former_roles.iter().filter(|arn| desired.is_own(arn)) {
-            self.former_role(arn);
+            self.former_role(arn, &ours);
         }
     }
 
@@ -309,13 +320,13 @@ impl Planner<'_> {
         self.plan.steps.extend(steps);
     }
 
-    fn former_role(&mut self, arn: &RoleArn) {
+    fn former_role(&mut self, arn: &RoleArn, ours: &BTreeSet<&PolicyArn>) {
         if let Some(RoleSight::Failed(error)) = self.picture.roles.get(arn) {
             self.failed(&format!("the role {arn}"), error);
             return;
         }
-        let Some(present) = self.picture.role(arn).filter(|present| self.is_own(present, arn)) else { return };
-        let ours: BTreeSet<String> = self.desired.all_policies().map(ToString::to_string).collect();
+        let Some(present) = self.picture.role(arn).filter(|present| self.is_ours(present)) else { return };
+        let ours: BTreeSet<String> = ours.iter().map(ToString::to_string).collect();
         let others: Vec<&String> = present.attached.iter().filter(|attached| !ours.contains(*attached)).collect();
         if others.is_empty() {
             self.step(IdentityStep::DeleteRole { arn: arn.clone() });
@@ -326,13 +337,9 @@ impl Planner<'_> {
         }
     }
 
-    fn is_own(&self, present: &PresentRole, arn: &RoleArn) -> bool {
-        let is_ours = |role: &Role| {
-            let ownership = self.desired.owner.ownership(&role.tags);
-            role.arn == arn.to_string()
-                && matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
-        };
-        present.role.as_ref().is_some_and(is_ours)
+    fn is_ours(&self, present: &PresentRole) -> bool {
+        let ownership = self.desired.owner.ownership(&present.role.tags);
+        matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
     }
 
     fn failed(&mut self, subject: &str, error: &CallError) {
@@ -371,6 +378,27 @@ fn not_ours(what: &str, ownership: &Ownership) -> Finding {
 }
 
 impl IdentityStep {
+    /// What the step is about: after one failed, the others about the same are not tried.
+    #[must_use]
+    pub fn concerns(&self) -> Vec<String> {
+        match self {
+            Self::CreateRole { arn, .. }
+            | Self::TagRole { arn, .. }
+            | Self::UpdateTrust { arn, .. }
+            | Self::PutBoundary { arn, .. }
+            | Self::DeleteRole { arn } => vec![arn.to_string()],
+            Self::Attach { role, policy } | Self::Detach { role, policy } => vec![role.to_string(), policy.to_string()],
+            Self::Policy { arn, .. } => vec![arn.to_string()],
+            Self::Bind(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it wants all steps before it to have gone well: a `ServiceAccount` is bound to what works.
+    #[must_use]
+    pub fn wants_all(&self) -> bool {
+        matches!(self, Self::Bind(binding) if !binding.lets_go())
+    }
+
     /// What a failed call of this step means.
     #[must_use]
     pub fn failed(&self, error: &CallError, circumstances: &Circumstances<'_>) -> Finding {
@@ -403,7 +431,7 @@ impl IdentityStep {
                 format!("the policy {policy} at the role {role}")
             }
             Self::Policy { arn, .. } => format!("the policy {arn}"),
-            Self::Annotate(_) => "the ServiceAccount".to_owned(),
+            Self::Bind(_) => "the EKS Pod Identity association".to_owned(),
         }
     }
 }

@@ -37,9 +37,9 @@ impl Eks {
         if self.clusters.contains(cluster) { Ok(()) } else { Err(missing("No cluster found for this name.")) }
     }
 
-    fn found(&mut self, place: (Cluster, AssociationKey), id: &str) -> Answer<&mut Association> {
-        self.check_cluster(&place)?;
-        let found = self.associations.get_mut(&place).filter(|association| association.id == id);
+    fn found(&mut self, place: &(Cluster, AssociationKey), id: &str) -> Answer<&mut Association> {
+        self.check_cluster(place)?;
+        let found = self.associations.get_mut(place).filter(|association| association.id == id);
         found.ok_or_else(|| missing("No association found for this id."))
     }
 
@@ -97,7 +97,7 @@ impl State {
     ) -> Answer<Association> {
         check_roles(caller, roles)?;
         let external_id = self.eks.external_id();
-        let association = self.eks.found(of(&caller.place, key), id)?;
+        let association = self.eks.found(&of(&caller.place, key), id)?;
         if (association.role_arn.as_str(), association.target_role_arn.as_deref()) == roles {
             return Err(invalid("You must change at least one parameter."));
         }
@@ -110,7 +110,7 @@ impl State {
 
     fn delete_association(&mut self, caller: &Caller, key: &AssociationKey, id: &str) -> Answer<()> {
         let place = of(&caller.place, key);
-        self.eks.found(place.clone(), id)?;
+        self.eks.found(&place, id)?;
         self.eks.associations.remove(&place);
         Ok(())
     }

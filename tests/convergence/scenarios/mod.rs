@@ -17,6 +17,7 @@ mod policies;
 mod promises;
 mod references;
 mod retention;
+mod roles;
 mod switches;
 mod tagging;
 mod trouble;

@@ -158,9 +158,9 @@ impl State {
         if boundary.starts_with(OF_AWS) {
             return Ok(());
         }
-        let words = || format!("ARN {boundary} is not valid.");
+        let words = || format!("Invalid ARN: {boundary} could not be parsed!");
         let arn = PolicyArn::parse(boundary);
-        let arn = arn.ok_or_else(|| Refusal::new(ErrorKind::Invalid, "InvalidInput", words()))?;
+        let arn = arn.ok_or_else(|| Refusal::new(ErrorKind::Invalid, "ValidationError", words()))?;
         if arn.account_id() != caller.place.account_id {
             return Err(missing());
         }
