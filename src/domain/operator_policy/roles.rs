@@ -7,7 +7,7 @@
 
 use super::super::arn::{Place, partition_of};
 use super::Terms;
-use super::document::Operator::{ArnEquals, ArnLike, StringEquals, StringEqualsIfExists};
+use super::document::Operator::{ArnEquals, ArnLike, StringEquals};
 use super::document::Statement;
 use super::duties::{Associations, Duties};
 
@@ -71,7 +71,6 @@ pub(super) fn of_pod_identity(pods: &Associations, duties: &Duties, terms: &Term
     let cluster = || [format!("{service}:cluster/{}", pods.cluster_name)];
     let associations = || [format!("{service}:podidentityassociation/{}/*", pods.cluster_name)];
     let pass = Statement::allow("PassOurRolesToPodIdentityOnly", &["iam:PassRole"], [path.roles.clone()]);
-    let tag = terms.in_request(Statement::allow("TagNewAssociationsAsOurs", &["eks:TagResource"], associations()));
     all.extend([
         Statement::allow("ListAssociations", &["eks:ListPodIdentityAssociations"], cluster()),
         Statement::allow("SeeAssociations", &["eks:DescribePodIdentityAssociation"], associations()),
@@ -80,7 +79,7 @@ pub(super) fn of_pod_identity(pods: &Associations, duties: &Duties, terms: &Term
             &["eks:CreatePodIdentityAssociation"],
             cluster(),
         )),
-        tag.when(StringEqualsIfExists, &terms.owner("aws:ResourceTag"), [terms.cluster]),
+        terms.claiming(Statement::allow("TagNewAssociationsAsOurs", &["eks:TagResource"], associations())),
         terms.on_ours(Statement::allow(
             "ChangeAndDeleteOurAssociations",
             &["eks:UpdatePodIdentityAssociation", "eks:DeletePodIdentityAssociation"],
@@ -100,7 +99,7 @@ fn policies(path: &Path, terms: &Terms<'_>) -> [Statement; 3] {
             &["iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"],
             policies(),
         ),
-        terms.in_request(create).when(StringEqualsIfExists, &terms.owner("aws:ResourceTag"), [terms.cluster]),
+        terms.claiming(create),
         terms.on_ours(Statement::allow(
             "ChangeAndDeleteOurPolicies",
             &["iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:UntagPolicy", "iam:DeletePolicy"],
@@ -113,12 +112,11 @@ fn made_roles(path: &Path, boundary: &str, terms: &Terms<'_>) -> [Statement; 8] 
     let allow = |sid, actions: &[&str]| Statement::allow(sid, actions, [path.roles.clone()]);
     let bound = |statement: Statement| statement.when(ArnEquals, BOUNDARY, [boundary]);
     let about_ours = |statement: Statement| statement.when(ArnLike, POLICY_ARN, [path.policies.as_str()]);
-    let tag = terms.in_request(allow("TagNewRolesAsOurs", &["iam:TagRole"]));
     [
         Statement::allow("SeeRolesOfOurNames", &["iam:GetRole"], [path.named_roles.clone()]),
         allow("SeeWhatIsAttachedToOurRoles", &["iam:ListAttachedRolePolicies"]),
         bound(terms.in_request(allow("CreateRolesAsOursWithTheBoundary", &["iam:CreateRole"]))),
-        tag.when(StringEqualsIfExists, &terms.owner("aws:ResourceTag"), [terms.cluster]),
+        terms.claiming(allow("TagNewRolesAsOurs", &["iam:TagRole"])),
         bound(terms.on_ours(allow("SetTheBoundaryOfOurRoles", &["iam:PutRolePermissionsBoundary"]))),
         about_ours(bound(terms.on_ours(allow("AttachOurPoliciesToOurBoundRoles", &["iam:AttachRolePolicy"])))),
         // What has lost its boundary, or has that of another time, can still be let go.
