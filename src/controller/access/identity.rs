@@ -107,6 +107,13 @@ fn parts<'a>(desired: &'a Desired, class: &'a Class, clients: &'a IdentityClient
     }
 }
 
+/// How steps ended.
+struct Applied {
+    findings: Vec<Finding>,
+    /// Nothing failed that was to take something away.
+    is_withdrawn: bool,
+}
+
 /// How bringing something up to date ended.
 struct Outcome {
     findings: Vec<Finding>,
@@ -210,19 +217,17 @@ impl Pass<'_> {
             outcome.and(self.part(&part, &target, scene, clients, known, memory).await?);
         }
         // What went wrong is looked at again; what went well is believed.
-        if outcome.is_done && outcome.findings.is_empty() {
-            memory.recovered();
-        } else {
-            memory.failed(self.now);
-        }
         if let Some(picture) = &known.picture {
             target = desired.to_keep(target, picture);
         }
         if outcome.is_withdrawn {
             target = desired.without_source(target);
+        }
+        if outcome.is_done && outcome.findings.is_empty() {
+            memory.recovered();
         } else {
-            known.picture = None;
-            known.source_picture = None;
+            memory.failed(self.now);
+            (known.picture, known.source_picture) = (None, None);
         }
         let is_reported = class.drift == DriftMode::Report && outcome.is_done;
         target.applied_digest = is_reported.then(|| desired.digest()).or(target.applied_digest);
@@ -267,16 +272,18 @@ impl Pass<'_> {
         };
         let plan = desired.plan(&picture, &self.circumstances(class, memory));
         let is_written = target.applied_digest.as_ref() == Some(&part.digest);
-        let mut findings = if class.drift == DriftMode::Report && is_written && !plan.steps.is_empty() {
-            vec![differs(class, &plan.steps)]
+        let mut applied = if class.drift == DriftMode::Report && is_written && !plan.steps.is_empty() {
+            Applied { findings: vec![differs(class, &plan.steps)], is_withdrawn: true }
         } else {
             self.apply(&plan.steps, part, scene, clients, &mut picture, known, memory).await?
         };
         let after = desired.plan(&picture, &self.circumstances(class, memory));
         *part.slot(known) = Some(picture);
-        let is_done = findings.is_empty() && after.steps.iter().all(|step| matches!(step, IdentityStep::Bind(_)));
-        findings.extend(after.findings);
-        Ok(Outcome { is_done, is_withdrawn: is_done && findings.is_empty(), findings })
+        let mut rest = after.steps.iter().filter(|step| !matches!(step, IdentityStep::Bind(_))).peekable();
+        let is_done = applied.findings.is_empty() && rest.peek().is_none();
+        let is_withdrawn = applied.is_withdrawn && after.left.is_empty() && !rest.any(IdentityStep::takes_away);
+        applied.findings.extend(after.findings.into_iter().chain(after.left));
+        Ok(Outcome { is_done, is_withdrawn, findings: applied.findings })
     }
 
     /// Carries out the steps. One that fails keeps only those waiting that are about the same: a permission that is to be
@@ -290,12 +297,12 @@ impl Pass<'_> {
         picture: &mut Picture,
         known: &mut Known,
         memory: &Memory,
-    ) -> Result<Vec<Finding>, Failure> {
+    ) -> Result<Applied, Failure> {
         let owner = Owner::from(&self.access);
         let mut failed: BTreeSet<String> = BTreeSet::new();
-        let mut findings = Vec::new();
+        let mut applied = Applied { findings: Vec::new(), is_withdrawn: true };
         for step in steps {
-            let waits = step.wants_all() && !findings.is_empty();
+            let waits = step.wants_all() && !applied.findings.is_empty();
             if waits || step.concerns().iter().any(|concern| failed.contains(concern)) {
                 continue;
             }
@@ -313,11 +320,12 @@ impl Pass<'_> {
                 }
                 Err(error) => {
                     failed.extend(step.concerns());
-                    findings.push(self.failed(step, &error, known, memory));
+                    applied.is_withdrawn &= !step.takes_away();
+                    applied.findings.push(self.failed(step, &error, known, memory));
                 }
             }
         }
-        Ok(findings)
+        Ok(applied)
     }
 
     fn failed(&self, step: &IdentityStep, error: &CallError, known: &mut Known, memory: &Memory) -> Finding {

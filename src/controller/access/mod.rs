@@ -94,11 +94,11 @@ impl Pass<'_> {
         let mut observed = self.observed(memory);
         let cluster = self.reconciler.cluster.clone();
         let to = queue_of(&self.access);
-        let mut plan = self.plan(cluster.queue(&to), &observed, memory);
+        let mut plan = self.plan(cluster.queue(&to).as_ref(), &observed, memory);
         if plan.finalizer == Some(false) {
             // The cache may be behind: what the Queue has on record, it recorded before AWS heard of it.
             let newest = self.in_cluster(cluster.newest_queue(&to).await, memory)?;
-            plan = self.plan(newest, &observed, memory);
+            plan = self.plan(newest.as_ref(), &observed, memory);
         }
         if let Some(is_held) = plan.finalizer {
             self.set_finalizer(is_held, memory).await?;
@@ -126,12 +126,12 @@ impl Pass<'_> {
         Observed { outputs, ..Observed::default() }
     }
 
-    fn plan(&self, queue: Option<Queue>, observed: &Observed, memory: &Memory) -> AccessPlan {
+    fn plan(&self, queue: Option<&Queue>, observed: &Observed, memory: &Memory) -> AccessPlan {
         let (access, cluster) = (&self.access, &self.reconciler.cluster);
         let labels = cluster.labels_around(access);
         let key = Key::of_metadata(&access.metadata);
         let is_deleting = access.metadata.deletion_timestamp.is_some();
-        let declared = queue.as_ref().map(|queue| {
+        let declared = queue.map(|queue| {
             let class = self.reconciler.workplace.class_of(queue)?;
             let fleet = cluster.fleet_around(queue, &class);
             // Only those that are looked at are worth the work; who is on its way out wants to know what keeps it, and a
@@ -140,7 +140,7 @@ impl Pass<'_> {
             let desired = is_looked_at.then(|| Desired::of(queue, &class, &fleet)).transpose()?;
             Ok((class, desired))
         });
-        let queue = queue.as_ref().zip(declared.as_ref()).map(|(queue, declared)| GrantingQueue {
+        let queue = queue.zip(declared.as_ref()).map(|(queue, declared)| GrantingQueue {
             queue,
             desired: declared.as_ref().map(|(class, desired)| (class, desired.as_ref())),
         });

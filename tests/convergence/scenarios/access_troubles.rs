@@ -6,7 +6,7 @@ use prism_queue::domain::outputs::OutputKind;
 use serde_json::{Value, json};
 
 use crate::cluster::ObjectId;
-use crate::model::{Denial, DeniedAs, Fault, Timing, Trap};
+use crate::model::{Denial, DeniedAs, Timing};
 use crate::stage::{Stage, attributes, key, somebody, url};
 
 const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
@@ -182,139 +182,6 @@ async fn one_that_goes_while_it_is_put_on_record_is_not_let_in() {
     assert!(stage.kube.access(&key("media/worker")).is_none());
     assert_eq!(stage.count("SetQueueAttributes", mark), 0);
     assert!(stage.queue("media/images").status.unwrap().grants.is_empty());
-}
-
-/// A random life of a few `QueueAccess`es and of what they depend on: in the end exactly those are in who should be, and at
-/// any time who is in is on record.
-#[tokio::test]
-async fn whatever_happens_in_the_end_exactly_those_are_in_who_are_allowed() {
-    const NAMES: [(&str, &str); 5] =
-        [("media/a", WORKER), ("media/b", OTHER), ("web/c", NOBODY), ("web/d", WORKER), ("media/e", NOBODY)];
-    let permissions = [&["Send"][..], &["Consume"], &["Inspect"], &["Send", "Redrive"]];
-    for seed in 0..12_u64 {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut draw = move |most: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) % most
-        };
-        let mut stage = Stage::new(seed, if seed % 2 == 0 { Timing::prompt() } else { Timing::aws() });
-        stage.operator.lag = (seed % 3) as usize;
-        for principal in [WORKER, OTHER, NOBODY] {
-            stage.world.create_principal(principal);
-        }
-        let mut queue = json!({"access": {"allowedNamespaces": {"from": "None"}}});
-        stage.applied("media/images", queue.clone()).await;
-        let mut did = Vec::new();
-        for _ in 0..40 {
-            let (name, _) = NAMES[draw(5) as usize];
-            let deed = draw(14);
-            did.push((deed, name));
-            match deed {
-                0..=3 => {
-                    let principal = NAMES.iter().find(|(n, _)| *n == name).unwrap().1;
-                    if stage.kube.access(&key(name)).is_none_or(|a| a.metadata.deletion_timestamp.is_none()) {
-                        stage.grant(name, to_images(permissions[draw(4) as usize], principal));
-                    }
-                }
-                4 | 5 => stage.kube.delete_access(&key(name)),
-                6 => {
-                    queue["access"]["allowedNamespaces"]["from"] = json!((["None", "All"])[draw(2) as usize]);
-                    if !stage.is_gone("media/images") {
-                        stage.apply("media/images", queue.clone())
-                    }
-                }
-                7 => {
-                    // Suspended, a deletion lets go of the queue with those who are in.
-                    let is_going =
-                        stage.kube.queue(&key("media/images")).is_none_or(|q| q.metadata.deletion_timestamp.is_some());
-                    queue["suspend"] = json!(!is_going && draw(3) == 0);
-                    if !stage.is_gone("media/images") {
-                        stage.apply("media/images", queue.clone())
-                    }
-                }
-                8 => {
-                    queue["deadLetter"] = json!({"mode": (["None", "Managed"])[draw(2) as usize]});
-                    if !stage.is_gone("media/images") {
-                        stage.apply("media/images", queue.clone())
-                    }
-                }
-                9 => stage.world.delete_principal([WORKER, OTHER, NOBODY][draw(3) as usize]),
-                10 => stage.world.create_principal([WORKER, OTHER, NOBODY][draw(3) as usize]),
-                11 => stage.operator.restart(),
-                12 => {
-                    let fault = [Fault::CrashBefore, Fault::CrashAfter, Fault::LoseAnswer][draw(3) as usize];
-                    if draw(2) == 0 {
-                        stage.world.inject(Trap::new(fault).on("SetQueueAttributes"))
-                    } else {
-                        let action = ["WriteStatus", "SetAccessFinalizers", "WriteAccessStatus"][draw(3) as usize];
-                        stage.kube.inject(Trap::new(fault).on(action));
-                    }
-                }
-                _ => {
-                    if draw(3) == 0 {
-                        if stage.is_gone("media/images") {
-                            stage.apply("media/images", queue.clone())
-                        } else if queue["suspend"] != true {
-                            stage.delete("media/images")
-                        }
-                    }
-                }
-            }
-            stage.run([0, 1, 5, 40, 400][draw(5) as usize]).await;
-            let on_record =
-                stage.kube.queue(&key("media/images")).map(|q| q.status.map(|s| s.grants).unwrap_or_default());
-            for principal in [WORKER, OTHER, NOBODY] {
-                let is_in =
-                    ["media_images", "media_images_dlq"].iter().any(|q| stage.has(q) && stage.lets_in(q, principal));
-                let is_listed = on_record.as_ref().is_some_and(|grants| {
-                    grants.iter().any(|g| NAMES.iter().any(|(n, p)| *p == principal && key(n).name == g.name))
-                });
-                assert!(
-                    !is_in || is_listed || on_record.is_none(),
-                    "seed {seed} {did:?}: {principal} is in and not on record"
-                );
-            }
-        }
-        stage.world.calm();
-        stage.kube.calm();
-        stage.operator.lag = 0;
-        for principal in [WORKER, OTHER, NOBODY] {
-            stage.world.create_principal(principal);
-        }
-        stage.run(400).await;
-        queue["suspend"] = json!(false);
-        stage.applied("media/images", queue.clone()).await;
-        stage.run(2400).await;
-        for principal in [WORKER, OTHER, NOBODY] {
-            let mut wanted = [false; 2];
-            for (name, _) in NAMES.iter().filter(|(_, p)| *p == principal) {
-                let Some(access) = stage.kube.access(&key(name)) else { continue };
-                assert!(access.metadata.deletion_timestamp.is_none(), "seed {seed} {did:?}: {name} never goes");
-                let has = |p: &str| format!("{:?}", access.spec.permissions).contains(p);
-                let about_dead_letters = has("Inspect") || has("Redrive");
-                let no_dlq = queue["deadLetter"]["mode"] == "None";
-                let is_allowed = name.starts_with("media") || queue["access"]["allowedNamespaces"]["from"] == "All";
-                let is_good = is_allowed && !(no_dlq && about_dead_letters);
-                let ready = stage.access_ready(name);
-                assert_eq!(
-                    ready == "True/Granted",
-                    is_good,
-                    "seed {seed} {did:?}: {name} {ready} {}",
-                    stage.access_words(name)
-                );
-                if is_good {
-                    wanted[0] |= has("Send") || has("Consume") || has("Redrive");
-                    wanted[1] |= about_dead_letters;
-                }
-            }
-            assert_eq!(stage.lets_in("media_images", principal), wanted[0], "seed {seed} {did:?}: {principal}");
-            let dlq = stage.has("media_images_dlq") && stage.lets_in("media_images_dlq", principal);
-            assert_eq!(dlq, wanted[1], "seed {seed} {did:?}: {principal} dlq");
-        }
-        assert_eq!(stage.ready("media/images"), "True/Converged", "seed {seed} {did:?}");
-    }
 }
 
 #[tokio::test]
