@@ -72,8 +72,12 @@ impl Terms<'_> {
 
     /// Only where the call itself tags it as ours, and what is there already is nobody's or ours.
     fn claiming(&self, statement: Statement) -> Statement {
-        let on_resource = owner_key("aws:ResourceTag", "cluster");
-        self.in_request(statement).when(StringEqualsIfExists, &on_resource, [self.cluster])
+        self.on_nobody_elses(self.in_request(statement))
+    }
+
+    /// Only on what no other cluster has tagged as its own.
+    fn on_nobody_elses(&self, statement: Statement) -> Statement {
+        statement.when(StringEqualsIfExists, &owner_key("aws:ResourceTag", "cluster"), [self.cluster])
     }
 }
 

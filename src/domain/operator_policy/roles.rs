@@ -22,7 +22,7 @@ struct Path {
     policies: String,
     roles: String,
     /// Roles of our names, `<readable>_<twelve digits>`, at whatever path. Calls name a role without its path, which IAM
-    /// learns from the role: of one that is not there it can only ask by the bare name.
+    /// learns from the role: about one that is not there it can only ask by the bare name.
     named_roles: String,
 }
 
@@ -50,12 +50,23 @@ pub(super) fn statements(duties: &Duties, terms: &Terms<'_>) -> Vec<Statement> {
     }
     if !duties.given_roles.is_empty() {
         let roles = || duties.given_roles.iter().cloned();
-        all.push(Statement::allow("SeeWhatIsAttachedToGivenRoles", &["iam:ListAttachedRolePolicies"], roles()));
+        let named = roles().chain(duties.given_roles.iter().filter_map(|pattern| bare(pattern)));
         let attach = ["iam:AttachRolePolicy", "iam:DetachRolePolicy"];
         let attach = Statement::allow("AttachOurPoliciesToGivenRoles", &attach, roles());
-        all.push(attach.when(ArnLike, POLICY_ARN, [path.policies.as_str()]));
+        all.extend([
+            Statement::allow("SeeGivenRoles", &["iam:GetRole"], named),
+            Statement::allow("SeeWhatIsAttachedToGivenRoles", &["iam:ListAttachedRolePolicies"], roles()),
+            attach.when(ArnLike, POLICY_ARN, [path.policies.as_str()]),
+        ]);
     }
     all
+}
+
+/// The pattern without a path, for roles that are not there; nothing where that would be any role at all.
+fn bare(pattern: &str) -> Option<String> {
+    let (account, role) = pattern.split_once(":role/")?;
+    let name = role.rsplit('/').next()?;
+    name.contains(|c| c != '*').then(|| format!("{account}:role/{name}"))
 }
 
 /// In the account of the cluster.
@@ -119,8 +130,8 @@ fn made_roles(path: &Path, boundary: &str, terms: &Terms<'_>) -> [Statement; 8] 
         terms.claiming(allow("TagNewRolesAsOurs", &["iam:TagRole"])),
         bound(terms.on_ours(allow("SetTheBoundaryOfOurRoles", &["iam:PutRolePermissionsBoundary"]))),
         about_ours(bound(terms.on_ours(allow("AttachOurPoliciesToOurBoundRoles", &["iam:AttachRolePolicy"])))),
-        // What has lost its boundary, or has that of another time, can still be let go.
-        about_ours(terms.on_ours(allow("DetachOurPoliciesFromOurRoles", &["iam:DetachRolePolicy"]))),
+        // Also where somebody has taken the boundary or our tags from a role, or it has the boundary of another time.
+        about_ours(terms.on_nobody_elses(allow("DetachOurPoliciesFromRoles", &["iam:DetachRolePolicy"]))),
         terms.on_ours(allow("ChangeAndDeleteOurRoles", &["iam:UpdateAssumeRolePolicy", "iam:DeleteRole"])),
     ]
 }

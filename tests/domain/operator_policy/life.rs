@@ -95,12 +95,12 @@ fn of_roles() -> Vec<Request> {
     life.push(created(ours("TagRole")));
     life.push(bound(ours("PutRolePermissionsBoundary")));
     life.push(attaching(bound(ours("AttachRolePolicy")), attached));
-    // Its boundary may be one that the class had before, or gone.
-    life.push(attaching(ours("DetachRolePolicy"), attached));
+    // Its boundary may be one that the class had before, or gone, and so may be our tags.
+    life.push(attaching(role("DetachRolePolicy", name), attached));
     life.extend(["UpdateAssumeRolePolicy", "DeleteRole"].map(ours));
     // A role of somebody else has neither our tags nor our boundary.
     let given = "teams/worker";
-    life.push(role("ListAttachedRolePolicies", given));
+    life.extend(["GetRole", "ListAttachedRolePolicies"].map(|action| role(action, given)));
     life.extend(["AttachRolePolicy", "DetachRolePolicy"].map(|action| attaching(role(action, given), attached)));
     life.push(role("PassRole", name).with("iam:PassedToService", "pods.eks.amazonaws.com"));
     life
