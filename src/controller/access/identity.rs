@@ -206,7 +206,7 @@ impl Pass<'_> {
         let mut findings = Vec::new();
         for step in steps {
             let waits = step.wants_all() && !findings.is_empty();
-            if waits || step.concerns().iter().any(|concern| failed.contains(concern)) {
+            if waits || step.waits_for().iter().any(|concern| failed.contains(concern)) {
                 continue;
             }
             self.may_write()?;

@@ -379,7 +379,7 @@ fn not_ours(what: &str, ownership: &Ownership) -> Finding {
 }
 
 impl IdentityStep {
-    /// What the step is about: after one failed, the others about the same are not tried.
+    /// What the step is about: after it failed, those that wait for the same are not tried.
     #[must_use]
     pub fn concerns(&self) -> Vec<String> {
         match self {
@@ -391,6 +391,15 @@ impl IdentityStep {
             Self::Attach { role, policy } | Self::Detach { role, policy } => vec![role.to_string(), policy.to_string()],
             Self::Policy { arn, .. } => vec![arn.to_string()],
             Self::Bind(_) => Vec::new(),
+        }
+    }
+
+    /// What must have gone well before it. To take something away nothing is needed.
+    #[must_use]
+    pub fn waits_for(&self) -> Vec<String> {
+        match self {
+            Self::Detach { .. } => Vec::new(),
+            step => step.concerns(),
         }
     }
 
