@@ -151,6 +151,9 @@ pub struct AccessTarget {
     /// The subject's role, on record before anything is written to AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
+    /// With EKS Pod Identity, where the cluster is in another account: the role there that assumes the subject's role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_role_arn: Option<String>,
     /// Roles that the policies are not attached to any more, until they are detached.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]

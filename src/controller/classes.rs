@@ -10,7 +10,6 @@ use tokio::sync::Mutex;
 use crate::api::Queue;
 use crate::api::class::QueueClass;
 use crate::api::conditions::Reason;
-use crate::aws::Associations;
 use crate::aws::budget::Budget;
 use crate::aws::sdk::AwsClients;
 use crate::aws::target::{Endpoints, Role, Session, Target};
@@ -18,7 +17,7 @@ use crate::domain::class::{Catalog, Class, FLAGS, Labels};
 use crate::domain::desired::Refusal;
 use crate::domain::field::FieldError;
 
-use super::access::{IdentityClients, Workplace};
+use super::access::{ClusterClients, IdentityClients, RoleClients, Workplace};
 
 /// Which class a Queue is of, and how its place in AWS is reached. Places do not share clients, budgets or lanes: one that
 /// throttles or answers nothing slows no other.
@@ -163,19 +162,24 @@ impl Workplace for Classes {
     }
 
     async fn clients_of(&self, class: &Class, session: Session) -> Result<IdentityClients, Refusal> {
-        let AwsClients { iam, sts, .. } = self.clients_of(class).await?;
-        let iam = Arc::new(iam.writing_as(session.clone()));
-        let cluster = self.catalog().get(&class.name).and_then(cluster_of);
-        let associations = match cluster {
+        let roles = role_clients(self.clients_of(class).await?, session.clone());
+        let target = self.catalog().get(&class.name).and_then(cluster_of);
+        let cluster = match target {
             Some(target) => {
                 let clients = self.clients_at(&target, &class.cluster.name).await;
                 let clients = clients.map_err(|why| unusable(class, &why))?;
-                Some(Arc::new(clients.eks.writing_as(session)) as Arc<dyn Associations>)
+                let associations = Arc::new(clients.eks.writing_as(session.clone()));
+                Some(ClusterClients { associations, roles: role_clients(clients, session) })
             }
             None => None,
         };
-        Ok(IdentityClients { policies: iam.clone(), roles: iam, sts: Arc::new(sts), associations })
+        Ok(IdentityClients { roles, cluster })
     }
+}
+
+fn role_clients(clients: AwsClients, session: Session) -> RoleClients {
+    let iam = Arc::new(clients.iam.writing_as(session));
+    RoleClients { policies: iam.clone(), roles: iam, sts: Arc::new(clients.sts) }
 }
 
 fn unusable(class: &Class, why: &str) -> Refusal {

@@ -10,7 +10,7 @@ use crate::domain::fleet::{Fleet, Key};
 use crate::domain::identity::ServiceAccount;
 use crate::domain::outputs::{ObservedOutput, Output, OutputKind};
 
-/// The reads and writes in Kubernetes that a reconcile makes, and no others. Reads are from caches, but for ServiceAccounts.
+/// The reads and writes in Kubernetes that a reconcile makes, and no others. Reads are from caches, unless they say otherwise.
 #[async_trait]
 pub trait Cluster: Send + Sync {
     /// The Queues, as last seen, that decisions about `queue` depend on, and `queue` itself in this version.
@@ -18,6 +18,9 @@ pub trait Cluster: Send + Sync {
 
     /// The Queue of this name, as last seen.
     fn queue(&self, key: &Key) -> Option<Queue>;
+
+    /// The Queue of this name, from the API server itself; one that cannot be read counts as gone.
+    async fn newest_queue(&self, key: &Key) -> Result<Option<Queue>, ClusterError>;
 
     /// The labels of the namespace of `access`, when they are known.
     fn labels_around(&self, access: &QueueAccess) -> Option<Labels>;

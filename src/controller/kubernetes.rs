@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_runtime::reflector::{ObjectRef, Store};
 use serde_json::{Value, json};
@@ -337,6 +338,11 @@ impl Cluster for Kubernetes {
     fn queue(&self, key: &Key) -> Option<Queue> {
         let found = self.queues.get(&ObjectRef::new(&key.name).within(&key.namespace));
         found.map(|queue| queue.as_ref().clone())
+    }
+
+    async fn newest_queue(&self, key: &Key) -> Result<Option<Queue>, ClusterError> {
+        let api: Api<DeserializeGuard<Queue>> = Api::namespaced(self.client.clone(), &key.namespace);
+        Ok(bounded(api.get_opt(&key.name)).await?.and_then(|guard| guard.0.ok()))
     }
 
     fn labels_around(&self, access: &QueueAccess) -> Option<Labels> {

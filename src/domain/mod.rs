@@ -18,6 +18,7 @@ pub mod identity;
 pub mod key_policy;
 pub mod names;
 pub mod observed;
+pub mod operator_policy;
 pub mod outputs;
 pub mod permission;
 pub mod plan;

@@ -19,6 +19,8 @@ mod grants;
 mod harness;
 mod identity;
 mod invalid;
+#[path = "../judge/mod.rs"]
+mod judge;
 mod lifecycle;
 mod ownership;
 mod policies;

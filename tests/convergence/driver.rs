@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use prism_queue::api::Queue;
 use prism_queue::aws::target::Session;
-use prism_queue::controller::access::{AccessReconciler, Identities, IdentityClients, Workplace};
+use prism_queue::controller::access::{
+    AccessReconciler, ClusterClients, Identities, IdentityClients, RoleClients, Workplace,
+};
 use prism_queue::controller::cluster::OwnerKind;
 use prism_queue::controller::queue::Reconciler;
 use prism_queue::controller::schedule::{Gate, Schedule};
@@ -45,6 +47,8 @@ pub struct Operator {
     pub world: World,
     pub kube: Kube,
     pub caller: Caller,
+    /// Who it is in the account of the Kubernetes cluster, where that is another.
+    pub cluster_caller: Option<Caller>,
     pub class: Class,
     /// How many changes each watch may be behind.
     pub lag: usize,
@@ -69,6 +73,7 @@ struct Process {
 struct OneClass {
     class: Class,
     client: Arc<Client>,
+    cluster: Arc<Client>,
 }
 
 #[async_trait]
@@ -83,8 +88,12 @@ impl Workplace for OneClass {
 
     async fn clients_of(&self, _: &Class, _: Session) -> Result<IdentityClients, Refusal> {
         let client = &self.client;
-        let (policies, roles, sts) = (client.clone(), client.clone(), client.clone());
-        Ok(IdentityClients { policies, roles, sts, associations: Some(client.clone()) })
+        let roles = RoleClients { policies: client.clone(), roles: client.clone(), sts: client.clone() };
+        // The cluster may be in another account.
+        let other = self.cluster.clone();
+        let there = RoleClients { policies: other.clone(), roles: other.clone(), sts: other.clone() };
+        let cluster = Some(ClusterClients { associations: other, roles: there });
+        Ok(IdentityClients { roles, cluster })
     }
 }
 
@@ -102,6 +111,7 @@ impl Operator {
             world: world.clone(),
             kube: kube.clone(),
             caller: caller.clone(),
+            cluster_caller: None,
             class: class.clone(),
             lag: 0,
             claim: Arc::new(AtomicUsize::new(usize::MAX)),
@@ -181,6 +191,7 @@ impl Operator {
     fn start(&mut self) {
         let view = Arc::new(View::new(&self.kube, &self.class));
         let client = Arc::new(self.world.client(&self.caller));
+        let cluster = Arc::new(self.world.client(self.cluster_caller.as_ref().unwrap_or(&self.caller)));
         let (claim, world) = (self.claim.clone(), self.world.clone());
         let reconciler = Reconciler {
             sqs: client.clone(),
@@ -198,7 +209,7 @@ impl Operator {
         let world = self.world.clone();
         let access_reconciler = AccessReconciler {
             cluster: view.clone(),
-            workplace: Arc::new(OneClass { class: self.class.clone(), client }),
+            workplace: Arc::new(OneClass { class: self.class.clone(), client, cluster }),
             identities: Identities::default(),
             clock: Arc::new(move || world.now()),
             may_write: reconciler.may_write.clone(),

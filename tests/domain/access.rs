@@ -230,6 +230,35 @@ fn it_is_ready_when_this_very_object_is_in_force_in_this_generation() {
 }
 
 #[test]
+fn keys_that_would_redirect_aws_clients_are_refused_whatever_the_api_server_let_through() {
+    let mut worker = access("media", "worker", &["Send"], WORKER);
+    worker.spec.secret = serde_json::from_value(json!({"keyPrefix": "AWS_"})).unwrap();
+    let plan = plan_for(&worker, Vec::new());
+    let finding = plan.finding.unwrap();
+    assert_eq!((finding.reason, finding.is_stalled, plan.finalizer), (Reason::InvalidSpec, true, None));
+    assert!(finding.message.starts_with("spec.secret.keyPrefix: "), "{}", finding.message);
+}
+
+#[test]
+fn who_is_not_looked_at_is_told_so() {
+    let (worker, class) = (access("media", "worker", &["Send"], WORKER), class());
+    let queue = queue("orders", json!({}));
+    let (observed, memory) = (Observed::default(), Memory::default());
+    let queue = Some(GrantingQueue { queue: &queue, desired: Ok((&class, None)) });
+    let plan = plan_access(&AccessInput {
+        access: &worker,
+        labels: None,
+        queue,
+        observed: &observed,
+        memory: &memory,
+        now: now(),
+    });
+    let finding = plan.finding.unwrap();
+    assert_eq!((finding.reason, finding.is_stalled, plan.finalizer), (Reason::PolicyFull, true, None));
+    assert!(finding.message.ends_with("200 other QueueAccesses come before it"), "{}", finding.message);
+}
+
+#[test]
 fn deletion_waits_until_the_queue_has_it_on_record_no_longer() {
     let mut worker = access("media", "worker", &["Send"], WORKER);
     worker.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now()));

@@ -17,8 +17,8 @@ use crate::domain::class::Class;
 use crate::domain::finding::{Circumstances, Finding};
 use crate::domain::fleet::Key;
 use crate::domain::identity::{
-    AccountSight, AssociationKey, AssociationSight, Binding, Bound, Claim, Desired, Entitlement, Given, IdentityStep,
-    Making, Member, Picture, Request, Way, account_on_record, home, word,
+    AccountSight, AssociationKey, AssociationSight, Binding, Bound, Claim, Desired, DesiredRole, Entitlement, Given,
+    IdentityStep, Making, Member, Picture, Request, Way, account_on_record, home, word,
 };
 use crate::domain::observed::Memory;
 use crate::domain::outputs::OutputSettings;
@@ -30,7 +30,7 @@ use super::super::queue::apply::Failure;
 use super::super::queue::events;
 use super::Pass;
 use super::roles::{carry_out, gone, look_at};
-use super::workplace::IdentityClients;
+use super::workplace::{IdentityClients, RoleClients};
 
 /// How soon to look again at what is being written.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -49,6 +49,8 @@ pub struct Identities(Mutex<HashMap<(String, Subject), Arc<tokio::sync::Mutex<Kn
 #[derive(Default)]
 struct Known {
     picture: Option<Picture>,
+    /// Of the role in the cluster's own account, where that is another.
+    source_picture: Option<Picture>,
     association: Option<AssociationSight>,
     /// Since when a name is taken by nothing to be seen.
     taken_since: Option<Timestamp>,
@@ -64,6 +66,78 @@ impl Identities {
     fn forget(&self, namespace: &str, subject: &Subject) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.remove(&(namespace.to_owned(), subject.clone()));
+    }
+}
+
+/// What is to be in one account.
+struct Part<'a> {
+    desired: &'a Desired,
+    /// Of all that is declared of the subject.
+    digest: String,
+    clients: &'a RoleClients,
+    class: &'a Class,
+    account_id: &'a str,
+    is_source: bool,
+}
+
+impl Part<'_> {
+    fn slot<'k>(&self, known: &'k mut Known) -> &'k mut Option<Picture> {
+        if self.is_source { &mut known.source_picture } else { &mut known.picture }
+    }
+}
+
+/// The parts in the order in which they are written: a role can be trusted once it is there, and goes once nobody trusts it.
+fn parts<'a>(desired: &'a Desired, class: &'a Class, clients: &'a IdentityClients) -> Vec<Part<'a>> {
+    let digest = desired.digest();
+    let account_id = class.place.account_id.as_str();
+    let main = Part { desired, digest: digest.clone(), clients: &clients.roles, class, account_id, is_source: false };
+    let source = desired.source.as_ref().zip(clients.cluster.as_ref()).map(|(source, cluster)| Part {
+        desired: &source.desired,
+        digest,
+        clients: &cluster.roles,
+        class,
+        account_id: source.arn.account_id(),
+        is_source: true,
+    });
+    let is_leaving = desired.role == DesiredRole::Nobody;
+    match source {
+        None => vec![main],
+        Some(source) if is_leaving => vec![main, source],
+        Some(source) => vec![source, main],
+    }
+}
+
+/// How steps ended.
+struct Applied {
+    findings: Vec<Finding>,
+    /// Nothing failed that was to take something away.
+    is_withdrawn: bool,
+}
+
+/// How bringing something up to date ended.
+struct Outcome {
+    findings: Vec<Finding>,
+    /// All that was to be written is.
+    is_done: bool,
+    /// Nothing is left of what is not wanted.
+    is_withdrawn: bool,
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self { findings: Vec::new(), is_done: true, is_withdrawn: true }
+    }
+}
+
+impl Outcome {
+    fn failed(finding: Finding) -> Self {
+        Self { findings: vec![finding], is_done: false, is_withdrawn: false }
+    }
+
+    fn and(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.is_done &= other.is_done;
+        self.is_withdrawn &= other.is_withdrawn;
     }
 }
 
@@ -138,56 +212,78 @@ impl Pass<'_> {
             self.record(&target, memory).await?;
         }
 
-        let serves = known.picture.as_ref().is_some_and(|picture| picture.serves(&desired, self.now));
-        let mut findings = Vec::new();
-        if !serves {
-            known.picture = None;
-            match clients.sts.caller_identity().await {
-                Ok(caller) if caller.account_id == class.place.account_id => {
-                    known.picture = Some(look_at(clients, &desired, self.now).await);
-                }
-                Ok(caller) => findings.push(other_account(class, &caller.account_id)),
-                Err(error) => findings.push(Finding::of_call("AWS", &error, &self.circumstances(class, memory))),
-            }
+        let mut outcome = Outcome::default();
+        for part in parts(&desired, class, clients) {
+            outcome.and(self.part(&part, &target, scene, clients, known, memory).await?);
         }
-        let Some(mut picture) = known.picture.take() else {
-            memory.failed(self.now);
-            return self.tell(findings, None, scene, memory).await;
-        };
-        let is_written = |target: &AccessTarget| target.applied_digest.as_ref() == Some(&desired.digest());
-        let plan = desired.plan(&picture, &self.circumstances(class, memory));
-        if class.drift == DriftMode::Report && is_written(&target) && !plan.steps.is_empty() {
-            findings.push(differs(class, &plan.steps));
-        } else {
-            findings.extend(self.apply(&plan.steps, scene, clients, &mut picture, known, memory).await?);
-        }
-        let after = desired.plan(&picture, &self.circumstances(class, memory));
-        let is_done = findings.is_empty() && after.steps.iter().all(|step| matches!(step, IdentityStep::Bind(_)));
-        let is_withdrawn = is_done && after.findings.iter().all(|finding| desired.finding.as_ref() == Some(finding));
         // What went wrong is looked at again; what went well is believed.
-        if is_done && after.findings.is_empty() {
+        if let Some(picture) = &known.picture {
+            target = desired.to_keep(target, picture);
+        }
+        if outcome.is_withdrawn {
+            target = desired.without_source(target);
+        }
+        if outcome.is_done && outcome.findings.is_empty() {
             memory.recovered();
         } else {
             memory.failed(self.now);
+            (known.picture, known.source_picture) = (None, None);
         }
-        target = desired.to_keep(target, &picture);
-        target.applied_digest =
-            (class.drift == DriftMode::Report && is_done).then(|| desired.digest()).or(target.applied_digest);
-        known.picture = is_withdrawn.then_some(picture);
-        if self.is_deleting() && is_withdrawn {
+        let is_reported = class.drift == DriftMode::Report && outcome.is_done;
+        target.applied_digest = is_reported.then(|| desired.digest()).or(target.applied_digest);
+        if self.is_deleting() && outcome.is_withdrawn {
             if scene.members.len() == 1 {
                 self.reconciler.identities.forget(&scene.namespace, &scene.subject);
             }
             self.set_finalizer(false, memory).await?;
             return Ok(None);
         }
-        findings.extend(after.findings);
+        let mut findings = outcome.findings;
+        findings.extend(desired.finding.clone());
         findings.extend(own.finding.clone());
         findings.extend(given.and_then(|given| desired.hinders(&self.key(), given, class)));
-        if findings.is_empty() && !is_done {
+        if findings.is_empty() && !outcome.is_done {
             findings.push(Finding::waiting(Reason::Progressing, "the role is being written", LOOK_AGAIN));
         }
         self.tell(findings, Some(target), scene, memory).await
+    }
+
+    /// Brings what is in one account up to date.
+    async fn part(
+        &self,
+        part: &Part<'_>,
+        target: &AccessTarget,
+        scene: &Scene,
+        clients: &IdentityClients,
+        known: &mut Known,
+        memory: &Memory,
+    ) -> Result<Outcome, Failure> {
+        let Part { desired, clients: here, class, .. } = part;
+        let slot = part.slot(known);
+        let mut picture = match slot.take().filter(|picture| picture.serves(desired, self.now)) {
+            Some(picture) => picture,
+            None => match here.sts.caller_identity().await {
+                Ok(caller) if caller.account_id == part.account_id => look_at(here, desired, self.now).await,
+                Ok(caller) => return Ok(Outcome::failed(other_account(class, &caller.account_id, part.account_id))),
+                Err(error) => {
+                    return Ok(Outcome::failed(Finding::of_call("AWS", &error, &self.circumstances(class, memory))));
+                }
+            },
+        };
+        let plan = desired.plan(&picture, &self.circumstances(class, memory));
+        let is_written = target.applied_digest.as_ref() == Some(&part.digest);
+        let mut applied = if class.drift == DriftMode::Report && is_written && !plan.steps.is_empty() {
+            Applied { findings: vec![differs(class, &plan.steps)], is_withdrawn: true }
+        } else {
+            self.apply(&plan.steps, part, scene, clients, &mut picture, known, memory).await?
+        };
+        let after = desired.plan(&picture, &self.circumstances(class, memory));
+        *part.slot(known) = Some(picture);
+        let mut rest = after.steps.iter().filter(|step| !matches!(step, IdentityStep::Bind(_))).peekable();
+        let is_done = applied.findings.is_empty() && rest.peek().is_none();
+        let is_withdrawn = applied.is_withdrawn && after.left.is_empty() && !rest.any(IdentityStep::takes_away);
+        applied.findings.extend(after.findings.into_iter().chain(after.left));
+        Ok(Outcome { is_done, is_withdrawn, findings: applied.findings })
     }
 
     /// Carries out the steps. One that fails keeps only those waiting that are about the same: a permission that is to be
@@ -195,24 +291,25 @@ impl Pass<'_> {
     async fn apply(
         &self,
         steps: &[IdentityStep],
+        part: &Part<'_>,
         scene: &Scene,
         clients: &IdentityClients,
         picture: &mut Picture,
         known: &mut Known,
         memory: &Memory,
-    ) -> Result<Vec<Finding>, Failure> {
+    ) -> Result<Applied, Failure> {
         let owner = Owner::from(&self.access);
         let mut failed: BTreeSet<String> = BTreeSet::new();
-        let mut findings = Vec::new();
+        let mut applied = Applied { findings: Vec::new(), is_withdrawn: true };
         for step in steps {
-            let waits = step.wants_all() && !findings.is_empty();
+            let waits = step.wants_all() && !applied.findings.is_empty();
             if waits || step.waits_for().iter().any(|concern| failed.contains(concern)) {
                 continue;
             }
             self.may_write()?;
             let done = match step {
                 IdentityStep::Bind(binding) => self.bind(binding, scene, clients, known, memory).await?,
-                step => carry_out(clients, step, picture).await,
+                step => carry_out(part.clients, step, picture).await,
             };
             match done {
                 Ok(()) => {
@@ -223,11 +320,12 @@ impl Pass<'_> {
                 }
                 Err(error) => {
                     failed.extend(step.concerns());
-                    findings.push(self.failed(step, &error, known, memory));
+                    applied.is_withdrawn &= !step.takes_away();
+                    applied.findings.push(self.failed(step, &error, known, memory));
                 }
             }
         }
-        Ok(findings)
+        Ok(applied)
     }
 
     fn failed(&self, step: &IdentityStep, error: &CallError, known: &mut Known, memory: &Memory) -> Finding {
@@ -272,7 +370,8 @@ impl Pass<'_> {
         known: &mut Known,
     ) -> Result<(), CallError> {
         let key = self.home(scene).and_then(|class| association_key(scene, &class));
-        let (Some(key), Some(associations)) = (key, &clients.associations) else { return Ok(()) };
+        let (Some(key), Some(cluster)) = (key, &clients.cluster) else { return Ok(()) };
+        let associations = &cluster.associations;
         known.association = None;
         let there = match binding {
             Binding::Associate { role_arn, target_role_arn, tags } => {
@@ -422,10 +521,10 @@ fn in_words(role_arn: &str) -> String {
 
 /// What a `ServiceAccount` is associated with in EKS.
 async fn association(scene: &Scene, class: &Class, clients: &IdentityClients) -> AssociationSight {
-    let (Some(key), Some(associations)) = (association_key(scene, class), &clients.associations) else {
+    let (Some(key), Some(cluster)) = (association_key(scene, class), &clients.cluster) else {
         return AssociationSight::NotAsked;
     };
-    match associations.find(&key).await {
+    match cluster.associations.find(&key).await {
         Ok(found) => found.map_or(AssociationSight::Absent, AssociationSight::Present),
         Err(error) => AssociationSight::Failed(error),
     }
@@ -441,11 +540,10 @@ fn association_key(scene: &Scene, class: &Class) -> Option<AssociationKey> {
     Some(AssociationKey { cluster: cluster.name.clone(), namespace, service_account })
 }
 
-fn other_account(class: &Class, account_id: &str) -> Finding {
+fn other_account(class: &Class, account_id: &str, wanted: &str) -> Finding {
     let message = format!(
-        "the credentials of {} are of account {account_id}, and it is for account {}; nothing is written there",
-        class.in_words(),
-        class.place.account_id
+        "the credentials of {} are of account {account_id}, and those of account {wanted} are wanted; nothing is written",
+        class.in_words()
     );
     Finding::stalled(Reason::WrongAccount, message, SLOW)
 }

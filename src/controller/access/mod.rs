@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::conditions::EventReason;
 use crate::api::queue_access::SecretReference;
-use crate::api::{QueueAccess, QueueAccessStatus};
-use crate::domain::access::{AccessInput, AccessPlan, GrantingQueue, Subject, plan_access};
+use crate::api::{Queue, QueueAccess, QueueAccessStatus};
+use crate::domain::access::{AccessInput, AccessPlan, GrantingQueue, Subject, plan_access, queue_of};
 use crate::domain::desired::Desired;
 use crate::domain::finding::{Finding, resync_after};
 use crate::domain::fleet::Key;
@@ -28,7 +28,7 @@ use super::queue::apply::{Failure, finalizers, superseded};
 use super::queue::events;
 
 pub use identity::Identities;
-pub use workplace::{IdentityClients, Workplace};
+pub use workplace::{ClusterClients, IdentityClients, RoleClients, Workplace};
 
 /// How soon to begin again when the object changed during a pass; its watch event usually comes first.
 const OUTDATED_RETRY: SignedDuration = SignedDuration::from_secs(1);
@@ -92,7 +92,14 @@ impl Pass<'_> {
     /// Answers what keeps the object from being ready.
     async fn work(&mut self, memory: &mut Memory) -> Result<Option<Finding>, Failure> {
         let mut observed = self.observed(memory);
-        let plan = self.plan(&observed, memory);
+        let cluster = self.reconciler.cluster.clone();
+        let to = queue_of(&self.access);
+        let mut plan = self.plan(cluster.queue(&to).as_ref(), &observed, memory);
+        if plan.finalizer == Some(false) {
+            // The cache may be behind: what the Queue has on record, it recorded before AWS heard of it.
+            let newest = self.in_cluster(cluster.newest_queue(&to).await, memory)?;
+            plan = self.plan(newest.as_ref(), &observed, memory);
+        }
         if let Some(is_held) = plan.finalizer {
             self.set_finalizer(is_held, memory).await?;
             if !is_held {
@@ -119,13 +126,12 @@ impl Pass<'_> {
         Observed { outputs, ..Observed::default() }
     }
 
-    fn plan(&self, observed: &Observed, memory: &Memory) -> AccessPlan {
+    fn plan(&self, queue: Option<&Queue>, observed: &Observed, memory: &Memory) -> AccessPlan {
         let (access, cluster) = (&self.access, &self.reconciler.cluster);
         let labels = cluster.labels_around(access);
-        let queue = cluster.queue(&crate::domain::access::queue_of(access));
         let key = Key::of_metadata(&access.metadata);
         let is_deleting = access.metadata.deletion_timestamp.is_some();
-        let declared = queue.as_ref().map(|queue| {
+        let declared = queue.map(|queue| {
             let class = self.reconciler.workplace.class_of(queue)?;
             let fleet = cluster.fleet_around(queue, &class);
             // Only those that are looked at are worth the work; who is on its way out wants to know what keeps it, and a
@@ -134,7 +140,7 @@ impl Pass<'_> {
             let desired = is_looked_at.then(|| Desired::of(queue, &class, &fleet)).transpose()?;
             Ok((class, desired))
         });
-        let queue = queue.as_ref().zip(declared.as_ref()).map(|(queue, declared)| GrantingQueue {
+        let queue = queue.zip(declared.as_ref()).map(|(queue, declared)| GrantingQueue {
             queue,
             desired: declared.as_ref().map(|(class, desired)| (class, desired.as_ref())),
         });

@@ -8,10 +8,10 @@ use crate::domain::identity::{Desired, IdentityStep, Picture, PresentRole, RoleA
 use crate::domain::plan::Step;
 
 use super::super::queue::policies::look;
-use super::workplace::IdentityClients;
+use super::workplace::RoleClients;
 
 /// Looks at all that decisions about `desired` depend on.
-pub(super) async fn look_at(clients: &IdentityClients, desired: &Desired, now: Timestamp) -> Picture {
+pub(super) async fn look_at(clients: &RoleClients, desired: &Desired, now: Timestamp) -> Picture {
     let mut picture = Picture { roles: [].into(), policies: [].into(), at: now };
     for arn in desired.roles() {
         picture.roles.insert(arn.clone(), look_at_role(clients, arn).await);
@@ -28,7 +28,7 @@ pub(super) async fn look_at(clients: &IdentityClients, desired: &Desired, now: T
     picture
 }
 
-async fn look_at_role(clients: &IdentityClients, arn: &RoleArn) -> RoleSight {
+async fn look_at_role(clients: &RoleClients, arn: &RoleArn) -> RoleSight {
     match read_role(clients, arn).await {
         Ok(present) => RoleSight::Present(present),
         Err(error) if error.kind == ErrorKind::EntityDoesNotExist => RoleSight::Absent,
@@ -37,7 +37,7 @@ async fn look_at_role(clients: &IdentityClients, arn: &RoleArn) -> RoleSight {
 }
 
 /// Calls go by name: what answers may be at another path, and then it is another role.
-async fn read_role(clients: &IdentityClients, arn: &RoleArn) -> Result<PresentRole, CallError> {
+async fn read_role(clients: &RoleClients, arn: &RoleArn) -> Result<PresentRole, CallError> {
     let role = clients.roles.get_role(arn).await?;
     let is_meant = role.arn == arn.to_string();
     let attached = if is_meant { clients.roles.attached_policies(arn).await? } else { Vec::new() };
@@ -46,11 +46,11 @@ async fn read_role(clients: &IdentityClients, arn: &RoleArn) -> Result<PresentRo
 
 /// Carries out a step in IAM, and notes in `picture` what is there now. Steps that bind a `ServiceAccount` are not among them.
 pub(super) async fn carry_out(
-    clients: &IdentityClients,
+    clients: &RoleClients,
     step: &IdentityStep,
     picture: &mut Picture,
 ) -> Result<(), CallError> {
-    let IdentityClients { policies, roles, .. } = clients;
+    let RoleClients { policies, roles, .. } = clients;
     match step {
         IdentityStep::CreateRole { arn, trust, boundary, tags } => {
             let role = roles.create_role(arn, &trust.to_json(), boundary, tags).await?;

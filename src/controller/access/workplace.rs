@@ -29,15 +29,31 @@ pub trait Workplace: Send + Sync {
     async fn clients_of(&self, class: &Class, session: Session) -> Result<IdentityClients, Refusal>;
 }
 
-/// Clients for roles and policies.
+/// Clients for a subject's roles.
 #[derive(Clone)]
 pub struct IdentityClients {
+    /// In the account of the queues.
+    pub roles: RoleClients,
+    /// Where the class uses EKS Pod Identity: in the cluster's account.
+    pub cluster: Option<ClusterClients>,
+}
+
+/// Clients for roles and policies in one account.
+#[derive(Clone)]
+pub struct RoleClients {
     /// Managed policies.
     pub policies: Arc<dyn Policies>,
     /// Roles.
     pub roles: Arc<dyn Roles>,
     /// Whose credentials these are.
     pub sts: Arc<dyn Sts>,
-    /// EKS Pod Identity, where the class uses it.
-    pub associations: Option<Arc<dyn Associations>>,
+}
+
+/// Clients for the cluster itself.
+#[derive(Clone)]
+pub struct ClusterClients {
+    /// EKS Pod Identity.
+    pub associations: Arc<dyn Associations>,
+    /// Roles in the cluster's account.
+    pub roles: RoleClients,
 }

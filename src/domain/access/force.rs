@@ -9,14 +9,17 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::api::queue::DeletionPolicy;
 use crate::api::status::GrantStatus;
 
 use super::super::attributes::Attribute;
 use super::super::desired::{Desired, DesiredQueue};
 use super::super::diff::{GONE_PRINCIPAL_RETRY, REFUSED_RETRY};
-use super::super::observed::{Memory, PATIENCE, Record, Trial};
-use super::super::plan::{Input, comparison, is_owned, only_reports};
+use super::super::names::QueueName;
+use super::super::observed::{Memory, PATIENCE, Record, Sight, Trial};
+use super::super::plan::{Input, Step, comparison, is_owned, only_reports};
 use super::super::policy::PolicyDocument;
+use super::super::retire::lets_anybody_in;
 use super::{Admitted, Grant};
 
 /// What `input.desired` comes to now: with the grants in its policies that are in force, and those that are on trial.
@@ -72,7 +75,12 @@ pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
         return input.record.grants.clone();
     }
     let admitted = input.desired.grants.admitted.iter();
-    let grants = admitted.filter(|admitted| admitted.grant.has_finalizer).map(|admitted| {
+    let mut grants: Vec<GrantStatus> = Vec::new();
+    if leaves_a_queue_open(input) {
+        grants.clone_from(&input.record.grants);
+    }
+    grants.retain(|entry| !admitted.clone().any(|admitted| is_named(entry, &admitted.grant)));
+    grants.extend(admitted.filter(|admitted| admitted.grant.has_finalizer).map(|admitted| {
         let grant = &admitted.grant;
         let is_in = input.desired.let_in.contains(&grant.uid);
         let refused_time = entry(input.record, grant).and_then(|entry| entry.refused_time.clone());
@@ -81,8 +89,23 @@ pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
             refused_time: refused_time.filter(|_| !is_in),
             ..blank(grant)
         }
-    });
-    sorted(grants.collect())
+    }));
+    sorted(grants)
+}
+
+/// Whether a dead-letter queue that is no longer used may let in whom it did: it is still to be closed.
+fn leaves_a_queue_open(input: &Input<'_>) -> bool {
+    let used = input.desired.managed_dead_letter().map(|queue| queue.name.as_str());
+    let retired = input.record.retired.iter().map(|retired| retired.queue_name.as_str());
+    let last = input.record.target.as_ref().and_then(|target| target.dead_letter_queue_name.as_deref());
+    let mut names = retired.chain(last).filter(|name| Some(*name) != used);
+    let is_open = |name| match QueueName::parse(name).map(|name| input.observed.sight(&name)) {
+        Ok(Sight::Present(present)) => lets_anybody_in(present),
+        Ok(Sight::Absent) | Err(_) => false,
+        Ok(_) => true,
+    };
+    // With `Retain` it is let go as it is.
+    input.desired.effective.deletion_policy != DeletionPolicy::Retain && names.any(is_open)
 }
 
 /// What a refusal by AWS says of grants.
@@ -145,6 +168,28 @@ impl Blame {
             }
         }
     }
+}
+
+/// Whether others are let in than AWS took last, or otherwise.
+pub(in crate::domain) fn are_grants_changing(input: &Input<'_>) -> bool {
+    let admitted = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
+    let let_in = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid));
+    let wanted: BTreeSet<_> = let_in.map(|grant| (&grant.uid, grant.generation)).collect();
+    let taken = input.record.grants.iter().filter(|entry| entry.generation.is_some());
+    taken.map(|entry| (&entry.uid, entry.generation)).collect::<BTreeSet<_>>() != wanted
+}
+
+/// Whether `steps` only try grants, and all that the Queue itself asks for is done.
+#[must_use]
+pub fn only_tries(input: &Input<'_>, steps: &[Step]) -> bool {
+    let force = Force { input };
+    let admitted = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
+    let is_policy = |step: &Step| match step {
+        Step::SetAttributes { attributes, .. } => attributes.keys().eq([&Attribute::Policy]),
+        _ => false,
+    };
+    let mut on_trial = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid) && !force.is_proven(grant));
+    on_trial.next().is_some() && steps.iter().all(is_policy)
 }
 
 /// How soon a grant is to be tried again that AWS refused.

@@ -142,8 +142,8 @@ impl Desired {
             DesiredRole::Nobody if has_own => bindings.push(Binding::Unannotate),
             _ => {}
         }
-        let (role_arn, target_role_arn) = match &self.source_role {
-            Some(source) => (source.to_string(), Some(own)),
+        let (role_arn, target_role_arn) = match &self.source {
+            Some(source) => (source.arn.to_string(), Some(own)),
             None => (own, None),
         };
         match (bound.association, &self.role) {

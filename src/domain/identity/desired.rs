@@ -17,7 +17,7 @@ use super::super::tags::Owner;
 use super::binding::{AccountSight, Binding, Bound};
 use super::names::Names;
 use super::trust::{Trust, Workload};
-use super::{Given, RoleArn, Way};
+use super::{EksCluster, Given, RoleArn, Way};
 
 /// Managed policies that a role takes. Source: "IAM and AWS STS quotas", which lets an account ask for 20.
 pub const MAX_POLICIES: usize = 10;
@@ -111,7 +111,7 @@ pub struct Desired {
     /// What binds the `ServiceAccount` to its role, in this order.
     pub bindings: Vec<Binding>,
     /// The role in the cluster's own account that assumes the subject's role, where that is in another.
-    pub source_role: Option<RoleArn>,
+    pub source: Option<Box<Source>>,
     /// The `QueueAccess`es for which a role has no room.
     pub left_out: BTreeSet<Key>,
     /// What stands in the way of all of them.
@@ -175,10 +175,11 @@ impl Desired {
             former_policies,
             names,
             bindings: Vec::new(),
-            source_role: None,
+            source: None,
             left_out,
             finding,
         };
+        desired.source = source(request, &desired, &word).map(Box::new);
         let by_association = class.roles.as_ref().is_some_and(|making| matches!(making.way, Way::PodIdentity(_)));
         desired.bindings = desired.bindings(&request.bound, by_association);
         desired
@@ -193,8 +194,58 @@ impl Desired {
         };
         let policies: Vec<String> =
             self.policies.iter().map(|(arn, document)| format!("{arn} {}", document.digest())).collect();
-        sha256(&format!("{role} {}", policies.join(" ")))
+        let source = self.source.as_ref().map(|source| source.desired.digest()).unwrap_or_default();
+        sha256(&format!("{role} {} {source}", policies.join(" ")))
     }
+}
+
+/// The role in the cluster's own account, and all about it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it is.
+    pub arn: RoleArn,
+    /// What is to be in IAM there.
+    pub desired: Desired,
+}
+
+/// EKS gives Pods a role of the cluster's own account only: for queues of another account, that role may assume the subject's.
+fn source(request: &Request<'_>, main: &Desired, word: &str) -> Option<Source> {
+    let class = request.class;
+    let cluster = class.roles.as_ref()?.way.other_account(class)?;
+    let names = Names {
+        cluster: &class.cluster.name,
+        place: &cluster.place,
+        path: &class.iam_path,
+        namespace: request.namespace,
+        subject: word,
+    };
+    let (own, policy) = (main.own_role.as_ref()?, names.source_policy());
+    let arn = names.source_role();
+    let made = match (&main.role, &cluster.boundary, request.subject) {
+        (DesiredRole::Made { .. }, Some(boundary), Subject::ServiceAccount(name)) => {
+            let workload = Workload { namespace: request.namespace, service_account: name };
+            let trust = Trust::in_pod_identity(&cluster.arn(), &workload);
+            DesiredRole::Made { arn: arn.clone(), trust, boundary: boundary.clone() }
+        }
+        (DesiredRole::Kept(_), ..) => DesiredRole::Kept(arn.clone()),
+        _ => DesiredRole::Nobody,
+    };
+    let is_wanted = made != DesiredRole::Nobody;
+    let document = IdentityPolicy::allowing(&["sts:AssumeRole", "sts:TagSession"], &own.to_string());
+    let desired = Desired {
+        owner: main.owner.clone(),
+        policies: if is_wanted { vec![(policy.clone(), document)] } else { Vec::new() },
+        former_roles: if is_wanted { BTreeSet::new() } else { BTreeSet::from([arn.clone()]) },
+        former_policies: if is_wanted { BTreeSet::new() } else { BTreeSet::from([policy]) },
+        own_role: Some(arn.clone()),
+        role: made,
+        names: Vec::new(),
+        bindings: Vec::new(),
+        source: None,
+        left_out: BTreeSet::new(),
+        finding: None,
+    };
+    Some(Source { arn, desired })
 }
 
 /// The subject in a word, which is the value of its owner tag: no name of a Queue holds a `/`.
@@ -287,8 +338,21 @@ impl Choice<'_> {
         let workload = Workload { namespace: self.request.namespace, service_account: name };
         match way {
             Way::Tokens { provider_arn } => Ok(Trust::in_tokens(provider_arn, &workload)),
-            Way::PodIdentity(cluster) => Ok(Trust::in_pod_identity(&cluster.arn(), &workload)),
+            Way::PodIdentity(cluster) => match way.other_account(self.request.class) {
+                None => Ok(Trust::in_pod_identity(&cluster.arn(), &workload)),
+                Some(_) if cluster.boundary.is_some() => {
+                    Ok(Trust::in_role(&self.source_role(cluster, name).to_string()))
+                }
+                Some(_) => Err(no_boundary_there(self.request.class, cluster)),
+            },
         }
+    }
+
+    fn source_role(&self, cluster: &EksCluster, name: &str) -> RoleArn {
+        let Request { class, namespace, .. } = self.request;
+        let subject = word(&Subject::ServiceAccount(name.to_owned()));
+        let (path, place) = (&class.iam_path, &cluster.place);
+        Names { cluster: &class.cluster.name, place, path, namespace, subject: &subject }.source_role()
     }
 
     /// The role that was made before, if one was.
@@ -313,6 +377,16 @@ impl Choice<'_> {
         );
         (instead, Some(Finding::stalled(Reason::RoleNotAllowed, message, SLOW)))
     }
+}
+
+fn no_boundary_there(class: &Class, cluster: &EksCluster) -> Finding {
+    let message = format!(
+        "the cluster is in account {} and {} is for account {}: that takes a role in each, and so iam.podIdentity.permissionsBoundaryArn in the class",
+        cluster.place.account_id,
+        class.in_words(),
+        class.place.account_id
+    );
+    Finding::stalled(Reason::NotAllowedByClass, message, SLOW)
 }
 
 fn no_roles(class: &Class) -> Finding {

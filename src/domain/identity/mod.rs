@@ -16,11 +16,12 @@ mod trust;
 use crate::api::class::{ClassIam, PodIdentity};
 
 use super::arn::{Place, partition_of};
+use super::class::Class;
 
 pub use arn::{MAX_ROLE_NAME, RoleArn};
 pub use association::{Association, AssociationKey};
 pub use binding::{AccountSight, AssociationSight, Binding, Bound, ROLE_ANNOTATION, ServiceAccount};
-pub use desired::{Desired, DesiredRole, MAX_POLICIES, Member, Request, account_on_record, home, word};
+pub use desired::{Desired, DesiredRole, MAX_POLICIES, Member, Request, Source, account_on_record, home, word};
 pub use entitlement::{Claim, Entitlement, Given};
 pub use names::Names;
 pub use picture::{Picture, PresentRole, RoleSight};
@@ -59,6 +60,17 @@ pub enum Way {
     },
     /// EKS Pod Identity.
     PodIdentity(EksCluster),
+}
+
+impl Way {
+    /// The cluster, when it is in another account than the queues of `class`.
+    #[must_use]
+    pub fn other_account(&self, class: &Class) -> Option<&EksCluster> {
+        match self {
+            Self::PodIdentity(cluster) if cluster.place.account_id != class.place.account_id => Some(cluster),
+            Self::PodIdentity(_) | Self::Tokens { .. } => None,
+        }
+    }
 }
 
 /// The cluster as EKS knows it.

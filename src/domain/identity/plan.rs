@@ -92,6 +92,8 @@ pub struct IdentityPlan {
     pub steps: Vec<IdentityStep>,
     /// What keeps the subject from having what is declared.
     pub findings: Vec<Finding>,
+    /// What keeps from it what is not declared any more from being taken away.
+    pub left: Vec<Finding>,
 }
 
 impl Desired {
@@ -101,7 +103,6 @@ impl Desired {
         let mut planner = Planner { desired: self, picture, circumstances, plan: IdentityPlan::default() };
         planner.converge();
         planner.retire();
-        planner.plan.findings.extend(self.finding.clone());
         planner.plan
     }
 }
@@ -127,14 +128,16 @@ impl Planner<'_> {
             DesiredRole::Kept(arn) => self.picture.role(arn).filter(|present| self.is_ours(present)).map(attached),
             DesiredRole::Foreign(arn) => self.foreign(arn),
         };
-        let mut is_whole = attached.is_some();
-        if let Some((arn, attached)) = desired.role.arn().zip(attached) {
-            for (policy, document) in &desired.policies {
-                if !self.policy(policy, document) {
-                    is_whole = false;
-                } else if !attached.contains(&policy.to_string()) {
-                    self.step(IdentityStep::Attach { role: arn.clone(), policy: policy.clone() });
-                }
+        let usable = desired.role.arn().zip(attached);
+        let mut is_whole = usable.is_some();
+        for (policy, document) in &desired.policies {
+            let is_there = self.policy(policy, document, usable.is_some());
+            is_whole &= is_there;
+            if let Some((arn, attached)) = &usable
+                && is_there
+                && !attached.contains(&policy.to_string())
+            {
+                self.step(IdentityStep::Attach { role: (*arn).clone(), policy: policy.clone() });
             }
         }
         for binding in &desired.bindings {
@@ -214,12 +217,16 @@ impl Planner<'_> {
         }
     }
 
-    /// Answers whether the policy can be attached.
-    fn policy(&mut self, arn: &PolicyArn, document: &IdentityPolicy) -> bool {
+    /// Answers whether the policy can be attached. One that is there is kept as declared whatever becomes of the role: it may
+    /// have to allow less.
+    fn policy(&mut self, arn: &PolicyArn, document: &IdentityPolicy, has_role: bool) -> bool {
         let present = match self.picture.policies.get(arn) {
             Some(PolicySight::Present(present)) => present,
             Some(PolicySight::Failed(error)) => {
-                self.failed(&format!("the policy {arn}"), error);
+                self.not_taken(&format!("the policy {arn}"), error);
+                return false;
+            }
+            Some(PolicySight::Absent | PolicySight::NameTaken | PolicySight::Unseen) | None if !has_role => {
                 return false;
             }
             Some(PolicySight::Absent | PolicySight::NameTaken | PolicySight::Unseen) | None => {
@@ -288,7 +295,7 @@ impl Planner<'_> {
     fn former_policy(&mut self, arn: &PolicyArn) {
         let desired = self.desired;
         if let Some(PolicySight::Failed(error)) = self.picture.policies.get(arn) {
-            self.failed(&format!("the policy {arn}"), error);
+            self.not_taken(&format!("the policy {arn}"), error);
             return;
         }
         let Some(present) = self.own_policy(arn).cloned() else { return };
@@ -308,7 +315,7 @@ impl Planner<'_> {
             let message = format!(
                 "the policy {arn} is no longer wanted and attached {left} times by others, as a policy or as a permissions boundary; it works for them until it is detached, and is deleted then (aws iam list-entities-for-policy --policy-arn {arn})"
             );
-            self.plan.findings.push(Finding::waiting(Reason::PolicyAttached, message, SLOW));
+            self.plan.left.push(Finding::waiting(Reason::PolicyAttached, message, SLOW));
             return;
         }
         let versions =
@@ -323,7 +330,7 @@ impl Planner<'_> {
 
     fn former_role(&mut self, arn: &RoleArn, ours: &BTreeSet<&PolicyArn>) {
         if let Some(RoleSight::Failed(error)) = self.picture.roles.get(arn) {
-            self.failed(&format!("the role {arn}"), error);
+            self.not_taken(&format!("the role {arn}"), error);
             return;
         }
         let Some(present) = self.picture.role(arn).filter(|present| self.is_ours(present)) else { return };
@@ -334,13 +341,18 @@ impl Planner<'_> {
         } else {
             let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
             let finding = role_in_use(arn, &format!("others attached {} to it", others.join(", ")));
-            self.plan.findings.push(finding);
+            self.plan.left.push(finding);
         }
     }
 
     fn is_ours(&self, present: &PresentRole) -> bool {
         let ownership = self.desired.owner.ownership(&present.role.tags);
         matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
+    }
+
+    /// What cannot be seen may still allow what is not declared.
+    fn not_taken(&mut self, subject: &str, error: &CallError) {
+        self.plan.left.push(Finding::of_call(subject, error, self.circumstances));
     }
 
     fn failed(&mut self, subject: &str, error: &CallError) {
@@ -400,6 +412,21 @@ impl IdentityStep {
         match self {
             Self::Detach { .. } => Vec::new(),
             step => step.concerns(),
+        }
+    }
+
+    /// Whether it takes something away, or may: until it is done, somebody may have what is not declared any more.
+    #[must_use]
+    pub fn takes_away(&self) -> bool {
+        match self {
+            Self::Policy { step, .. } => !matches!(step, Step::CreatePolicy { .. } | Step::TagPolicy { .. }),
+            Self::Detach { .. } | Self::DeleteRole { .. } => true,
+            Self::Bind(binding) => binding.lets_go(),
+            Self::CreateRole { .. }
+            | Self::TagRole { .. }
+            | Self::UpdateTrust { .. }
+            | Self::PutBoundary { .. }
+            | Self::Attach { .. } => false,
         }
     }
 

@@ -10,7 +10,7 @@ use super::super::finding::Finding;
 use super::super::fleet::Key;
 use super::super::iam::{PolicyArn, PolicySight};
 use super::desired::SLOW;
-use super::{Desired, Given, Picture, RoleArn, RoleSight};
+use super::{Desired, DesiredRole, Given, Picture, RoleArn, RoleSight};
 
 impl Desired {
     /// What the record of a `QueueAccess` becomes before anything is written to AWS: what is to be, beside what was. `given`
@@ -24,6 +24,9 @@ impl Desired {
         let policies = before.into_iter().flat_map(|target| &target.policy_arns).cloned();
         let policies: BTreeSet<String> = policies.chain(self.policies.iter().map(|(arn, _)| arn.to_string())).collect();
         target.role_arn = role;
+        let source = self.source.as_ref().filter(|source| source.desired.role != DesiredRole::Nobody);
+        let before_source = || before.and_then(|before| before.source_role_arn.clone());
+        target.source_role_arn = source.map(|source| source.arn.to_string()).or_else(before_source);
         target.former_role_arns = former.into_iter().collect();
         target.policy_arns = policies.into_iter().collect();
         target.applied_digest = before.and_then(|before| before.applied_digest.clone());
@@ -41,6 +44,14 @@ impl Desired {
             let sight = || PolicyArn::parse(arn).and_then(|arn| picture.policies.get(&arn));
             wanted.contains(arn) || !matches!(sight(), Some(PolicySight::Absent))
         });
+        recorded
+    }
+
+    /// The source role is gone, or there is none.
+    #[must_use]
+    pub fn without_source(&self, mut recorded: AccessTarget) -> AccessTarget {
+        let is_wanted = self.source.as_ref().is_some_and(|source| source.desired.role != DesiredRole::Nobody);
+        recorded.source_role_arn = recorded.source_role_arn.filter(|_| is_wanted);
         recorded
     }
 

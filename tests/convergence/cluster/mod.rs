@@ -42,8 +42,12 @@ struct State {
     writes: Vec<Write>,
     announcements: Vec<(Key, Announcement)>,
     faults: Faults,
+    /// What people do right after the operator's next write of an action.
+    meanwhile: Option<(&'static str, Meanwhile)>,
     rng: TestRng,
 }
+
+type Meanwhile = Box<dyn FnOnce(&Kube) + Send>;
 
 /// One write that the operator asked for. Events are not among them.
 #[derive(Clone, Debug)]
@@ -74,6 +78,7 @@ impl Kube {
             writes: Vec::new(),
             announcements: Vec::new(),
             faults: Faults::default(),
+            meanwhile: None,
             rng: TestRng::from_seed(RngAlgorithm::ChaCha, &bytes),
         })))
     }
@@ -82,6 +87,11 @@ impl Kube {
     /// the API server's errors.
     pub fn inject(&self, trap: Trap) {
         self.state().faults.traps.push(trap);
+    }
+
+    /// Prepares what people do right after the operator's next write of `action`, before it goes on; it sees that at once.
+    pub fn meanwhile(&self, action: &'static str, deed: impl FnOnce(&Self) + Send + 'static) {
+        self.state().meanwhile = Some((action, Box::new(deed)));
     }
 
     /// Random faults from now on.

@@ -1,6 +1,7 @@
 //! Promises of `api.md` and `sqs-semantics.md`, each told as what happens.
 
 mod access;
+mod access_lives;
 mod access_troubles;
 mod adversity;
 mod budgets;

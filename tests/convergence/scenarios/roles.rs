@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use prism_queue::api::RECONCILE_AT;
 use prism_queue::api::class::{ClassLimits, DriftMode, IamLimits};
+use prism_queue::domain::arn::Place;
 use prism_queue::domain::class::Limits;
 use prism_queue::domain::identity::{EksCluster, Making, RoleArn, Way};
 use prism_queue::domain::tags::Tags;
 use serde_json::{Value, json};
 
-use crate::model::{Fault, RoleView, Timing, Trap};
+use crate::model::{Caller, Fault, RoleView, Timing, Trap};
 use crate::stage::{ACCOUNT, REGION, Stage, arn, class, key, operator, place};
 
 const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC";
@@ -599,4 +600,55 @@ async fn subjects_of_one_name_in_two_namespaces_share_nothing() {
     assert!(stage.may(of("shop"), "sqs:SendMessage", "media_images"));
     assert!(!stage.may(of("web"), "sqs:SendMessage", "media_images"));
     assert_eq!(roles[0].attached.intersection(&roles[1].attached).count(), 0);
+}
+
+#[tokio::test]
+async fn pod_identity_across_accounts_takes_a_role_in_each() {
+    const CLUSTERS: &str = "222222222222";
+    let mut stage = with_a_queue(Timing::prompt()).await;
+    let there = Place { account_id: CLUSTERS.to_owned(), region: REGION.to_owned() };
+    stage.world.make_cluster(&there, "prod-1");
+    let class = |boundary: Option<&str>| {
+        let boundary_there = boundary.map(str::to_owned);
+        let cluster = EksCluster { name: "prod-1".to_owned(), place: there.clone(), boundary: boundary_there };
+        Making { boundary: BOUNDARY.to_owned(), way: Way::PodIdentity(cluster) }
+    };
+    stage.operator.cluster_caller = Some(Caller::role(CLUSTERS, REGION, "prism-queue"));
+    stage.operator.class.roles = Some(class(None));
+    stage.operator.restart();
+    stage.grant("web/consume", for_resizer("images", &["Consume"]));
+    stage.run(60).await;
+    assert_eq!(stage.access_ready("web/consume"), "False/NotAllowedByClass", "no role without a boundary");
+    assert_eq!(stage.world.roles(), []);
+
+    stage.operator.class.roles = Some(class(Some(BOUNDARY)));
+    stage.operator.restart();
+    stage.run(60).await;
+    assert_eq!(stage.access_ready("web/consume"), "True/Granted", "{}", stage.access_words("web/consume"));
+    let roles = stage.world.roles();
+    let of = |account: &str| roles.iter().find(|role| role.arn.account_id() == account).unwrap();
+    let (source, target) = (of(CLUSTERS), of(ACCOUNT));
+    assert_eq!(roles.len(), 2);
+    assert!(source.trust.to_string().contains("pods.eks.amazonaws.com"));
+    assert_eq!(source.boundary.as_deref(), Some(BOUNDARY));
+    assert!(target.trust.to_string().contains(&source.arn.to_string()), "{}", target.trust);
+    assert!(stage.may(target, "sqs:ReceiveMessage", "media_images"));
+    let may_assume = ("sts:AssumeRole".to_owned(), target.arn.to_string());
+    assert!(
+        stage.allowed(source).contains(&may_assume) && stage.allowed(source).len() == 2,
+        "{:?}",
+        stage.allowed(source)
+    );
+    let (_, association) = stage.world.associations().remove(0);
+    assert_eq!(association.role_arn, source.arn.to_string());
+    assert_eq!(association.target_role_arn, Some(target.arn.to_string()));
+    let target_record = stage.kube.access(&key("web/consume")).unwrap().status.unwrap().target.unwrap();
+    assert_eq!(target_record.source_role_arn, Some(source.arn.to_string()));
+    stage.assert_at_rest().await;
+
+    stage.kube.delete_access(&key("web/consume"));
+    stage.run(60).await;
+    assert!(stage.kube.access(&key("web/consume")).is_none());
+    assert_eq!(stage.world.associations(), []);
+    stage.assert_nothing_left();
 }
