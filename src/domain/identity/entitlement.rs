@@ -101,7 +101,9 @@ impl Claim<'_> {
             class.ok().and_then(|class| class.limits.refuses_subject(Subject::of(&self.access.spec.subject).kind()));
         match (doubt, refusal) {
             (_, Some(error)) => refused(stalled(&Refusal::of(vec![error]))),
-            (Some(why), None) => Entitlement { given: given.filter(|_| was_given), finding: Some(not_ready(&to, &why)) },
+            (Some(why), None) => {
+                Entitlement { given: given.filter(|_| was_given), finding: Some(not_ready(&to, &why)) }
+            }
             (None, None) if errors.is_empty() => Entitlement { given, finding: None },
             // A dead-letter queue that went must not take the queue along.
             (None, None) => Entitlement { given, finding: Some(stalled(&Refusal::of(errors))) },

@@ -339,7 +339,8 @@ impl Planner<'_> {
             self.step(IdentityStep::DeleteRole { arn: arn.clone() });
         } else {
             let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
-            let finding = role_in_use(arn, &format!("{} is attached to it, and not by the operator", others.join(", ")));
+            let finding =
+                role_in_use(arn, &format!("{} is attached to it, and not by the operator", others.join(", ")));
             self.plan.left.push(finding);
         }
     }
