@@ -12,7 +12,9 @@ use prism_queue::domain::identity::{AccountSight, Desired, DesiredRole, Member, 
 use prism_queue::domain::permission::Permission::{self, Consume, Send};
 use serde_json::Value;
 
-use super::{BATCH, BOUNDARY, Case, IdentityClass as _, OTHER_ACCOUNT, consuming, documents, given, given_in, making, member};
+use super::{
+    BATCH, BOUNDARY, Case, IdentityClass as _, OTHER_ACCOUNT, consuming, documents, given, given_in, making, member,
+};
 use crate::fixtures::*;
 
 fn reason(desired: &Desired) -> Option<(Reason, bool)> {
@@ -21,9 +23,14 @@ fn reason(desired: &Desired) -> Option<(Reason, bool)> {
 
 /// All actions and resources that the policies name.
 fn named(desired: &Desired) -> BTreeSet<String> {
-    let strings = |value: &Value| value.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect::<Vec<_>>();
-    let statements: Vec<Value> = documents(desired).iter().flat_map(|d| d["Statement"].as_array().unwrap().clone()).collect();
-    statements.iter().flat_map(|statement| [strings(&statement["Action"]), strings(&statement["Resource"])].concat()).collect()
+    let strings =
+        |value: &Value| value.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let statements: Vec<Value> =
+        documents(desired).iter().flat_map(|d| d["Statement"].as_array().unwrap().clone()).collect();
+    statements
+        .iter()
+        .flat_map(|statement| [strings(&statement["Action"]), strings(&statement["Resource"])].concat())
+        .collect()
 }
 
 #[test]
@@ -59,7 +66,10 @@ fn a_service_account_that_is_not_there_is_waited_for_and_what_was_made_stays() {
         case.desired()
     };
     let desired = absent(Case::of_resizer(consuming()));
-    assert_eq!((&desired.role, reason(&desired)), (&DesiredRole::Nobody, Some((Reason::ServiceAccountNotFound, false))));
+    assert_eq!(
+        (&desired.role, reason(&desired)),
+        (&DesiredRole::Nobody, Some((Reason::ServiceAccountNotFound, false)))
+    );
     assert!(desired.finding.unwrap().message.contains("resizer"));
     let desired = absent(Case::of_resizer(consuming()).recorded());
     assert_eq!(desired.role, DesiredRole::Kept(desired.own_role.clone().unwrap()));
@@ -89,13 +99,18 @@ fn a_role_of_others_is_used_when_the_class_allows_it_and_only_then() {
         ("arn:aws:iam::123456789012:role/x/y", rest, false),
         (BATCH, none, false),
     ] {
-        let by_annotation = Case::of_resizer(consuming()).annotated(Some(annotation)).under(class.clone()).desired();
-        let mut by_name = Case::of_role(consuming()).under(class.clone());
+        let members = vec![member("consume", &class, Some(given("media_orders", &[Consume])))];
+        let by_annotation =
+            Case::of_resizer(members.clone()).annotated(Some(annotation)).under(class.clone()).desired();
+        let mut by_name = Case::of_role(members).under(class.clone());
         by_name.subject = Subject::Role(annotation.to_owned());
         for desired in [by_annotation, by_name.desired()] {
             if is_allowed {
                 let role = desired.role.arn().map(ToString::to_string);
-                assert!(matches!(desired.role, DesiredRole::Foreign(_)) && role.as_deref() == Some(annotation), "{role:?}");
+                assert!(
+                    matches!(desired.role, DesiredRole::Foreign(_)) && role.as_deref() == Some(annotation),
+                    "{role:?}"
+                );
                 assert_eq!((desired.policies.len(), &desired.finding), (1, &None));
             } else {
                 assert_eq!((&desired.role, desired.policies.len()), (&DesiredRole::Nobody, 0), "{annotation}");
@@ -132,9 +147,8 @@ fn a_role_of_others_gets_what_is_of_classes_that_allow_it() {
 
 #[test]
 fn only_what_is_on_record_and_lives_is_in_the_policies() {
-    let mut members = ["one", "two", "three", "four"].map(|name| {
-        member(name, &making(), Some(given(&format!("media_{name}"), &[Consume])))
-    });
+    let mut members = ["one", "two", "three", "four"]
+        .map(|name| member(name, &making(), Some(given(&format!("media_{name}"), &[Consume]))));
     members[1].is_bound = false;
     members[2].deleting = true;
     members[3].given = None;
@@ -286,14 +300,26 @@ fn a_class_with_another_path_moves_nothing() {
 }
 
 #[test]
-fn each_subject_has_a_word_that_no_other_has_and_that_iam_takes_for_a_tag() {
+fn each_subject_has_names_that_no_other_has_and_a_word_that_iam_takes_for_a_tag() {
     let long = "a".repeat(253);
     let role = |path: &str| Subject::Role(format!("arn:aws:iam::{ACCOUNT}:role/{path}"));
     let account = |name: &str| Subject::ServiceAccount(name.to_owned());
-    let all = [account("worker"), role("worker"), role("batch/worker"), role("a,b"), account(&long), account(&format!("{}b", &long[..252]))];
-    let words: BTreeSet<String> = all.iter().map(word).collect();
-    assert_eq!(words.len(), all.len(), "{words:?}");
-    for word in words {
+    let all = [
+        account("worker"),
+        role("worker"),
+        role("batch/worker"),
+        role("a,b"),
+        account(&long),
+        account(&format!("{}b", &long[..252])),
+    ];
+    let policies: BTreeSet<String> = all
+        .iter()
+        .map(|subject| {
+            Case { subject: subject.clone(), ..Case::of_resizer(consuming()) }.desired().names[0].to_string()
+        })
+        .collect();
+    assert_eq!(policies.len(), all.len(), "{policies:?}");
+    for word in all.iter().map(word) {
         // Source: "Rules for tagging in IAM and AWS STS".
         let is_plain = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
         assert!(word.chars().count() <= 256 && word.chars().all(is_plain), "{word}");

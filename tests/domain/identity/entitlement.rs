@@ -58,7 +58,8 @@ fn labelled(
 /// Of each grant the permission, the queue and the dead-letter queue.
 fn grants(entitlement: &Entitlement) -> Vec<(Permission, String, Option<String>)> {
     let given = entitlement.given.iter().flat_map(|given| &given.grants);
-    let dead_letter = |grant: &prism_queue::domain::iam::Grant| grant.dead_letter.as_ref().map(|queue| queue.arn.clone());
+    let dead_letter =
+        |grant: &prism_queue::domain::iam::Grant| grant.dead_letter.as_ref().map(|queue| queue.arn.clone());
     given.map(|grant| (grant.permission, grant.queue.arn.clone(), dead_letter(grant))).collect()
 }
 

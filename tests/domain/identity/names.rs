@@ -29,16 +29,19 @@ fn a_name_begins_with_what_a_person_looks_for_and_ends_in_a_hash() {
         let hash = name.rsplit('_').next().unwrap();
         assert!(hash.len() == 12 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
     }
-    assert_eq!(names("prod", ACCOUNT, REGION, "web", "serviceaccount/resizer"), (role, policy), "the same on every run");
+    assert_eq!(
+        names("prod", ACCOUNT, REGION, "web", "serviceaccount/resizer"),
+        (role, policy),
+        "the same on every run"
+    );
 }
 
 /// IAM is global in an account, and several clusters may share one.
 #[test]
 fn the_hash_is_of_cluster_account_namespace_and_subject_and_not_of_the_region() {
     let one = names("prod", ACCOUNT, REGION, "web", "serviceaccount/resizer");
-    let hash = |(role, policy): &(String, String)| {
-        [role, policy].map(|name| name.rsplit('_').next().unwrap().to_owned())
-    };
+    let hash =
+        |(role, policy): &(String, String)| [role, policy].map(|name| name.rsplit('_').next().unwrap().to_owned());
     assert_eq!(names("prod", ACCOUNT, "us-east-1", "web", "serviceaccount/resizer"), one);
     for other in [
         names("test", ACCOUNT, REGION, "web", "serviceaccount/resizer"),

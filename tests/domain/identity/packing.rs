@@ -80,11 +80,15 @@ fn is_given(given: &Given, request: &Request) -> bool {
         let action = request.action.as_str();
         let sends = on_queue.contains(&"sqs:SendMessage");
         let with_key = action == "kms:Decrypt" || sends && action == "kms:GenerateDataKey";
-        let through = |region: &str| request.context.get("kms:ViaService") == Some(&vec![format!("sqs.{region}.amazonaws.com")]);
+        let through =
+            |region: &str| request.context.get("kms:ViaService") == Some(&vec![format!("sqs.{region}.amazonaws.com")]);
         request.resource == coordinates.arn && on_queue.contains(&action)
             || request.resource == letters && on_letters.contains(&action)
             || with_key
-                && request.context.get("kms:ResourceAliases").is_some_and(|aliases| grant.queue.key.as_ref() == aliases.first())
+                && request
+                    .context
+                    .get("kms:ResourceAliases")
+                    .is_some_and(|aliases| grant.queue.key.as_ref() == aliases.first())
                 && request.resource.contains(&format!(":{}:", place.region))
                 && through(&place.region)
     })
@@ -114,7 +118,8 @@ fn key(index: usize) -> Key {
 
 #[test]
 fn what_fits_in_one_policy_is_in_one() {
-    let all: Vec<Given> = (0..20).map(|n| in_region(REGIONS[n % 2], &format!("q{n}"), &[Consume, Send], None)).collect();
+    let all: Vec<Given> =
+        (0..20).map(|n| in_region(REGIONS[n % 2], &format!("q{n}"), &[Consume, Send], None)).collect();
     let desired = packed(&all);
     assert_eq!((desired.policies.len(), desired.left_out.len()), (1, 0));
     assert_right(&all, &desired);
@@ -127,7 +132,8 @@ fn what_fits_in_one_policy_is_in_one() {
 /// What a person sees of a policy does not depend on who else was looked at first.
 #[test]
 fn policies_are_numbered_in_order_and_the_same_on_every_run() {
-    let all: Vec<Given> = (0..30).map(|n| in_region(REGION, &format!("q{n}"), &[Consume], Some(&alias(&format!("{n}"), 240)))).collect();
+    let all: Vec<Given> =
+        (0..30).map(|n| in_region(REGION, &format!("q{n}"), &[Consume], Some(&alias(&format!("{n}"), 240)))).collect();
     let (one, two) = (packed(&all), packed(&all));
     assert!(one.policies.len() > 1);
     assert_eq!(one.policies, two.policies);
@@ -139,7 +145,8 @@ fn policies_are_numbered_in_order_and_the_same_on_every_run() {
 #[test]
 fn where_ten_policies_are_full_the_youngest_are_left_out_and_told() {
     // Two of them fill a policy.
-    let all: Vec<Given> = (0..23).map(|n| in_region(REGION, &format!("q{n}"), &[Send], Some(&alias(&format!("{n}-"), 2000)))).collect();
+    let all: Vec<Given> =
+        (0..23).map(|n| in_region(REGION, &format!("q{n}"), &[Send], Some(&alias(&format!("{n}-"), 2000)))).collect();
     let desired = packed(&all);
     assert_eq!(desired.policies.len(), MAX_POLICIES);
     assert_eq!(desired.left_out, BTreeSet::from([key(20), key(21), key(22)]));

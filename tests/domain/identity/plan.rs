@@ -7,7 +7,7 @@ use prism_queue::domain::finding::Circumstances;
 use prism_queue::domain::iam::PolicySight;
 use prism_queue::domain::identity::{AccountSight, Binding, IdentityStep, RoleArn, RoleSight};
 use prism_queue::domain::observed::Memory;
-use prism_queue::domain::permission::Permission::{Consume, Send};
+use prism_queue::domain::permission::Permission::Send;
 use prism_queue::domain::tags::{Origin, Owner, Tags};
 
 use super::world::{World, policy, role};
@@ -81,7 +81,7 @@ fn the_tags_of_the_cluster_that_this_one_replaces_are_renewed() {
     let (own, arn) = (own_role(&world), world.desired.policies[0].0.clone());
     case.class.cluster.uid = "cluster-2".to_owned();
     world = world.wanting(case.desired());
-    assert_eq!(world.reasons(), ["ClusterIdentityChanged"], "until somebody says so");
+    assert_eq!(world.reasons(), ["ClusterIdentityChanged"; 2], "role and policy, until somebody says so");
     assert_eq!(world.steps(), [""; 0]);
     case.class = case.class.replacing("cluster-1");
     let world = world.wanting(case.desired());
@@ -126,7 +126,8 @@ fn a_role_of_others_in_its_place_is_left_untouched() {
         of_others.policy(&arn).digest = "another".to_owned();
         assert_eq!((of_others.steps(), of_others.reasons()), (vec![], vec![reason]), "{tags:?}");
         let of_others = of_others.wanting(deleting(case.clone()).desired());
-        let touched = of_others.plan().steps.iter().flat_map(IdentityStep::concerns).any(|concern| concern == arn.to_string());
+        let touched =
+            of_others.plan().steps.iter().flat_map(IdentityStep::concerns).any(|concern| concern == arn.to_string());
         assert!(!touched, "{tags:?}");
     }
 }
@@ -194,7 +195,7 @@ fn what_others_put_to_use_is_not_taken_from_them() {
     let world = world.wanting(deleting(case).desired());
     assert_eq!(world.steps(), ["Detach"]);
     assert_eq!(world.reasons(), ["PolicyAttached", "RoleInUse"]);
-    let messages: Vec<String> = world.plan().findings.into_iter().map(|finding| finding.message).collect();
+    let messages: Vec<String> = world.plan().left.into_iter().map(|finding| finding.message).collect();
     assert!(messages[0].contains("attached 2 times by others") && messages[1].contains(READ_ONLY), "{messages:?}");
     let mut world = world.settled();
     world.role(&own).attached.clear();
@@ -218,7 +219,11 @@ fn from_its_own_role_to_one_of_others_the_new_one_has_all_before_the_old_one_goe
 fn a_policy_that_is_wanted_no_longer_goes_while_the_others_stay() {
     let large = |n: usize| {
         let kms = format!("alias/{n}{}", "k".repeat(2000));
-        member(&format!("a{n}"), &making(), Some(super::given_in(&class().place, &format!("q{n}"), &[Send], Some(&kms))))
+        member(
+            &format!("a{n}"),
+            &making(),
+            Some(super::given_in(&class().place, &format!("q{n}"), &[Send], Some(&kms))),
+        )
     };
     let case = Case::of_resizer((0..4).map(large).collect()).recorded();
     let mut world = World::empty(case.desired()).settled();
@@ -268,19 +273,6 @@ fn what_cannot_be_seen_is_neither_written_nor_taken_for_gone() {
     let policy_unseen = world.seeing_policy(&arn, PolicySight::Failed(error(ErrorKind::Transient)));
     assert!(policy_unseen.reasons().contains(&"AWSUnavailable"));
     assert!(!policy_unseen.steps().contains(&"DeletePolicy".to_owned()));
-}
-
-/// What a look did not show must not be taken for absent.
-#[test]
-fn an_association_that_cannot_be_seen_is_told_and_keeps_nothing_from_being_removed_but_the_end() {
-    let class = super::associating();
-    let mut case = Case::of_resizer(vec![member("consume", &class, Some(given("media_orders", &[Consume])))]).under(class);
-    case.association = prism_queue::domain::identity::AssociationSight::Failed(error(ErrorKind::Denied));
-    let case = case.recorded();
-    let world = World::empty(case.desired()).settled();
-    assert_eq!(world.reasons(), ["Denied"], "nobody can say that Pods have the role");
-    let world = world.wanting(deleting(case).desired()).settled();
-    assert_eq!(world.reasons(), ["Denied"], "it may be left behind");
 }
 
 #[test]
@@ -376,7 +368,13 @@ fn a_failed_call_says_what_a_person_has_to_do() {
         (&put, ErrorKind::EntityDoesNotExist, "Refused", true, "iam.permissionsBoundaryArn"),
         (&attach, ErrorKind::LimitExceeded, "PolicyFull", true, "no room"),
         (&attach, ErrorKind::EntityDoesNotExist, "Progressing", false, "AWS does not agree with itself"),
-        (&IdentityStep::DeleteRole { arn: own.clone() }, ErrorKind::DeleteConflict, "RoleInUse", false, "once that is gone"),
+        (
+            &IdentityStep::DeleteRole { arn: own.clone() },
+            ErrorKind::DeleteConflict,
+            "RoleInUse",
+            false,
+            "once that is gone",
+        ),
         (&create, ErrorKind::Denied, "Denied", false, "GetRole"),
         (&create, ErrorKind::Throttled, "Throttled", false, "slows down"),
     ] {

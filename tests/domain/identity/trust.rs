@@ -41,7 +41,10 @@ fn by_tokens_a_role_is_for_one_service_account_of_one_cluster_for_aws() {
         ("oidc.eks.us-east-1.amazonaws.com/id/ABC", AUDIENCE, "web", "resizer"),
         ("accounts.google.com", AUDIENCE, "web", "resizer"),
     ] {
-        assert!(!judge(issuer, audience, namespace, service_account), "{issuer} {audience} {namespace} {service_account}");
+        assert!(
+            !judge(issuer, audience, namespace, service_account),
+            "{issuer} {audience} {namespace} {service_account}"
+        );
     }
     let of_aws = Service { name: SERVICE, cluster_arn: CLUSTER, namespace: "web", service_account: "resizer" };
     assert!(!lets_in(&trust, &of_aws.attempt()));
@@ -68,7 +71,10 @@ fn by_pod_identity_a_role_is_for_one_service_account_of_one_cluster() {
         ("ec2.amazonaws.com", CLUSTER, "web", "resizer"),
         ("eks.amazonaws.com", CLUSTER, "web", "resizer"),
     ] {
-        assert!(!judge(name, cluster_arn, namespace, service_account), "{name} {cluster_arn} {namespace} {service_account}");
+        assert!(
+            !judge(name, cluster_arn, namespace, service_account),
+            "{name} {cluster_arn} {namespace} {service_account}"
+        );
     }
     let token = Token { issuer: ISSUER, audience: AUDIENCE, namespace: "web", service_account: "resizer" };
     assert!(!lets_in(&trust, &token.attempt()));
@@ -176,27 +182,42 @@ fn another_meaning_is_another_trust() {
         "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole",
     }));
     let changed = [
-        ("another subject", statement(|s| {
-            equal(s).insert(format!("{ISSUER}:sub"), json!("system:serviceaccount:web:other"));
-        })),
-        ("one subject more", statement(|s| {
-            let both = json!(["system:serviceaccount:web:resizer", "system:serviceaccount:web:other"]);
-            equal(s).insert(format!("{ISSUER}:sub"), both);
-        })),
+        (
+            "another subject",
+            statement(|s| {
+                equal(s).insert(format!("{ISSUER}:sub"), json!("system:serviceaccount:web:other"));
+            }),
+        ),
+        (
+            "one subject more",
+            statement(|s| {
+                let both = json!(["system:serviceaccount:web:resizer", "system:serviceaccount:web:other"]);
+                equal(s).insert(format!("{ISSUER}:sub"), both);
+            }),
+        ),
         ("no subject", statement(|s| _ = equal(s).remove(&format!("{ISSUER}:sub")))),
         ("another audience", statement(|s| _ = equal(s).insert(format!("{ISSUER}:aud"), json!("vault")))),
         ("no audience", statement(|s| _ = equal(s).remove(&format!("{ISSUER}:aud")))),
         ("no condition", statement(|s| _ = s.as_object_mut().unwrap().remove("Condition"))),
-        ("another operator", statement(|s| {
-            let keys = s["Condition"]["StringEquals"].take();
-            s["Condition"] = json!({"StringLike": keys});
-        })),
-        ("another issuer", statement(|s| {
-            s["Principal"]["Federated"] = json!("arn:aws:iam::123456789012:oidc-provider/example.com");
-        })),
-        ("another account", statement(|s| {
-            s["Principal"]["Federated"] = json!(format!("arn:aws:iam::999999999999:oidc-provider/{ISSUER}"));
-        })),
+        (
+            "another operator",
+            statement(|s| {
+                let keys = s["Condition"]["StringEquals"].take();
+                s["Condition"] = json!({"StringLike": keys});
+            }),
+        ),
+        (
+            "another issuer",
+            statement(|s| {
+                s["Principal"]["Federated"] = json!("arn:aws:iam::123456789012:oidc-provider/example.com");
+            }),
+        ),
+        (
+            "another account",
+            statement(|s| {
+                s["Principal"]["Federated"] = json!(format!("arn:aws:iam::999999999999:oidc-provider/{ISSUER}"));
+            }),
+        ),
         ("one principal more", statement(|s| s["Principal"]["AWS"] = json!("arn:aws:iam::123456789012:root"))),
         ("anybody", statement(|s| s["Principal"] = json!("*"))),
         ("another effect", statement(|s| s["Effect"] = json!("Deny"))),

@@ -77,7 +77,9 @@ impl World {
 
     /// Why not all is as declared.
     pub(super) fn reasons(&self) -> Vec<&'static str> {
-        self.plan().findings.iter().map(|finding| finding.reason.as_str()).collect()
+        let plan = self.plan();
+        let all = plan.findings.iter().chain(&plan.left).chain(&self.desired.finding);
+        all.map(|finding| finding.reason.as_str()).collect()
     }
 
     /// Carries out what is planned, but for steps that fail and those that wait for them; as a pass does.
