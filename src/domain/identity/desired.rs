@@ -8,13 +8,14 @@ use crate::api::conditions::Reason;
 use crate::api::queue_access::AccessTarget;
 
 use super::super::access::Subject;
+use super::super::call::{CallError, ErrorClass};
 use super::super::class::Class;
 use super::super::digest::sha256;
 use super::super::finding::Finding;
 use super::super::fleet::Key;
-use super::super::iam::{IdentityPolicy, MAX_CHARACTERS, PolicyArn, compile};
+use super::super::iam::{IamPath, IdentityPolicy, MAX_CHARACTERS, PolicyArn, compile};
 use super::super::tags::Owner;
-use super::binding::{AccountSight, Binding, Bound};
+use super::binding::{AccountSight, AssociationSight, Binding, Bound};
 use super::names::Names;
 use super::trust::{Trust, Workload};
 use super::{EksCluster, Given, RoleArn, Way};
@@ -43,6 +44,13 @@ pub struct Member {
     pub target: Option<AccessTarget>,
     /// What it gives.
     pub given: Option<Given>,
+}
+
+impl Member {
+    /// Whether nothing in the account is for it: it is on its way out, or what it gives is elsewhere.
+    fn is_gone_from(&self, account_id: &str) -> bool {
+        self.deleting || self.given.as_ref().is_some_and(|given| given.place.account_id != account_id)
+    }
 }
 
 /// What the desired state depends on.
@@ -116,6 +124,8 @@ pub struct Desired {
     pub left_out: BTreeSet<Key>,
     /// What stands in the way of all of them.
     pub finding: Option<Finding>,
+    /// Why it is not known what the `ServiceAccount` is bound to: nobody's association is replaced, nor forgotten, unseen.
+    pub unread: Option<Finding>,
 }
 
 impl Desired {
@@ -123,17 +133,14 @@ impl Desired {
     #[must_use]
     pub fn of(request: &Request<'_>) -> Self {
         let Request { namespace, subject, class, members, .. } = *request;
-        let word = word(subject);
-        let names = Names {
-            cluster: &class.cluster.name,
-            place: &class.place,
-            path: &class.iam_path,
-            namespace,
-            subject: &word,
-        };
+        let in_full = in_full(subject);
+        let (cluster, place) = (class.cluster.name.as_str(), &class.place);
+        let names = Names { cluster, place, path: &class.iam_path, namespace, subject: &in_full };
+        let path = path_on_record(&names, members).unwrap_or_else(|| class.iam_path.clone());
+        let names = Names { path: &path, ..names };
         let own_role = matches!(subject, Subject::ServiceAccount(_)).then(|| names.role());
-        let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: word.clone() };
-        let (role, finding) = Choice { request, own_role: own_role.as_ref(), owner: &owner }.role();
+        let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: word(subject) };
+        let (role, finding) = Choice { request, names: &names, own_role: own_role.as_ref(), owner: &owner }.role();
         let account_id = &class.place.account_id;
         let recorded = || members.iter().filter_map(|member| member.target.as_ref());
         // What one class allows is no other's to give.
@@ -154,7 +161,7 @@ impl Desired {
             documents.into_iter().enumerate().map(|(index, document)| (names.policy(index + 1), document)).collect();
         let is_here = |account: &str| account == account_id;
         // The last one takes the subject's own role with it, should a record be lost.
-        let own = own_role.clone().filter(|_| members.iter().all(|member| member.deleting));
+        let own = own_role.clone().filter(|_| members.iter().all(|member| member.is_gone_from(account_id)));
         let former_roles = recorded()
             .flat_map(|target| target.role_arn.iter().chain(&target.former_role_arns))
             .filter_map(|arn| RoleArn::parse(arn))
@@ -165,7 +172,6 @@ impl Desired {
             .flat_map(|target| target.policy_arns.iter().filter_map(|arn| PolicyArn::parse(arn)))
             .filter(|arn| is_here(arn.account_id()) && policies.iter().all(|(wanted, _)| wanted != arn))
             .collect();
-        let names = (1..=MAX_POLICIES).map(|number| names.policy(number)).collect();
         let mut desired = Self {
             owner,
             role,
@@ -173,13 +179,17 @@ impl Desired {
             own_role,
             former_roles,
             former_policies,
-            names,
+            names: (1..=MAX_POLICIES).map(|number| names.policy(number)).collect(),
             bindings: Vec::new(),
             source: None,
             left_out,
             finding,
+            unread: match request.bound.association {
+                AssociationSight::Failed(error) => Some(no_association(error)),
+                _ => None,
+            },
         };
-        desired.source = source(request, &desired, &word).map(Box::new);
+        desired.source = source(request, &desired, &names).map(Box::new);
         let by_association = class.roles.as_ref().is_some_and(|making| matches!(making.way, Way::PodIdentity(_)));
         desired.bindings = desired.bindings(&request.bound, by_association);
         desired
@@ -209,16 +219,10 @@ pub struct Source {
 }
 
 /// EKS gives Pods a role of the cluster's own account only: for queues of another account, that role may assume the subject's.
-fn source(request: &Request<'_>, main: &Desired, word: &str) -> Option<Source> {
+fn source(request: &Request<'_>, main: &Desired, names: &Names<'_>) -> Option<Source> {
     let class = request.class;
     let cluster = class.roles.as_ref()?.way.other_account(class)?;
-    let names = Names {
-        cluster: &class.cluster.name,
-        place: &cluster.place,
-        path: &class.iam_path,
-        namespace: request.namespace,
-        subject: word,
-    };
+    let names = Names { place: &cluster.place, ..*names };
     let (own, policy) = (main.own_role.as_ref()?, names.source_policy());
     let arn = names.source_role();
     let made = match (&main.role, &cluster.boundary, request.subject) {
@@ -244,18 +248,41 @@ fn source(request: &Request<'_>, main: &Desired, word: &str) -> Option<Source> {
         source: None,
         left_out: BTreeSet::new(),
         finding: None,
+        unread: None,
     };
     Some(Source { arn, desired })
 }
 
-/// The subject in a word, which is the value of its owner tag: no name of a Queue holds a `/`.
+/// The subject in a word, which is the value of its owner tag: no name of a Queue holds a `/`. Of what names may have, a tag
+/// takes no comma, and 256 characters. Source: "Rules for tagging in IAM and AWS STS".
 #[must_use]
 pub fn word(subject: &Subject) -> String {
+    let word = match subject {
+        Subject::ServiceAccount(_) | Subject::Principal(_) => in_full(subject),
+        Subject::Role(arn) => format!("role/{}", arn.rsplit('/').next().unwrap_or_default()),
+    };
+    word.replace(',', "_").chars().take(256).collect()
+}
+
+/// The subject so that no other is called the same: of two roles of one name only one can be there, but both can be meant.
+fn in_full(subject: &Subject) -> String {
     match subject {
         Subject::ServiceAccount(name) => format!("serviceaccount/{name}"),
-        Subject::Role(arn) => format!("role/{}", arn.rsplit('/').next().unwrap_or_default()),
-        Subject::Principal(arn) => arn.clone(),
+        Subject::Role(arn) | Subject::Principal(arn) => arn.clone(),
     }
+}
+
+/// The path of what is on record: names are unique in an account, so that another class's path moves nothing.
+fn path_on_record(names: &Names<'_>, members: &[Member]) -> Option<IamPath> {
+    let (role, policy) = (names.role(), names.policy(1));
+    let is_role = |arn: &RoleArn| (arn.account_id(), arn.name()) == (role.account_id(), role.name());
+    let is_policy = |arn: &PolicyArn| (arn.account_id(), arn.name()) == (policy.account_id(), policy.name());
+    let mut made = members.iter().filter_map(|member| member.target.as_ref()).flat_map(AccessTarget::made);
+    let path = made.find_map(|arn| {
+        let role = RoleArn::parse(arn).filter(is_role).map(|arn| arn.path().to_owned());
+        role.or_else(|| PolicyArn::parse(arn).filter(is_policy).map(|arn| arn.path().to_owned()))
+    });
+    IamPath::parse(&path?).ok()
 }
 
 /// The account in which the `members` have something on record: one subject has all in one account.
@@ -269,16 +296,12 @@ pub fn account_on_record(members: &[Member]) -> Option<String> {
 /// nothing on record, of the oldest that gives anything, or of any, so that what a lost record told of is found.
 #[must_use]
 pub fn home<'a>(members: &'a [Member], account_on_record: Option<&str>) -> Option<&'a Class> {
-    match account_on_record {
-        Some(account_id) => {
-            let mut classes = members.iter().filter_map(|member| member.class.as_ref());
-            classes.find(|class| class.place.account_id == account_id)
-        }
-        None => {
-            let giving = members.iter().find(|member| member.given.is_some() && !member.deleting);
-            giving.map_or_else(|| members.iter().find_map(|m| m.class.as_ref()), |member| member.class.as_ref())
-        }
+    let mut classes = members.iter().filter_map(|member| member.class.as_ref());
+    if let Some(account_id) = account_on_record {
+        return classes.find(|class| class.place.account_id == account_id);
     }
+    let giving = members.iter().find(|member| member.given.is_some() && !member.deleting);
+    giving.and_then(|member| member.class.as_ref()).or_else(|| classes.next())
 }
 
 impl AccessTarget {
@@ -297,6 +320,7 @@ impl AccessTarget {
 /// Which role it is to be.
 struct Choice<'a> {
     request: &'a Request<'a>,
+    names: &'a Names<'a>,
     own_role: Option<&'a RoleArn>,
     owner: &'a Owner,
 }
@@ -304,7 +328,7 @@ struct Choice<'a> {
 impl Choice<'_> {
     fn role(&self) -> (DesiredRole, Option<Finding>) {
         let Request { subject, members, bound, class, .. } = self.request;
-        if members.iter().all(|member| member.deleting) {
+        if members.iter().all(|member| member.is_gone_from(&class.place.account_id)) {
             return (DesiredRole::Nobody, None);
         }
         if members.iter().all(|member| member.deleting || member.given.is_none()) {
@@ -319,6 +343,9 @@ impl Choice<'_> {
             let message = format!("there is no ServiceAccount {name} in this namespace; it is waited for");
             let finding = Finding::waiting(Reason::ServiceAccountNotFound, message, MISSING_ACCOUNT);
             return (self.kept(own_role), Some(finding));
+        }
+        if matches!(bound.association, AssociationSight::Failed(_)) {
+            return (self.kept(own_role), None);
         }
         if let Some((arn, at)) = bound.foreign_role(own_role, self.owner) {
             return self.foreign(&arn, &at, self.kept(own_role));
@@ -341,18 +368,12 @@ impl Choice<'_> {
             Way::PodIdentity(cluster) => match way.other_account(self.request.class) {
                 None => Ok(Trust::in_pod_identity(&cluster.arn(), &workload)),
                 Some(_) if cluster.boundary.is_some() => {
-                    Ok(Trust::in_role(&self.source_role(cluster, name).to_string()))
+                    let source = Names { place: &cluster.place, ..*self.names }.source_role();
+                    Ok(Trust::in_role(&source.to_string()))
                 }
                 Some(_) => Err(no_boundary_there(self.request.class, cluster)),
             },
         }
-    }
-
-    fn source_role(&self, cluster: &EksCluster, name: &str) -> RoleArn {
-        let Request { class, namespace, .. } = self.request;
-        let subject = word(&Subject::ServiceAccount(name.to_owned()));
-        let (path, place) = (&class.iam_path, &cluster.place);
-        Names { cluster: &class.cluster.name, place, path, namespace, subject: &subject }.source_role()
     }
 
     /// The role that was made before, if one was.
@@ -376,6 +397,23 @@ impl Choice<'_> {
             class.place.account_id
         );
         (instead, Some(Finding::stalled(Reason::RoleNotAllowed, message, SLOW)))
+    }
+}
+
+fn no_association(error: &CallError) -> Finding {
+    match error.class() {
+        ErrorClass::NotFound => {
+            let message = format!("{error}: there is no such cluster in EKS; mend iam.podIdentity of the class");
+            Finding::stalled(Reason::Refused, message, SLOW)
+        }
+        ErrorClass::Denied | ErrorClass::Invalid => {
+            let message = format!("the EKS Pod Identity association cannot be read: {error}");
+            Finding::stalled(Reason::Denied, message, SLOW)
+        }
+        ErrorClass::Throttled | ErrorClass::Conflict | ErrorClass::Transient => {
+            let message = format!("the EKS Pod Identity association cannot be read: {error}");
+            Finding::waiting(Reason::AWSUnavailable, message, MISSING_ACCOUNT)
+        }
     }
 }
 

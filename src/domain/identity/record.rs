@@ -17,14 +17,17 @@ impl Desired {
     /// is what it gives now.
     #[must_use]
     pub fn to_record(&self, before: Option<&AccessTarget>, given: Option<&Given>, class: &Class) -> AccessTarget {
-        let mut target = self.place(before, given, class);
-        let role = self.role.arn().map(ToString::to_string);
+        let mut target = place(before, given, class);
+        // One subject has all in one account, until it is gone from there.
+        let is_here = given.is_none_or(|given| given.place.account_id == class.place.account_id);
+        let role = self.role.arn().filter(|_| is_here).map(ToString::to_string);
         let former = before.into_iter().flat_map(|target| target.role_arn.iter().chain(&target.former_role_arns));
         let former: BTreeSet<String> = former.filter(|arn| role.as_ref() != Some(arn)).cloned().collect();
         let policies = before.into_iter().flat_map(|target| &target.policy_arns).cloned();
-        let policies: BTreeSet<String> = policies.chain(self.policies.iter().map(|(arn, _)| arn.to_string())).collect();
+        let wanted = self.policies.iter().filter(|_| is_here).map(|(arn, _)| arn.to_string());
+        let policies: BTreeSet<String> = policies.chain(wanted).collect();
         target.role_arn = role;
-        let source = self.source.as_ref().filter(|source| source.desired.role != DesiredRole::Nobody);
+        let source = self.source.as_ref().filter(|source| is_here && source.desired.role != DesiredRole::Nobody);
         let before_source = || before.and_then(|before| before.source_role_arn.clone());
         target.source_role_arn = source.map(|source| source.arn.to_string()).or_else(before_source);
         target.former_role_arns = former.into_iter().collect();
@@ -66,22 +69,6 @@ impl Desired {
         }
     }
 
-    fn place(&self, before: Option<&AccessTarget>, given: Option<&Given>, class: &Class) -> AccessTarget {
-        let before = before.cloned().unwrap_or_default();
-        match given {
-            Some(given) => AccessTarget {
-                account_id: given.place.account_id.clone(),
-                region: given.place.region.clone(),
-                queue_arn: given.coordinates.arn.clone(),
-                queue_uid: Some(given.queue_uid.clone()),
-                queue_class_name: Some(class.name.clone()),
-                ..before
-            },
-            // What is given anew later is no longer what was given before.
-            None => AccessTarget { queue_uid: None, ..before },
-        }
-    }
-
     /// What keeps one `QueueAccess` of the subject from having what it is `given`.
     #[must_use]
     pub fn hinders(&self, key: &Key, given: &Given, class: &Class) -> Option<Finding> {
@@ -96,5 +83,21 @@ impl Desired {
             let message = "spec.subject: the policies of its role have no room left for it: a role takes 10 managed policies of 6,144 characters, and older QueueAccesses fill them; use another ServiceAccount".to_owned();
             Finding::stalled(Reason::PolicyFull, message, SLOW)
         })
+    }
+}
+
+fn place(before: Option<&AccessTarget>, given: Option<&Given>, class: &Class) -> AccessTarget {
+    let before = before.cloned().unwrap_or_default();
+    match given {
+        Some(given) => AccessTarget {
+            account_id: given.place.account_id.clone(),
+            region: given.place.region.clone(),
+            queue_arn: given.coordinates.arn.clone(),
+            queue_uid: Some(given.queue_uid.clone()),
+            queue_class_name: Some(class.name.clone()),
+            ..before
+        },
+        // What is given anew later is no longer what was given before.
+        None => AccessTarget { queue_uid: None, ..before },
     }
 }
