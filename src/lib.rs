@@ -7,3 +7,4 @@ pub mod aws;
 pub mod controller;
 pub mod domain;
 pub mod runtime;
+pub mod webhook;

@@ -14,6 +14,7 @@ pub mod field;
 pub mod finding;
 pub mod fleet;
 pub mod iam;
+pub mod injection;
 pub mod key_policy;
 pub mod names;
 pub mod observed;

@@ -13,6 +13,10 @@ use jiff::SignedDuration;
 use super::logs;
 use crate::domain::names::{NamePrefix, is_dns_label};
 
+mod webhook;
+
+pub use webhook::{Certificate, WebhookSettings};
+
 /// Makes Amazon SQS queues declarative: Queue objects in, queues out.
 #[derive(Debug, Parser)]
 #[command(name = "prism-queue", version, arg_required_else_help = true)]
@@ -154,6 +158,10 @@ pub struct ControllerSettings {
     /// Where /healthz, /readyz and /metrics are served: an IP address and a port.
     #[arg(long, env = "PRISM_QUEUE_HTTP_ADDRESS", value_name = "IP:PORT", default_value = "0.0.0.0:8080")]
     pub http_address: SocketAddr,
+
+    /// The admission webhook.
+    #[command(flatten)]
+    pub webhook: WebhookSettings,
 
     /// The form of the log on standard error.
     #[arg(long, env = "PRISM_QUEUE_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = logs::Format::Text)]

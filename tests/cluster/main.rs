@@ -17,6 +17,7 @@ mod enforcement;
 mod faults;
 mod grants;
 mod harness;
+mod injection;
 mod invalid;
 mod lifecycle;
 mod ownership;

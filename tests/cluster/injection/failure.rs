@@ -1,0 +1,1 @@
+//! What becomes of Pods when something is wrong.
