@@ -16,6 +16,7 @@ mod encryption;
 mod finding;
 mod fleet;
 mod iam;
+mod injection;
 mod key_policy;
 mod names;
 mod observed;
