@@ -21,7 +21,7 @@ pub(super) use own::Own;
 pub use own::{CONFIGURATION, SECRET};
 
 /// How often the certificate is looked at, and how often while there is none.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(5);
 const LOOK_FOR_THE_FIRST: Duration = Duration::from_millis(500);
 
 /// Where the certificate comes from.
