@@ -158,8 +158,8 @@ fn a_replica_that_does_not_lead_answers_with_the_leaders_certificate() {
         let flags = ["--webhook-address", &format!("127.0.0.1:{port}"), "--webhook-host", "127.0.0.1"];
         let standby = Operator::start(stage.scope.world, &stage.scope.world.identity, &flags).await;
         standby.says("the webhook shows a new certificate").await;
-        let (code, page) = standby.get("/readyz").await;
-        assert!(code == 200 && page.contains("[+] webhook: ok"), "{page}");
+        let is_ready = |(code, page): &(u16, String)| *code == 200 && page.contains("[+] webhook: ok");
+        eventually("the standby is ready", async || standby.get("/readyz").await, is_ready).await;
         stage.reconfigure("clientConfig/url", json!(format!("https://127.0.0.1:{port}{FAIL}"))).await;
         let asked = async || {
             let created = stage.dry_run(&pod("p", "orders", &json!({}))).await.expect("no Pod is refused");
