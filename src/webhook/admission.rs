@@ -174,3 +174,130 @@ fn reply(response: AdmissionResponse) -> Response {
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A cluster in which one Queue is there, one cannot be read, and one is not answered about.
+    struct Few;
+
+    #[async_trait]
+    impl Objects for Few {
+        async fn queue(&self, namespace: &str, name: &str) -> Result<Option<Queue>, String> {
+            match (namespace, name) {
+                ("media", "orders") => Ok(Some(Queue::new("orders", crate::api::QueueSpec::default()))),
+                ("media", "odd") => Err("it does not deserialize".to_owned()),
+                ("media", "slow") => std::future::pending().await,
+                _ => Ok(None),
+            }
+        }
+
+        async fn access(&self, _: &str, _: &str) -> Result<Option<QueueAccess>, String> {
+            Ok(None)
+        }
+    }
+
+    fn review(operation: &str, inject: &str) -> Value {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "p", "annotations": {"queue.prism.io/inject": inject}},
+            "spec": {"containers": [{"name": "main"}]},
+        });
+        json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "u-1",
+                "kind": {"group": "", "version": "v1", "kind": "Pod"},
+                "resource": {"group": "", "version": "v1", "resource": "pods"},
+                "namespace": "media", "operation": operation, "userInfo": {},
+                "object": pod, "oldObject": null,
+            },
+        })
+    }
+
+    /// The code, the answer and what was counted.
+    async fn ask(policy: FailurePolicy, body: impl Into<Body>) -> (StatusCode, Value, String) {
+        let admission = Admission { objects: Box::new(Few), metrics: Metrics::new() };
+        let answer = admission.answer(policy, body.into()).await;
+        let (code, body) = (answer.status(), to_bytes(answer.into_body(), MOST_BYTES).await.unwrap());
+        let text = || Value::from(String::from_utf8_lossy(&body).into_owned());
+        let answer = serde_json::from_slice(&body).unwrap_or_else(|_| text());
+        let counted = admission.metrics.encode().unwrap();
+        let mut counted = counted.lines().filter_map(|line| line.strip_prefix("prism_queue_injections_total{result="));
+        (code, answer, counted.next().unwrap_or_default().to_owned())
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_about_the_request_and_carries_the_patch() {
+        let (code, answer, counted) = ask(FailurePolicy::Fail, review("CREATE", "orders").to_string()).await;
+        assert_eq!((code, counted.as_str()), (StatusCode::OK, "\"injected\"} 1"));
+        assert_eq!(
+            (&answer["apiVersion"], &answer["kind"]),
+            (&json!("admission.k8s.io/v1"), &json!("AdmissionReview"))
+        );
+        let response = &answer["response"];
+        assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(true)));
+        assert_eq!(response["patchType"], "JSONPatch");
+        let patch: Vec<u8> = serde_json::from_value(response["patch"].clone()).unwrap();
+        let patch: Value = serde_json::from_slice(&patch).unwrap();
+        assert_eq!(patch[0]["path"], "/spec/containers/0/envFrom");
+        assert_eq!(patch[0]["value"], json!([{"secretRef": {"name": "orders-queue"}}]));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_looked_at_is_refused_or_warned_of() {
+        for (inject, words) in
+            [("odd", "it does not deserialize"), ("other", "there is no Queue other in namespace media")]
+        {
+            let (_, answer, counted) = ask(FailurePolicy::Fail, review("CREATE", inject).to_string()).await;
+            assert_eq!((&answer["response"]["allowed"], counted.as_str()), (&json!(false), "\"refused\"} 1"));
+            assert!(answer["response"]["status"]["message"].as_str().unwrap().contains(words), "{answer}");
+            let (_, answer, counted) = ask(FailurePolicy::Ignore, review("CREATE", inject).to_string()).await;
+            assert_eq!((&answer["response"]["allowed"], counted.as_str()), (&json!(true), "\"warned\"} 1"));
+            assert!(answer["response"]["warnings"][0].as_str().unwrap().contains(words), "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_does_not_answer_is_not_waited_for() {
+        let (_, answer, _) = ask(FailurePolicy::Fail, review("CREATE", "slow").to_string()).await;
+        let message = answer["response"]["status"]["message"].as_str().unwrap();
+        assert!(message.contains("Queue slow could not be read: no answer within 3 s"), "{message}");
+        // Nor a client that does not send.
+        let silent = Body::from_stream(futures::stream::pending::<Result<Bytes, std::convert::Infallible>>());
+        let (code, answer, counted) = ask(FailurePolicy::Fail, silent).await;
+        assert_eq!((code, counted.as_str()), (StatusCode::BAD_REQUEST, "\"malformed\"} 1"));
+        assert!(answer.as_str().unwrap().contains("did not arrive within 5 s"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn nothing_but_the_creation_of_a_pod_is_changed() {
+        for operation in ["UPDATE", "DELETE"] {
+            let (_, answer, counted) = ask(FailurePolicy::Fail, review(operation, "other").to_string()).await;
+            assert_eq!((&answer["response"]["allowed"], counted.as_str()), (&json!(true), "\"unchanged\"} 1"));
+            assert_eq!(answer["response"].get("patch"), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_admission_review_is_refused_with_the_reason() {
+        let mut old = review("CREATE", "orders");
+        old["apiVersion"] = json!("admission.k8s.io/v1beta1");
+        let mut empty = review("CREATE", "orders");
+        empty["request"] = json!(null);
+        for (body, words) in [
+            ("{}".to_owned(), "no AdmissionReview"),
+            ("no JSON".to_owned(), "no AdmissionReview"),
+            (old.to_string(), "admission.k8s.io/v1beta1 is not admission.k8s.io/v1"),
+            (empty.to_string(), "holds no request"),
+            (" ".repeat(MOST_BYTES + 1), "longer than 4194304 bytes"),
+        ] {
+            let (code, answer, counted) = ask(FailurePolicy::Ignore, body).await;
+            assert_eq!((code, counted.as_str()), (StatusCode::BAD_REQUEST, "\"malformed\"} 1"));
+            assert!(answer.as_str().unwrap().contains(words), "{answer}");
+        }
+    }
+}

@@ -37,3 +37,40 @@ pub(super) fn server_config(pem: &Pem) -> Result<ServerConfig, String> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A certificate for 127.0.0.1 that is its own issuer, and its key.
+    pub(in crate::webhook) fn pair() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_are_used_in_either_order() {
+        let (certificate, key) = pair();
+        assert!(server_config(&Pem(format!("{certificate}{key}"))).is_ok());
+        assert!(server_config(&Pem(format!("{key}{certificate}"))).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_without_showing_it() {
+        let ((certificate, key), (_, another)) = (pair(), pair());
+        for (pem, words) in [
+            (String::new(), "there is no certificate"),
+            (key.clone(), "there is no certificate"),
+            (certificate.clone(), "the key cannot be read"),
+            (format!("{certificate}{another}"), "certificate and key cannot be used"),
+            (
+                "-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n".to_owned(),
+                "the certificate cannot be read",
+            ),
+        ] {
+            let why = server_config(&Pem(pem)).unwrap_err();
+            assert!(why.contains(words), "{why}");
+        }
+        assert_eq!(format!("{:?}", Pem(key)), "Pem(…)");
+    }
+}
