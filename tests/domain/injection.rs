@@ -129,7 +129,7 @@ fn the_names_of_secrets_are_those_that_are_written() {
         assert_eq!(secret_of_queue(&queue).unwrap(), written[0].name);
     }
     for secret in [json!(null), json!({"name": "s"})] {
-        let access = access(secret);
+        let access = access(&secret);
         let written = OutputSettings::of_access(&access, &class()).render(&coordinates());
         assert_eq!(secret_of_access(&access).unwrap(), written[0].name);
     }
@@ -149,7 +149,7 @@ fn coordinates() -> prism_queue::domain::outputs::Coordinates {
     }
 }
 
-fn access(secret: Value) -> QueueAccess {
+fn access(secret: &Value) -> QueueAccess {
     let spec = json!({
         "queueRef": {"name": "orders", "namespace": "media"},
         "permissions": ["Send"],
@@ -189,7 +189,7 @@ fn a_queue_has_the_secret_that_it_writes_or_says_why_it_has_none() {
     let others = [("ConfigMap", "orders-queue"), ("Secret", "orders-binding")];
     let disabled = json!({"outputs": {"secret": {"mode": "Disabled"}}});
     let named = json!({"outputs": {"secret": {"name": "s"}}});
-    for (queue, wanted) in [
+    for (queue, wanted) in vec![
         (queue("orders", json!({})), Ok("orders-queue")),
         (queue("orders", disabled.clone()), Err("spec.outputs.secret.mode is Disabled")),
         (reported(json!({}), 1, converged, &own), Ok("orders-queue")),
@@ -215,7 +215,7 @@ fn a_queue_has_the_secret_that_it_writes_or_says_why_it_has_none() {
 #[test]
 fn a_queue_access_has_the_secret_that_it_writes_or_says_why_it_has_none() {
     let with = |reason: &str, secret: Option<&str>| {
-        let mut access = access(json!(null));
+        let mut access = access(&json!(null));
         access.status = Some(QueueAccessStatus {
             observed_generation: Some(1),
             conditions: vec![ready("False", reason)],
@@ -228,7 +228,7 @@ fn a_queue_access_has_the_secret_that_it_writes_or_says_why_it_has_none() {
     assert_eq!(secret_of_access(&with("OutputConflict", Some("resizer-access"))).unwrap(), "resizer-access");
     let why = secret_of_access(&with("OutputConflict", None)).unwrap_err();
     assert!(format!("{why:?}").contains("resizer-access is somebody else's"), "{why:?}");
-    let why = secret_of_access(&access(json!({"mode": "Disabled"}))).unwrap_err();
+    let why = secret_of_access(&access(&json!({"mode": "Disabled"}))).unwrap_err();
     assert!(format!("{why:?}").contains("spec.secret.mode is Disabled"), "{why:?}");
 }
 
@@ -378,8 +378,12 @@ fn containers() -> impl Strategy<Value = Value> {
     );
     let container = lists.prop_map(|(from, env)| {
         let mut container = json!({"name": "c", "image": "i", "unknownField": 1});
-        from.into_iter().for_each(|from| container["envFrom"] = json!(from));
-        env.into_iter().for_each(|env| container["env"] = json!(env));
+        if let Some(from) = from {
+            container["envFrom"] = json!(from);
+        }
+        if let Some(env) = env {
+            container["env"] = json!(env);
+        }
         container
     });
     proptest::collection::vec(container, 0..3).prop_map(Value::from)
@@ -395,7 +399,9 @@ proptest! {
         inject in proptest::sample::select(&["a", "a,access/b", "access/b,a,c", "NO,a"][..]),
     ) {
         let mut asking = pod(inject, &json!({"containers": containers, "ephemeralContainers": [{"name": "e"}]}));
-        init.into_iter().for_each(|init| asking["spec"]["initContainers"] = init);
+        if let Some(init) = init {
+            asking["spec"]["initContainers"] = init;
+        }
         let mut changed = asking.clone();
         json_patch::patch(&mut changed, &admitted(answer(&asking, FailurePolicy::Ignore)).0).unwrap();
 

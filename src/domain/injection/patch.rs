@@ -66,15 +66,12 @@ pub(super) fn patch(pod: &Pod, environments: &[Environment], troubles: &[String]
 fn env_from(path: &[String], container: &Container, environments: &[Environment]) -> Vec<PatchOperation> {
     let missing = environments.iter().filter(|from| !from.is_in(container)).map(Environment::reference);
     let path = [path, &["envFrom".to_owned()]].concat();
-    match container.env_from {
-        Some(_) => {
-            missing.enumerate().map(|(at, from)| add(&[path.clone(), vec![at.to_string()]].concat(), &from)).collect()
-        }
-        None => {
-            let all: Vec<EnvFromSource> = missing.collect();
-            if all.is_empty() { Vec::new() } else { vec![add(&path, &all)] }
-        }
+    if container.env_from.is_some() {
+        let at = |index: usize| [path.clone(), vec![index.to_string()]].concat();
+        return missing.enumerate().map(|(index, from)| add(&at(index), &from)).collect();
     }
+    let all: Vec<EnvFromSource> = missing.collect();
+    if all.is_empty() { Vec::new() } else { vec![add(&path, &all)] }
 }
 
 /// The endpoint that a class gives its workloads is read by every AWS client under one name only, which a prefix would hide.

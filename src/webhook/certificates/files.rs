@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::super::tls::Pem;
-use super::Certificates;
+use super::{Certificates, Look};
 
 /// `tls.crt` and `tls.key`, as in a Secret of type kubernetes.io/tls.
 pub(in crate::webhook) struct Files(PathBuf);
@@ -23,8 +23,13 @@ impl Files {
 
 #[async_trait]
 impl Certificates for Files {
-    async fn current(&mut self) -> Result<Option<Pem>, String> {
+    async fn look(&mut self) -> Look {
         // Read between two renewals they do not belong together; then they are read again.
-        Ok(Some(Pem(format!("{}\n{}", self.read("tls.crt").await?, self.read("tls.key").await?))))
+        match (self.read("tls.crt").await, self.read("tls.key").await) {
+            (Ok(certificate), Ok(key)) => {
+                Look { certificate: Some(Pem(format!("{certificate}\n{key}"))), trouble: None }
+            }
+            (Err(why), _) | (_, Err(why)) => Look { certificate: None, trouble: Some(why) },
+        }
     }
 }

@@ -21,14 +21,22 @@ pub(super) use own::Own;
 pub use own::{CONFIGURATION, SECRET};
 
 /// How often the certificate is looked at, and how often while there is none.
-const LOOK: Duration = Duration::from_secs(5);
-const LOOK_FOR_THE_FIRST: Duration = Duration::from_millis(500);
+const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL_AT_FIRST: Duration = Duration::from_millis(500);
 
 /// Where the certificate comes from.
 #[async_trait]
 pub(super) trait Certificates: Send + Sync {
-    /// The certificate to show now; `None` while there is none to be had.
-    async fn current(&mut self) -> Result<Option<Pem>, String>;
+    /// The certificate to show now, and what is wrong: one does not exclude the other.
+    async fn look(&mut self) -> Look;
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// None while there is none to be had.
+    pub(super) certificate: Option<Pem>,
+    pub(super) trouble: Option<String>,
 }
 
 /// Looks after the certificate.
@@ -46,28 +54,24 @@ impl Keeper {
         let mut complained = String::new();
         loop {
             self.heartbeat.beat(Instant::now());
-            let current = self.certificates.current().await;
-            let trouble = match current {
-                Ok(None) => Some("there is none yet".to_owned()),
-                Ok(pem) if pem == shown => None,
-                Ok(Some(pem)) => match server_config(&pem) {
+            let Look { certificate, mut trouble } = self.certificates.look().await;
+            if let Some(new) = certificate.filter(|new| shown.as_ref() != Some(new)) {
+                match server_config(&new) {
                     Ok(config) => {
                         tell.send_replace(Some(Arc::new(config)));
                         self.ready.synced();
                         tracing::info!(first = shown.is_none(), "the webhook shows a new certificate");
-                        shown = Some(pem);
-                        None
+                        shown = Some(new);
                     }
-                    Err(why) => Some(why),
-                },
-                Err(why) => Some(why),
-            };
+                    Err(why) => trouble = Some(why),
+                }
+            }
             // Said once, until it changes.
             if let Some(why) = trouble.as_ref().filter(|why| **why != complained) {
                 tracing::warn!(why, "the webhook's certificate");
             }
             complained = trouble.unwrap_or_default();
-            sleep(if shown.is_some() { LOOK } else { LOOK_FOR_THE_FIRST }).await;
+            sleep(if shown.is_some() { INTERVAL } else { INTERVAL_AT_FIRST }).await;
         }
     }
 }

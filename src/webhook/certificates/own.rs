@@ -14,18 +14,18 @@ use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::api::MANAGER;
+use crate::api::{MANAGED_BY_LABEL, MANAGER};
 use crate::runtime::lease::{Claim, WRITE_MARGIN};
 use crate::runtime::metrics::Metrics;
 
 use super::super::tls::Pem;
-use super::Certificates;
 use super::stock::{Stock, VALID};
+use super::{Certificates, Look};
 
 /// The configuration whose webhooks are told whom to trust. One operator serves a cluster, so that its name is fixed, and RBAC can name it.
 pub const CONFIGURATION: &str = "prism-queue-injection";
@@ -49,6 +49,8 @@ pub(in crate::webhook) struct Own {
     metrics: Metrics,
     /// What this process shows. It goes on to, though the Secret be gone, until there is another that API servers had time to learn of.
     shown: Option<(Timestamp, Pem)>,
+    /// A certificate that was made and is not in the Secret yet: a write that fails does not have one made after the other.
+    fresh: Option<Pem>,
 }
 
 impl Own {
@@ -61,21 +63,34 @@ impl Own {
             claim,
             metrics,
             shown: None,
+            fresh: None,
         }
     }
 
-    /// Makes what is missing, and removes what is not needed any more.
-    async fn tend(&self, found: Option<&Secret>, now: Timestamp) -> Result<Stock, String> {
+    /// Makes what is missing, and removes what is not needed any more. A Secret that is somebody else's is left alone.
+    async fn tend(&mut self, found: Option<&Secret>, now: Timestamp) -> Result<Stock, String> {
+        let is_labelled = |secret: &Secret| secret.labels().get(MANAGED_BY_LABEL).is_some_and(|by| by == MANAGER);
+        if !found.is_none_or(is_labelled) {
+            return Err(format!(
+                "the Secret {SECRET} is somebody else's: it lacks the label {MANAGED_BY_LABEL}: {MANAGER}"
+            ));
+        }
         let before = self.stock(found);
         let mut stock = before.clone().tidied(now);
         if stock.is_due(now) {
-            stock.0.insert(now, make(&self.host, now)?);
-            tracing::info!(host = self.host, "a new certificate for the webhook");
+            let fresh = match self.fresh.take() {
+                Some(fresh) => fresh,
+                None => make(&self.host, now)?,
+            };
+            stock.0.insert(now, self.fresh.insert(fresh).clone());
         }
         // Before the Secret: nothing is shown that is not trusted.
         self.have_trusted(&stock, now).await?;
         if stock != before {
             self.store(found, &stock).await?;
+        }
+        if self.fresh.take().is_some() {
+            tracing::info!(host = self.host, "a new certificate for the webhook");
         }
         Ok(stock)
     }
@@ -91,58 +106,56 @@ impl Own {
         Stock(data.filter(|_| is_ours).into_iter().flatten().filter_map(entry).collect())
     }
 
+    /// Tells the API server to trust what may be shown.
     async fn have_trusted(&self, stock: &Stock, now: Timestamp) -> Result<(), String> {
         let Some(configuration) = bounded(self.configurations.get_opt(CONFIGURATION)).await? else {
             // Nobody calls. It may come to be there a moment later.
             return Ok(());
         };
-        let mut changes = Vec::new();
-        for (index, webhook) in configuration.webhooks.iter().flatten().enumerate() {
-            let trusted = webhook.client_config.ca_bundle.as_ref().map(|bundle| String::from_utf8_lossy(&bundle.0));
-            let trusted = trusted.unwrap_or_default();
-            let trust = stock.trust(&trusted, now);
-            if trust != trusted {
+        let webhooks = configuration.webhooks.iter().flatten().enumerate();
+        let changes: Vec<PatchOperation> = webhooks
+            .filter_map(|(index, webhook)| {
+                let bundle = webhook.client_config.ca_bundle.as_ref();
+                let before = bundle.map(|bundle| String::from_utf8_lossy(&bundle.0)).unwrap_or_default();
+                let after = stock.trust(&before, now);
                 let path = ["webhooks", &index.to_string(), "clientConfig", "caBundle"];
-                let value = json!(ByteString(trust.into_bytes()));
-                changes.push(PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path), value }));
-            }
-        }
+                let path = PointerBuf::from_tokens(path);
+                let value = json!(ByteString(after.clone().into_bytes()));
+                (after != before).then_some(PatchOperation::Add(AddOperation { path, value }))
+            })
+            .collect();
         if changes.is_empty() {
             return Ok(());
         }
-        let path = PointerBuf::from_tokens(["metadata", "resourceVersion"]);
-        let value = json!(configuration.metadata.resource_version);
-        changes.insert(0, PatchOperation::Test(TestOperation { path, value }));
-        let patch = Patch::<MutatingWebhookConfiguration>::Json(json_patch::Patch(changes));
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let seen = TestOperation {
+            path: PointerBuf::from_tokens(["metadata", "resourceVersion"]),
+            value: json!(configuration.metadata.resource_version),
+        };
+        let changes = std::iter::once(PatchOperation::Test(seen)).chain(changes).collect();
+        let patch = Patch::<()>::Json(json_patch::Patch(changes));
+        let params = patch_params();
         self.write("MutatingWebhookConfiguration", self.configurations.patch(CONFIGURATION, &params, &patch)).await
     }
 
+    /// Writes the Secret.
     async fn store(&self, found: Option<&Secret>, stock: &Stock) -> Result<(), String> {
         let entries = stock.0.iter().map(|(made, pem)| (format!("{}{ENTRY}", made.as_second()), pem.0.clone()));
         let data: BTreeMap<String, ByteString> = entries
             .chain([(HOST.to_owned(), self.host.clone())])
             .map(|(key, value)| (key, ByteString(value.into_bytes())))
             .collect();
-        let metadata = found.map(|secret| secret.metadata.clone());
-        let metadata =
-            metadata.unwrap_or_else(|| ObjectMeta { name: Some(SECRET.to_owned()), ..ObjectMeta::default() });
-        let secret = Secret { metadata, data: Some(data), ..Secret::default() };
-        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        match found {
-            None => self.write("Secret", self.secrets.create(&params, &secret)).await,
-            Some(found) => {
-                let mut changes =
-                    json!({"metadata": {"resourceVersion": found.metadata.resource_version}, "data": secret.data});
-                for key in found.data.iter().flat_map(BTreeMap::keys) {
-                    if !secret.data.as_ref().is_some_and(|data| data.contains_key(key)) {
-                        changes["data"][key] = serde_json::Value::Null;
-                    }
-                }
-                let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-                self.write("Secret", self.secrets.patch(SECRET, &params, &Patch::Merge(&changes))).await
-            }
-        }
+        let Some(found) = found else {
+            let labels = BTreeMap::from([(MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned())]);
+            let metadata = ObjectMeta { name: Some(SECRET.to_owned()), labels: Some(labels), ..ObjectMeta::default() };
+            let secret = Secret { metadata, data: Some(data), ..Secret::default() };
+            let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+            return self.write("Secret", self.secrets.create(&params, &secret)).await;
+        };
+        let surplus = found.data.iter().flatten().map(|(key, _)| key).filter(|key| !data.contains_key(*key));
+        let mut changes: serde_json::Map<String, Value> = surplus.map(|key| (key.clone(), Value::Null)).collect();
+        changes.extend(data.iter().map(|(key, value)| (key.clone(), json!(value))));
+        let patch = json!({"metadata": {"resourceVersion": found.resource_version()}, "data": changes});
+        self.write("Secret", self.secrets.patch(SECRET, &patch_params(), &Patch::Merge(&patch))).await
     }
 
     /// Writes under a live claim only.
@@ -150,28 +163,34 @@ impl Own {
         if !self.claim.is_held(Instant::now()) {
             return Err("the lease was lost".to_owned());
         }
-        let written = bounded(call).await.map_err(|error| format!("{kind}: {error}"))?;
+        bounded(call).await.map_err(|error| format!("{kind}: {error}"))?;
         self.metrics.kubernetes_write(kind);
-        drop(written);
         Ok(())
     }
 }
 
 #[async_trait]
 impl Certificates for Own {
-    async fn current(&mut self) -> Result<Option<Pem>, String> {
-        // Whole seconds, as the entries have.
-        let now = Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| error.to_string())?;
-        let found = bounded(self.secrets.get_opt(SECRET)).await?;
-        let tended = match self.claim.is_held(Instant::now()) {
-            true => self.tend(found.as_ref(), now).await,
-            false => Ok(self.stock(found.as_ref())),
+    async fn look(&mut self) -> Look {
+        let now = whole_seconds(Timestamp::now());
+        let (mut stock, trouble) = match bounded(self.secrets.get_opt(SECRET)).await {
+            Err(why) => (Stock::default(), Some(why)),
+            Ok(found) if self.claim.is_held(Instant::now()) => match self.tend(found.as_ref(), now).await {
+                Ok(stock) => (stock, None),
+                // What is in the Secret was trusted before it came there.
+                Err(why) => (self.stock(found.as_ref()), Some(why)),
+            },
+            Ok(found) => (self.stock(found.as_ref()), None),
         };
-        let mut stock = tended?;
         stock.0.extend(self.shown.take());
         self.shown = stock.shown(now).map(|(made, pem)| (made, pem.clone()));
-        Ok(self.shown.as_ref().map(|(_, pem)| pem.clone()))
+        Look { certificate: self.shown.as_ref().map(|(_, pem)| pem.clone()), trouble }
     }
+}
+
+/// As the Secret's entries are called.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// A certificate for `host` that is its own issuer.
@@ -193,6 +212,10 @@ fn make(host: &str, now: Timestamp) -> Result<Pem, String> {
         Ok(Pem(format!("{}{}", certificate.pem(), key.serialize_pem())))
     };
     made().map_err(|error| format!("no certificate for {host:?} can be made: {error}"))
+}
+
+fn patch_params() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 async fn bounded<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, String> {

@@ -50,6 +50,7 @@ async fn store(stage: &Stage<'_>, certificates: &[(SignedDuration, &str)]) {
     let host = ("host".to_owned(), ByteString(b"127.0.0.1".to_vec()));
     let mut secret = Secret { data: Some(certificates.iter().map(entry).chain([host]).collect()), ..Secret::default() };
     secret.metadata.name = Some(SECRET.to_owned());
+    secret.metadata.labels = Some([("queue.prism.io/managed-by".to_owned(), "prism-queue".to_owned())].into());
     let _ = secrets(stage.scope.world).delete(SECRET, &DeleteParams::default()).await;
     secrets(stage.scope.world).create(&PostParams::default(), &secret).await.unwrap();
 }
@@ -145,6 +146,24 @@ fn a_secret_that_is_deleted_is_made_again_without_a_pod_refused() {
         eventually("another is made", is_there, |made| *made == 1).await;
         assert_ne!(made(stage).await, first);
         assert_eq!(count(&trusted(stage).await), 2, "the first is shown until everybody knows the second");
+        operator.kill().await;
+    });
+}
+
+#[test]
+fn a_secret_of_somebody_elses_is_left_alone() {
+    configured(Mode::Closed, async |stage| {
+        let data = [("password".to_owned(), ByteString(b"p".to_vec()))];
+        let mut foreign = Secret { data: Some(data.into()), ..Secret::default() };
+        foreign.metadata.name = Some(SECRET.to_owned());
+        secrets(stage.scope.world).create(&PostParams::default(), &foreign).await.unwrap();
+        let address = format!("127.0.0.1:{}", stage.port);
+        let flags = ["--webhook-address", &address, "--webhook-host", "127.0.0.1"];
+        let operator = stage.scope.world.operator(&flags).await;
+        operator.says("the Secret prism-queue-webhook is somebody else's").await;
+        let (code, page) = operator.get("/readyz").await;
+        assert!(code == 503 && page.contains("[-] webhook: not yet at work"), "{page}");
+        assert_eq!(secrets(stage.scope.world).get(SECRET).await.unwrap().data, foreign.data);
         operator.kill().await;
     });
 }

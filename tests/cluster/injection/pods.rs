@@ -5,7 +5,7 @@ use prism_queue::api::{Queue, QueueAccess};
 use serde_json::json;
 
 use super::{Mode, annotation, pod, sources, with_webhook};
-use crate::harness::identity::apply;
+use crate::harness::identity::{apply, yaml};
 
 #[test]
 fn an_annotated_pod_gets_the_environment_of_its_queue_in_every_container() {
@@ -41,9 +41,12 @@ fn an_annotated_pod_gets_the_environment_of_its_queue_in_every_container() {
 fn several_get_prefixes_and_a_pod_that_has_them_gets_nothing_again() {
     with_webhook(Mode::Closed, async |stage, _| {
         stage.scope.apply("image-processing", json!({})).await;
-        stage.scope.apply("orders", json!({})).await;
-        let created = stage.dry_run(&pod("p", "image-processing, orders", &json!({}))).await.unwrap();
-        let wanted = ["main: IMAGE_PROCESSING_ image-processing-queue", "main: ORDERS_ orders-queue"];
+        stage.scope.apply("emails", json!({})).await;
+        // As the Deployment of the example makes them.
+        let mut example = yaml("examples/10-injection.yaml")["spec"]["template"].take();
+        example["metadata"]["name"] = json!("p");
+        let created = stage.dry_run(&example).await.unwrap();
+        let wanted = ["resizer: IMAGE_PROCESSING_ image-processing-queue", "resizer: EMAILS_ emails-queue"];
         assert_eq!(sources(&created), wanted);
 
         // As with a template that was copied from a running Pod.
