@@ -19,8 +19,8 @@ COPY xtask xtask
 # What is compiled stays in the cache mount, so the program is taken out within the same step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --package prism-queue --bin prism-queue \
-    && cp target/release/prism-queue /prism-queue
+    cargo build --release --locked --package prism-queue --bin prism-queue --bin kubectl-queue \
+    && cp target/release/prism-queue target/release/kubectl-queue /
 
 # The same release of Debian, for the same C library.
 FROM debian:bookworm-slim
@@ -30,7 +30,8 @@ LABEL org.opencontainers.image.title="prism-queue" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The certificate authorities by which AWS is recognized.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /prism-queue /usr/local/bin/prism-queue
+# The operator, and the plugin of kubectl to take out of it or to run from it.
+COPY --from=build /prism-queue /kubectl-queue /usr/local/bin/
 COPY LICENSE /usr/share/doc/prism-queue/LICENSE
 # By number, because runAsNonRoot cannot tell who a name is.
 USER 65532:65532

@@ -39,7 +39,7 @@ pub enum ClassConditionType {
     Ready,
     /// AWS answers to the class's credentials, they are of its account, and SQS lets queues be listed.
     Reachable,
-    /// The policies of the class's role allow all that the operator does with queues.
+    /// The policies of the class's role allow all that the operator does with queues, and with the roles of workloads.
     Permitted,
     /// A Queue with an empty spec is possible for each type that the class allows.
     Satisfiable,
@@ -143,7 +143,7 @@ reasons! {
     KubernetesUnavailable,
     /// The API server refuses a write: a quota, an admission rule, or an object that may not be changed.
     KubernetesRefused,
-    /// The queue policy lets the subject of the `QueueAccess` in.
+    /// The subject of the `QueueAccess` has what is declared.
     Granted,
     /// The Queue of the `QueueAccess` is not there; it is waited for.
     QueueNotFound,
@@ -151,15 +151,21 @@ reasons! {
     QueueNotReady,
     /// There is no Queue of this name in the other namespace that allows the `QueueAccess`'s namespace.
     NotAllowedByQueue,
-    /// The queue policy has no room left for the `QueueAccess`.
+    /// The queue policy, or the subject's role, has no room left for the `QueueAccess`.
     PolicyFull,
+    /// The ServiceAccount of the `QueueAccess` is not there; it is waited for.
+    ServiceAccountNotFound,
+    /// The class lets no policies be attached to the role that the `QueueAccess` or the ServiceAccount's annotation names.
+    RoleNotAllowed,
+    /// A role that is no longer wanted has something on it that others put there, and waits until that is gone.
+    RoleInUse,
     /// A class can be used.
     Usable,
     /// AWS answers to the class's credentials, and they are of its account.
     Reached,
     /// The class's credentials are of another account than the one that it names.
     WrongAccount,
-    /// The policies of the class's role allow all that the operator does with queues.
+    /// The policies of the class's role allow all that the operator does with queues, and with the roles of workloads.
     Permitted,
     /// The policies of the class's role lack actions that the operator needs; the message names them.
     MissingPermissions,

@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use super::class::SubjectKind;
 use super::iam::{Permission, PolicyStatus};
 use super::status::GrantStatus;
 
@@ -142,13 +143,18 @@ pub(super) fn conditions(generator: &mut SchemaGenerator) -> Schema {
 
 /// A set of permissions.
 pub(super) fn permissions(_: &mut SchemaGenerator) -> Schema {
-    let words = Permission::ALL.map(Permission::as_str);
-    json_schema!({
-        "type": "array",
-        "maxItems": words.len(),
-        "items": {"type": "string", "enum": words},
-        "x-kubernetes-list-type": "set",
-    })
+    set(&Permission::ALL.map(Permission::as_str))
+}
+
+/// A set of kinds of subjects.
+pub(super) fn subject_kinds(_: &mut SchemaGenerator) -> Schema {
+    set(&SubjectKind::ALL.map(SubjectKind::as_str))
+}
+
+/// ARNs of roles, with '*' for any characters; the account is written out.
+pub(super) fn role_patterns(_: &mut SchemaGenerator) -> Schema {
+    let pattern = r"^arn:[a-z0-9-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/*-]+$";
+    list(100, &json_schema!({"type": "string", "maxLength": 1024, "pattern": pattern}))
 }
 
 /// A set of permissions, not empty.
@@ -188,6 +194,16 @@ pub(super) fn undescribed(schema: &mut Schema) {
 /// A boolean without the default that serde's would put into the CRD.
 pub(super) fn plain_bool(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "boolean"})
+}
+
+/// A set of `words`.
+fn set(words: &[&str]) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": words.len(),
+        "items": {"type": "string", "enum": words},
+        "x-kubernetes-list-type": "set",
+    })
 }
 
 /// At most `most` of `items`.

@@ -140,6 +140,9 @@ impl Budget {
     /// IAM does not publish its rates either; they are low, and the whole account shares them.
     pub const IAM: f64 = 10.0;
 
+    /// EKS publishes no rates of the calls about Pod Identity. All clusters of the account share them, with their add-ons.
+    pub const EKS: f64 = 5.0;
+
     /// The longest that a call waits for its turn. A budget so far behind is as good as a throttle, and a
     /// reconcile that says so is better than one that hangs.
     pub const MAX_WAIT: Duration = Duration::from_secs(30);

@@ -4,8 +4,8 @@
 //! spellings of most codes: that of its JSON protocol (`QueueDoesNotExist`) and that of the older query
 //! protocol (`AWS.SimpleQueueService.NonExistentQueue`), which it still sends along in the header
 //! `x-amzn-query-error` and which the SDK prefers. Sources: the errors of each operation in the SQS API
-//! reference, "Common Error Types" there, "AWS KMS errors" in the SQS model, and the errors of each operation in the IAM
-//! API reference.
+//! reference, "Common Error Types" there, "AWS KMS errors" in the SQS model, and the errors of each operation in the
+//! API references of IAM and EKS.
 
 use std::error::Error;
 
@@ -27,6 +27,8 @@ pub enum Service {
     Kms,
     /// AWS Identity and Access Management.
     Iam,
+    /// Amazon Elastic Kubernetes Service.
+    Eks,
 }
 
 /// What the error `code` of `service`, sent with HTTP `status`, means. `None` for a code is an answer without
@@ -37,21 +39,36 @@ pub fn classify(service: Service, code: Option<&str>, status: u16) -> ErrorKind 
         return kind_of_status(status).unwrap_or(ErrorKind::Transient);
     };
     let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
-    if service == Service::Kms {
-        match code {
+    kind_of_service(service, code)
+        .or_else(|| kind_of_code(code))
+        .or_else(|| kind_of_status(status))
+        // A code that we do not know, in a 4xx: AWS has read the call and refuses it.
+        .unwrap_or(if (400..500).contains(&status) { ErrorKind::Invalid } else { ErrorKind::Transient })
+}
+
+/// What a code means from this service alone.
+fn kind_of_service(service: Service, code: &str) -> Option<ErrorKind> {
+    match (service, code) {
+        (
+            Service::Kms,
             "AccessDenied"
             | "AccessDeniedException"
             | "DisabledException"
             | "KMSInvalidStateException"
-            | "NotFoundException" => return ErrorKind::KmsDenied,
-            "DependencyTimeoutException" | "KMSInternalException" => return ErrorKind::Transient,
-            _ => {}
+            | "NotFoundException",
+        ) => Some(ErrorKind::KmsDenied),
+        (Service::Eks, "ResourceNotFoundException") => Some(ErrorKind::EntityDoesNotExist),
+        (Service::Eks, "ResourceInUseException") => Some(ErrorKind::EntityAlreadyExists),
+        (Service::Eks, "ResourceLimitExceededException") => Some(ErrorKind::LimitExceeded),
+        // Those of a request that does not suit the state of the cluster are among them.
+        (Service::Eks, "ClientException" | "InvalidParameterException" | "InvalidRequestException") => {
+            Some(ErrorKind::Invalid)
         }
+        (Service::Kms, "DependencyTimeoutException" | "KMSInternalException") | (Service::Eks, "ServerException") => {
+            Some(ErrorKind::Transient)
+        }
+        _ => None,
     }
-    kind_of_code(code)
-        .or_else(|| kind_of_status(status))
-        // A code that we do not know, in a 4xx: AWS has read the call and refuses it.
-        .unwrap_or(if (400..500).contains(&status) { ErrorKind::Invalid } else { ErrorKind::Transient })
 }
 
 /// What a code means whatever the service and the status.
@@ -64,6 +81,7 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         "NoSuchEntity" => ErrorKind::EntityDoesNotExist,
         "EntityAlreadyExists" => ErrorKind::EntityAlreadyExists,
         "DeleteConflict" => ErrorKind::DeleteConflict,
+        "LimitExceeded" => ErrorKind::LimitExceeded,
 
         // As in the SDK's own list of throttling errors, and SQS's words for a throttled KMS.
         "RequestThrottled"
@@ -94,6 +112,8 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "RequestExpired"
         | "SignatureDoesNotMatch"
         | "UnauthorizedOperation"
+        // A role that AWS keeps for a service of its own.
+        | "UnmodifiableEntity"
         | "UnrecognizedClientException" => ErrorKind::Denied,
 
         "KmsAccessDenied"
@@ -109,7 +129,7 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "KmsOptInRequired"
         | "KMS.OptInRequired" => ErrorKind::KmsDenied,
 
-        // OverLimit and LimitExceeded (too many of something) are here because only a person can make room.
+        // OverLimit (too many of something) is here because only a person can make room.
         "InvalidAddress"
         | "InvalidArnException"
         | "InvalidAttributeName"
@@ -117,11 +137,11 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
         | "InvalidInput"
         | "InvalidParameterCombination"
         | "InvalidParameterValue"
-        | "LimitExceeded"
         | "MalformedPolicyDocument"
         | "MalformedQueryString"
         | "MissingParameter"
         | "OverLimit"
+        | "PolicyNotAttachable"
         | "UnsupportedOperation"
         | "ValidationError"
         | "ValidationException" => ErrorKind::Invalid,
@@ -260,8 +280,8 @@ mod tests {
     use super::*;
 
     use ErrorKind::{
-        DeleteConflict, Denied, EntityAlreadyExists, EntityDoesNotExist, Invalid, KmsDenied, QueueDeletedRecently,
-        QueueDoesNotExist, QueueNameExists, Throttled, Transient,
+        DeleteConflict, Denied, EntityAlreadyExists, EntityDoesNotExist, Invalid, KmsDenied, LimitExceeded,
+        QueueDeletedRecently, QueueDoesNotExist, QueueNameExists, Throttled, Transient,
     };
 
     /// Service, code, HTTP status, meaning.
@@ -314,13 +334,27 @@ mod tests {
         (Service::Iam, "NoSuchEntity", 404, EntityDoesNotExist),
         (Service::Iam, "EntityAlreadyExists", 409, EntityAlreadyExists),
         (Service::Iam, "DeleteConflict", 409, DeleteConflict),
-        (Service::Iam, "LimitExceeded", 409, Invalid),
+        (Service::Iam, "LimitExceeded", 409, LimitExceeded),
+        (Service::Iam, "UnmodifiableEntity", 400, Denied),
         (Service::Iam, "MalformedPolicyDocument", 400, Invalid),
         (Service::Iam, "InvalidInput", 400, Invalid),
+        (Service::Iam, "PolicyNotAttachable", 400, Invalid),
         (Service::Iam, "ConcurrentModification", 409, Transient),
         (Service::Iam, "ServiceFailure", 500, Transient),
         (Service::Iam, "Throttling", 400, Throttled),
         (Service::Iam, "AccessDenied", 403, Denied),
+        (Service::Eks, "ResourceNotFoundException", 404, EntityDoesNotExist),
+        (Service::Eks, "ResourceInUseException", 409, EntityAlreadyExists),
+        (Service::Eks, "ResourceLimitExceededException", 400, LimitExceeded),
+        (Service::Eks, "InvalidParameterException", 400, Invalid),
+        (Service::Eks, "InvalidRequestException", 400, Invalid),
+        (Service::Eks, "ClientException", 400, Invalid),
+        (Service::Eks, "ServerException", 500, Transient),
+        (Service::Eks, "ServiceUnavailableException", 503, Transient),
+        (Service::Eks, "TooManyRequestsException", 429, Throttled),
+        (Service::Eks, "ThrottlingException", 429, Throttled),
+        (Service::Eks, "AccessDeniedException", 403, Denied),
+        (Service::Eks, "UnrecognizedClientException", 403, Denied),
         (Service::Sqs, "NotFoundException", 404, Invalid),
         (Service::Sqs, "InvalidAttributeName", 400, Invalid),
         (Service::Sqs, "InvalidAttributeValue", 400, Invalid),

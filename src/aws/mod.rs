@@ -15,6 +15,7 @@ use crate::domain::attributes::{Attributes, QueueAttributes};
 use crate::domain::call::CallError;
 use crate::domain::class::{Evaluation, Question};
 use crate::domain::iam::{Policy, PolicyArn};
+use crate::domain::identity::{Association, AssociationKey, Role, RoleArn};
 use crate::domain::names::QueueName;
 use crate::domain::tags::Tags;
 
@@ -102,6 +103,74 @@ pub trait Policies: Send + Sync {
 
     /// `UntagPolicy`: removes the tags of these keys.
     async fn untag_policy(&self, arn: &PolicyArn, keys: &[String]) -> Result<(), CallError>;
+}
+
+/// The calls to IAM about roles that the operator makes. IAM shows changes late, of roles too.
+///
+/// All of them go by the role's **name**, in the caller's own account: neither the path nor the account of the ARN is
+/// sent. A role of this name at another path is what they find and change; [`Role::arn`] tells which one it is.
+#[async_trait]
+pub trait Roles: Send + Sync {
+    /// `GetRole`: all of it but its policies.
+    async fn get_role(&self, arn: &RoleArn) -> Result<Role, CallError>;
+
+    /// `CreateRole`, with the permissions boundary `boundary` (an ARN): refused when any role of the account has this
+    /// name, whatever its path.
+    async fn create_role(&self, arn: &RoleArn, trust: &str, boundary: &str, tags: &Tags) -> Result<Role, CallError>;
+
+    /// `UpdateAssumeRolePolicy`: replaces the trust policy.
+    async fn update_trust(&self, arn: &RoleArn, trust: &str) -> Result<(), CallError>;
+
+    /// `PutRolePermissionsBoundary`: replaces the boundary.
+    async fn put_boundary(&self, arn: &RoleArn, boundary: &str) -> Result<(), CallError>;
+
+    /// `TagRole`: adds or overwrites `tags` and leaves the others alone.
+    async fn tag_role(&self, arn: &RoleArn, tags: &Tags) -> Result<(), CallError>;
+
+    /// `DeleteRole`: refused while anything is attached to it.
+    async fn delete_role(&self, arn: &RoleArn) -> Result<(), CallError>;
+
+    /// `ListAttachedRolePolicies`: the ARNs of all managed policies that are attached, AWS's own among them.
+    async fn attached_policies(&self, arn: &RoleArn) -> Result<Vec<String>, CallError>;
+
+    /// `AttachRolePolicy`: does nothing where it is attached. Refused when the role has as many as its account allows.
+    async fn attach(&self, arn: &RoleArn, policy: &PolicyArn) -> Result<(), CallError>;
+
+    /// `DetachRolePolicy`: refused when it is not attached.
+    async fn detach(&self, arn: &RoleArn, policy: &PolicyArn) -> Result<(), CallError>;
+}
+
+/// The calls to EKS about Pod Identity that the operator makes, in the cluster's account. Pods learn of a change when they
+/// are made, and some seconds late.
+#[async_trait]
+pub trait Associations: Send + Sync {
+    /// `ListPodIdentityAssociations` and `DescribePodIdentityAssociation`: the association of a ServiceAccount, if it has
+    /// one. [`EntityDoesNotExist`](crate::domain::call::ErrorKind::EntityDoesNotExist) says that there is no such cluster.
+    async fn find(&self, key: &AssociationKey) -> Result<Option<Association>, CallError>;
+
+    /// `CreatePodIdentityAssociation`: refused with
+    /// [`EntityAlreadyExists`](crate::domain::call::ErrorKind::EntityAlreadyExists) when the ServiceAccount has one. The role
+    /// must be in the cluster's account, and the caller needs `iam:PassRole` for it.
+    async fn create(
+        &self,
+        key: &AssociationKey,
+        role_arn: &str,
+        target_role_arn: Option<&str>,
+        tags: &Tags,
+    ) -> Result<Association, CallError>;
+
+    /// `UpdatePodIdentityAssociation`: replaces both roles; without a target role, one that is there is taken away. EKS may
+    /// refuse what changes nothing.
+    async fn update(
+        &self,
+        key: &AssociationKey,
+        id: &str,
+        role_arn: &str,
+        target_role_arn: Option<&str>,
+    ) -> Result<Association, CallError>;
+
+    /// `DeletePodIdentityAssociation`.
+    async fn delete(&self, key: &AssociationKey, id: &str) -> Result<(), CallError>;
 }
 
 /// The call to IAM about the operator itself.

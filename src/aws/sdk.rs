@@ -1,8 +1,10 @@
 //! The AWS SDK behind the traits: ordinary AWS configuration, no hidden retries, every call bounded in time.
 
+mod associations;
 mod iam;
 mod kms;
 mod policies;
+mod roles;
 mod sqs;
 mod sts;
 
@@ -16,6 +18,7 @@ use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{FrameworkMetadata, IdentityCache, ProvideCredentials, SharedCredentialsProvider};
 use aws_types::service_config::ServiceConfigKey;
 
+pub use associations::SdkEks;
 pub use iam::SdkIam;
 pub use kms::SdkKms;
 pub use sqs::SdkSqs;
@@ -87,6 +90,8 @@ pub struct AwsClients {
     pub kms: SdkKms,
     /// AWS Identity and Access Management.
     pub iam: SdkIam,
+    /// Amazon Elastic Kubernetes Service.
+    pub eks: SdkEks,
     /// The account's budget of calls.
     pub budget: Arc<Budget>,
     base: Base,
@@ -195,14 +200,15 @@ impl AwsClients {
     pub fn writing_while(mut self, may_write: MayWrite) -> Self {
         self.base.may_write = may_write.clone();
         self.sqs = self.sqs.writing_while(may_write.clone());
-        self.iam = self.iam.writing_while(may_write);
+        self.iam = self.iam.writing_while(may_write.clone());
+        self.eks = self.eks.writing_while(may_write);
         self
     }
 }
 
 impl Base {
     fn clients(&self, target: &Target, config: &SdkConfig, writers: Option<Writers>) -> AwsClients {
-        let Endpoints { sqs, sts, kms, iam } = &target.endpoints;
+        let Endpoints { sqs, sts, kms, iam, eks } = &target.endpoints;
         let budget = Arc::new(Budget::default());
         let signer = Signer::new(writers);
         let (observer, may_write) = (self.observer.clone(), self.may_write.clone());
@@ -213,13 +219,15 @@ impl Base {
             breaker: Arc::default(),
             may_write: may_write.clone(),
         };
+        let of_service = |ceiling| Arc::new(Budget::of_service(ceiling));
         let of = |endpoint: &Option<String>| with_endpoint(config, endpoint.as_deref());
         AwsClients {
             region: target.region.clone(),
             sqs: SdkSqs::new(aws_sdk_sqs::Client::new(&of(sqs)), meter(&budget), signer.clone()),
             sts: SdkSts::new(aws_sdk_sts::Client::new(&of(sts)), meter(&budget)),
-            // What throttles KMS says nothing about SQS.
-            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(kms)), meter(&Arc::new(Budget::of_service(Budget::KMS)))),
+            // What throttles KMS or EKS says nothing about SQS.
+            kms: SdkKms::new(aws_sdk_kms::Client::new(&of(kms)), meter(&of_service(Budget::KMS))),
+            eks: SdkEks::new(aws_sdk_eks::Client::new(&of(eks)), meter(&of_service(Budget::EKS)), signer.clone()),
             iam: SdkIam::new(aws_sdk_iam::Client::new(&of(iam)), meter(&self.iam_budget(target)), signer),
             budget,
             base: self.clone(),
@@ -250,7 +258,7 @@ fn configured_endpoints(config: &SdkConfig) -> Vec<String> {
             .ok()?;
         config.service_config()?.load_config(key)
     };
-    let services = ["SQS", "STS", "KMS", "IAM"].into_iter().filter_map(of_service);
+    let services = ["SQS", "STS", "KMS", "IAM", "EKS"].into_iter().filter_map(of_service);
     config.endpoint_url().map(ToOwned::to_owned).into_iter().chain(services).collect()
 }
 

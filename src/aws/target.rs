@@ -48,12 +48,14 @@ pub struct Endpoints {
     pub kms: Option<String>,
     /// AWS Identity and Access Management.
     pub iam: Option<String>,
+    /// Amazon Elastic Kubernetes Service.
+    pub eks: Option<String>,
 }
 
 impl Endpoints {
     /// Those that are given.
     pub fn given(&self) -> impl Iterator<Item = &str> {
-        [&self.sqs, &self.sts, &self.kms, &self.iam].into_iter().flatten().map(String::as_str)
+        [&self.sqs, &self.sts, &self.kms, &self.iam, &self.eks].into_iter().flatten().map(String::as_str)
     }
 }
 
@@ -77,12 +79,13 @@ impl Session {
         Self { name: session_name(&format!("prism-queue@{cluster}")), tags }
     }
 
-    /// Of what the operator writes for the Queue `namespace/name`.
+    /// Of what the operator writes for the Queue `namespace/name`, or for a subject whose `name` has a `/` in it.
     #[must_use]
     pub fn of_queue(cluster: &str, namespace: &str, name: &str) -> Self {
         let tags = [("cluster", cluster), ("namespace", namespace), ("name", name)];
         let tags = tags.map(|(key, value)| (tag(key), value.to_owned())).into();
-        // '.' cannot occur in either part.
+        // '.' cannot occur in a namespace nor in a Queue's name, and '/' not in a session's.
+        let name = name.replace('/', ".");
         Self { name: session_name(&format!("{namespace}.{name}@{cluster}")), tags }
     }
 }

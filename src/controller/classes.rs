@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use async_trait::async_trait;
 use kube::ResourceExt;
 use tokio::sync::Mutex;
 
@@ -15,6 +16,8 @@ use crate::aws::target::{Endpoints, Role, Session, Target};
 use crate::domain::class::{Catalog, Class, FLAGS, Labels};
 use crate::domain::desired::Refusal;
 use crate::domain::field::FieldError;
+
+use super::access::{ClusterClients, IdentityClients, RoleClients, Workplace};
 
 /// Which class a Queue is of, and how its place in AWS is reached. Places do not share clients, budgets or lanes: one that
 /// throttles or answers nothing slows no other.
@@ -96,10 +99,7 @@ impl Classes {
         let object = self.catalog().get(&class.name).map(target_of);
         match object {
             _ if class.is_built_in() => Ok(self.own.clone()),
-            Some(target) => self.clients_at(&target, &class.cluster.name).await.map_err(|why| {
-                let rule = format!("class {:?} cannot be used: {why}", class.name);
-                Refusal { reason: Reason::ClassNotFound, errors: vec![FieldError::new("spec.queueClassName", rule)] }
-            }),
+            Some(target) => self.clients_at(&target, &class.cluster.name).await.map_err(|why| unusable(class, &why)),
             // It went between two looks.
             None => {
                 let rule = format!("there is no QueueClass {:?}; it is waited for", class.name);
@@ -139,7 +139,8 @@ impl Classes {
 
     /// Forgets places that no class points to any more.
     pub async fn tidy(&self) {
-        let used: Vec<Target> = self.catalog().all().map(target_of).collect();
+        let used: Vec<Target> =
+            self.catalog().all().flat_map(|class| std::iter::once(target_of(class)).chain(cluster_of(class))).collect();
         self.places.lock().await.retain(|target, _| used.contains(target));
     }
 
@@ -150,6 +151,50 @@ impl Classes {
     }
 }
 
+#[async_trait]
+impl Workplace for Classes {
+    fn class_of(&self, queue: &Queue) -> Result<Class, Refusal> {
+        self.class_for(queue)
+    }
+
+    fn class_named(&self, name: &str) -> Option<Class> {
+        self.catalog().class_named(name)
+    }
+
+    async fn clients_of(&self, class: &Class, session: Session) -> Result<IdentityClients, Refusal> {
+        let roles = role_clients(self.clients_of(class).await?, session.clone());
+        let target = self.catalog().get(&class.name).and_then(cluster_of);
+        let cluster = match target {
+            Some(target) => {
+                let clients = self.clients_at(&target, &class.cluster.name).await;
+                let clients = clients.map_err(|why| unusable(class, &why))?;
+                let associations = Arc::new(clients.eks.writing_as(session.clone()));
+                Some(ClusterClients { associations, roles: role_clients(clients, session) })
+            }
+            None => None,
+        };
+        Ok(IdentityClients { roles, cluster })
+    }
+}
+
+fn role_clients(clients: AwsClients, session: Session) -> RoleClients {
+    let iam = Arc::new(clients.iam.writing_as(session));
+    RoleClients { policies: iam.clone(), roles: iam, sts: Arc::new(clients.sts) }
+}
+
+fn unusable(class: &Class, why: &str) -> Refusal {
+    let rule = format!("class {:?} cannot be used: {why}", class.name);
+    Refusal { reason: Reason::ClassNotFound, errors: vec![FieldError::new("spec.queueClassName", rule)] }
+}
+
+/// Where the cluster of a class is in EKS.
+fn cluster_of(class: &QueueClass) -> Option<Target> {
+    let cluster = class.spec.iam.as_ref()?.pod_identity.as_ref()?;
+    let Target { endpoints, use_fips, use_dual_stack, .. } = target_of(class);
+    let role = cluster.role_arn.clone().map(|arn| Role { arn, external_id: None });
+    Some(Target { region: cluster.region.clone(), role, endpoints, use_fips, use_dual_stack })
+}
+
 /// Where a class points to.
 fn target_of(class: &QueueClass) -> Target {
     let aws = &class.spec.aws;
@@ -157,7 +202,13 @@ fn target_of(class: &QueueClass) -> Target {
     Target {
         region: aws.region.clone(),
         role: aws.role_arn.clone().map(|arn| Role { arn, external_id: aws.external_id.clone() }),
-        endpoints: Endpoints { sqs: endpoints.sqs, sts: endpoints.sts, kms: endpoints.kms, iam: endpoints.iam },
+        endpoints: Endpoints {
+            sqs: endpoints.sqs,
+            sts: endpoints.sts,
+            kms: endpoints.kms,
+            iam: endpoints.iam,
+            eks: None,
+        },
         use_fips: aws.use_fips.unwrap_or_default(),
         use_dual_stack: aws.use_dual_stack.unwrap_or_default(),
     }

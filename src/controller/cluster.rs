@@ -4,11 +4,13 @@ use async_trait::async_trait;
 
 use crate::api::status::QueueStatus;
 use crate::api::{Queue, QueueAccess, QueueAccessStatus};
+use crate::domain::access::Subject;
 use crate::domain::class::{Class, Labels};
 use crate::domain::fleet::{Fleet, Key};
+use crate::domain::identity::ServiceAccount;
 use crate::domain::outputs::{ObservedOutput, Output, OutputKind};
 
-/// The reads and writes in Kubernetes that a reconcile makes, and no others. Reads are from caches.
+/// The reads and writes in Kubernetes that a reconcile makes, and no others. Reads are from caches, unless they say otherwise.
 #[async_trait]
 pub trait Cluster: Send + Sync {
     /// The Queues, as last seen, that decisions about `queue` depend on, and `queue` itself in this version.
@@ -17,8 +19,27 @@ pub trait Cluster: Send + Sync {
     /// The Queue of this name, as last seen.
     fn queue(&self, key: &Key) -> Option<Queue>;
 
+    /// The Queue of this name, from the API server itself; one that cannot be read counts as gone.
+    async fn newest_queue(&self, key: &Key) -> Result<Option<Queue>, ClusterError>;
+
     /// The labels of the namespace of `access`, when they are known.
     fn labels_around(&self, access: &QueueAccess) -> Option<Labels>;
+
+    /// The `QueueAccess`es of a namespace for one subject, as last seen, the oldest first.
+    fn accesses_of(&self, namespace: &str, subject: &Subject) -> Vec<QueueAccess>;
+
+    /// The `ServiceAccount`, read now: they are not watched.
+    async fn service_account(&self, namespace: &str, name: &str) -> Result<Option<ServiceAccount>, ClusterError>;
+
+    /// Annotates a `ServiceAccount` with a role, or takes the annotation away. Refused as [`ClusterError::Stale`] when the
+    /// object changed since `account` was read.
+    async fn annotate(
+        &self,
+        namespace: &str,
+        name: &str,
+        account: &ServiceAccount,
+        role_arn: Option<&str>,
+    ) -> Result<(), ClusterError>;
 
     /// The outputs that `owner` owns, as last seen.
     fn outputs_of(&self, owner: &Owner) -> Vec<ObservedOutput>;

@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_runtime::reflector::{ObjectRef, Store};
 use serde_json::{Value, json};
@@ -21,9 +22,10 @@ use crate::api::status::QueueStatus;
 use crate::api::{
     GROUP, MANAGED_BY_LABEL, MANAGER, Queue, QueueAccess, QueueAccessStatus, QueueClass, QueueClassStatus,
 };
-use crate::domain::access::Grant;
+use crate::domain::access::{Grant, Subject};
 use crate::domain::class::{Class, Labels};
 use crate::domain::fleet::{Fleet, Key};
+use crate::domain::identity::{ROLE_ANNOTATION, ServiceAccount};
 use crate::domain::outputs::{ObservedOutput, Output, OutputKind};
 use crate::runtime::lease::Claim;
 use crate::runtime::metrics::Metrics;
@@ -41,6 +43,7 @@ pub struct Kubernetes {
     metrics: Metrics,
     claim: Claim,
     queues: Store<Queue>,
+    accesses: Store<QueueAccess>,
     secrets: Store<Secret>,
     config_maps: Store<ConfigMap>,
     fleet: RwLock<Fleet>,
@@ -48,6 +51,19 @@ pub struct Kubernetes {
     written: Mutex<HashMap<OutputId, Output>>,
     /// What this process removed and has not yet seen to be gone.
     removed: Mutex<HashSet<OutputId>>,
+}
+
+/// What the watches fill.
+#[derive(Clone)]
+pub struct Caches {
+    /// Queues.
+    pub queues: Store<Queue>,
+    /// `QueueAccess`es.
+    pub accesses: Store<QueueAccess>,
+    /// Secrets that are outputs.
+    pub secrets: Store<Secret>,
+    /// `ConfigMap`s that are outputs.
+    pub config_maps: Store<ConfigMap>,
 }
 
 /// An output of any namespace.
@@ -102,21 +118,15 @@ impl OutputObject for ConfigMap {
 impl Kubernetes {
     /// Reads from these caches and writes through `client` while `claim` is held.
     #[must_use]
-    pub fn new(
-        client: Client,
-        instance: String,
-        metrics: Metrics,
-        claim: Claim,
-        queues: Store<Queue>,
-        secrets: Store<Secret>,
-        config_maps: Store<ConfigMap>,
-    ) -> Self {
+    pub fn new(client: Client, instance: String, metrics: Metrics, claim: Claim, caches: Caches) -> Self {
+        let Caches { queues, accesses, secrets, config_maps } = caches;
         Self {
             client,
             instance,
             metrics,
             claim,
             queues,
+            accesses,
             secrets,
             config_maps,
             fleet: RwLock::default(),
@@ -330,9 +340,46 @@ impl Cluster for Kubernetes {
         found.map(|queue| queue.as_ref().clone())
     }
 
+    async fn newest_queue(&self, key: &Key) -> Result<Option<Queue>, ClusterError> {
+        let api: Api<DeserializeGuard<Queue>> = Api::namespaced(self.client.clone(), &key.namespace);
+        Ok(bounded(api.get_opt(&key.name)).await?.and_then(|guard| guard.0.ok()))
+    }
+
     fn labels_around(&self, access: &QueueAccess) -> Option<Labels> {
         let key = Key::of_metadata(&access.metadata);
         self.fleet.read().unwrap_or_else(PoisonError::into_inner).grant(&key)?.labels.clone()
+    }
+
+    fn accesses_of(&self, namespace: &str, subject: &Subject) -> Vec<QueueAccess> {
+        let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = fleet.grants_of(namespace, subject).map(|grant| &grant.key);
+        let found = keys.filter_map(|key| self.accesses.get(&ObjectRef::new(&key.name).within(&key.namespace)));
+        found.map(|access| access.as_ref().clone()).collect()
+    }
+
+    async fn service_account(&self, namespace: &str, name: &str) -> Result<Option<ServiceAccount>, ClusterError> {
+        let api: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let found = bounded(api.get_metadata_opt(name)).await?;
+        Ok(found.map(|found| ServiceAccount {
+            role_arn: found.annotations().get(ROLE_ANNOTATION).cloned(),
+            resource_version: found.resource_version(),
+        }))
+    }
+
+    async fn annotate(
+        &self,
+        namespace: &str,
+        name: &str,
+        account: &ServiceAccount,
+        role_arn: Option<&str>,
+    ) -> Result<(), ClusterError> {
+        let api: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let patch = json!({"metadata": {
+            "annotations": {(ROLE_ANNOTATION): role_arn},
+            "resourceVersion": account.resource_version,
+        }});
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        self.write("ServiceAccount", api.patch_metadata(name, &params, &Patch::Merge(&patch))).await.map(drop)
     }
 
     fn outputs_of(&self, owner: &Owner) -> Vec<ObservedOutput> {

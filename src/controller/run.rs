@@ -17,6 +17,7 @@ use crate::api::{Queue, QueueAccess, crd};
 use crate::aws::sdk::{AwsClients, Options};
 use crate::aws::target::Session;
 use crate::aws::{CallObserver, MayWrite, Sts};
+use crate::domain::access::{Subject, queue_of};
 use crate::domain::arn::Place;
 use crate::domain::call::ErrorClass;
 use crate::domain::class::{Class, FLAGS, Limits};
@@ -33,10 +34,11 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::settings::ControllerSettings;
 use crate::webhook::{Around, Webhook};
 
-use super::access::AccessReconciler;
+use super::access::{AccessReconciler, Identities};
 use super::class::ClassReporter;
-use super::classes::Classes;
-use super::kubernetes::Kubernetes;
+use super::classes::{Classes, Lane};
+use super::cluster::Cluster as _;
+use super::kubernetes::{Caches, Kubernetes};
 use super::lanes;
 use super::queue::{Outcome, Reconciler};
 use super::schedule::{Gate, Schedule};
@@ -215,6 +217,7 @@ async fn class(settings: &ControllerSettings, aws: &AwsClients, cluster_uid: Str
         resync: signed(settings.resync),
         empty_for: signed(settings.empty_for),
         iam_path: IamPath::default(),
+        roles: None,
     })
 }
 
@@ -250,15 +253,14 @@ impl Work {
         let (accesses, access_writer) = reflector::store::<QueueAccess>();
         let (secrets, secret_writer) = reflector::store::<Secret>();
         let (config_maps, config_map_writer) = reflector::store::<ConfigMap>();
-        let kubernetes = Arc::new(Kubernetes::new(
-            self.client.clone(),
-            self.instance.clone(),
-            self.metrics.clone(),
-            self.claim.clone(),
-            queues.clone(),
-            secrets.clone(),
-            config_maps.clone(),
-        ));
+        let caches = Caches {
+            queues: queues.clone(),
+            accesses: accesses.clone(),
+            secrets: secrets.clone(),
+            config_maps: config_maps.clone(),
+        };
+        let (instance, metrics) = (self.instance.clone(), self.metrics.clone());
+        let kubernetes = Arc::new(Kubernetes::new(self.client.clone(), instance, metrics, self.claim.clone(), caches));
         let schedule = Arc::new(Schedule::default());
         let (turns, turned) = mpsc::unbounded_channel();
         let (access_turns, access_turned) = mpsc::unbounded_channel();
@@ -299,10 +301,8 @@ impl Work {
             classes: self.classes.clone(),
             access: AccessReconciler {
                 cluster: kubernetes.clone(),
-                class_of: {
-                    let classes = self.classes.clone();
-                    Arc::new(move |queue| classes.class_for(queue))
-                },
+                workplace: self.classes.clone(),
+                identities: Identities::default(),
                 clock: Arc::new(Timestamp::now),
                 may_write: self.may_write.clone(),
             },
@@ -348,19 +348,18 @@ impl Work {
         let classes = self.classes.clone();
         let lane_of = move |queue: &Queue| classes.lane_of(queue);
         let to_access = shared.clone();
+        let cluster = shared.cluster.clone();
         let pass = move |queue| pass(queue, shared.clone());
-        // Nothing is asked of AWS: one lane is enough.
+        let classes = self.classes.clone();
+        let lane_of_access = move |access: &QueueAccess| match Subject::of(&access.spec.subject) {
+            // Nothing is asked of AWS.
+            Subject::Principal(_) => Lane::Nowhere,
+            _ => cluster.queue(&queue_of(access)).map_or(Lane::Nowhere, |queue| classes.lane_of(&queue)),
+        };
         let pass_over_access = move |access| access_pass(access, to_access.clone());
         tokio::join!(
             lanes::work(turned, queues.clone(), lane_of, pass, self.concurrency, stop.clone()),
-            lanes::work(
-                access_turned,
-                accesses.clone(),
-                |_: &QueueAccess| (),
-                pass_over_access,
-                self.concurrency,
-                stop
-            ),
+            lanes::work(access_turned, accesses.clone(), lane_of_access, pass_over_access, self.concurrency, stop),
         );
     }
 

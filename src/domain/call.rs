@@ -51,12 +51,14 @@ pub enum ErrorKind {
     QueueNameExists,
     /// A queue of this name was deleted less than 60 s ago.
     QueueDeletedRecently,
-    /// There is no such policy in IAM, or none that shows yet.
+    /// There is no such policy or role in IAM, no such cluster or association in EKS, or none that shows yet.
     EntityDoesNotExist,
-    /// The name is taken in IAM.
+    /// The name is taken in IAM; in EKS, the ServiceAccount has an association.
     EntityAlreadyExists,
-    /// The policy is attached to somebody.
+    /// The policy is attached to somebody, or something is attached to the role.
     DeleteConflict,
+    /// There are as many of something as the account allows: a person must make room or ask AWS for more.
+    LimitExceeded,
     /// AWS refuses a parameter or its value.
     Invalid,
     /// Timeouts, 5xx, dropped connections: the call may or may not have taken effect.
@@ -74,7 +76,7 @@ impl ErrorKind {
             Self::QueueNameExists | Self::QueueDeletedRecently | Self::EntityAlreadyExists | Self::DeleteConflict => {
                 ErrorClass::Conflict
             }
-            Self::Invalid => ErrorClass::Invalid,
+            Self::LimitExceeded | Self::Invalid => ErrorClass::Invalid,
             Self::Transient => ErrorClass::Transient,
         }
     }

@@ -145,7 +145,9 @@ impl Finding {
                 is_stalled,
                 retry,
             },
-            ErrorKind::Invalid => Self { reason: Reason::Refused, message: said, is_stalled, retry },
+            ErrorKind::Invalid | ErrorKind::LimitExceeded => {
+                Self { reason: Reason::Refused, message: said, is_stalled, retry }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::api::Queue;
 use crate::api::queue::{DeadLetterMode, ManagementPolicy, QueueType, RedriveAllowMode};
 
-use super::access::Grant;
+use super::access::{Grant, Subject, allows_namespace, in_turn};
 use super::arn::Place;
 use super::class::Class;
 use super::names::QueueName;
@@ -114,12 +114,14 @@ pub struct Fleet {
     grants: BTreeMap<Key, Arc<Grant>>,
     /// The grants that point to a Queue, the oldest first.
     granted: BTreeMap<Key, BTreeSet<(Seniority, Key)>>,
+    /// The grants of a subject of a namespace, the oldest first.
+    subjects: BTreeMap<(String, Subject), BTreeSet<(Seniority, Key)>>,
 }
 
 /// The older object comes first, then the smaller UID.
 pub type Seniority = (Option<Timestamp>, String);
 
-/// More grants on one Queue than this are not looked at: SQS has room for fewer, and nobody's number of objects may keep the
+/// More grants on one Queue than this, of namespaces that it allows, are not looked at: SQS has room for fewer, and nobody's number of objects may keep the
 /// others waiting.
 pub const MOST_GRANTS: usize = 200;
 
@@ -156,7 +158,8 @@ impl Fleet {
     }
 
     /// What decisions about `queue`, in this version, depend on: the Queue itself, those that claim a name of its, those
-    /// that use its queue, the way along its dead-letter queues, and who else uses the first of them.
+    /// that use its queue, the way along its dead-letter queues, who else uses the first of them, and the first of the
+    /// grants of namespaces that it allows.
     #[must_use]
     pub fn around(&self, queue: &Queue, class: &Class) -> Self {
         let mut near = Self::default();
@@ -181,7 +184,11 @@ impl Fleet {
         for member in keys.into_iter().filter_map(|key| self.members.get(key)) {
             near.insert(member.clone());
         }
-        for grant in self.grants_on(&me.key).filter(|grant| !grant.deleting).take(MOST_GRANTS) {
+        // Who is not allowed takes no place of those who are.
+        let may_enter = |grant: &&Arc<Grant>| {
+            !grant.deleting && allows_namespace(queue, &grant.key.namespace, grant.labels.as_ref())
+        };
+        for grant in in_turn(queue, self.principals_on(&me.key).filter(may_enter)).into_iter().take(MOST_GRANTS) {
             near.insert_grant(grant.clone());
         }
         near.insert(me);
@@ -204,12 +211,9 @@ impl Fleet {
     /// Forgets a `QueueAccess`. Answers which Queue may have to decide anew.
     pub fn remove_grant(&mut self, key: &Key) -> Option<Key> {
         let grant = self.grants.remove(key)?;
-        if let Some(keys) = self.granted.get_mut(&grant.queue) {
-            keys.remove(&(grant.seniority().clone(), key.clone()));
-            if keys.is_empty() {
-                self.granted.remove(&grant.queue);
-            }
-        }
+        let entry = (grant.seniority().clone(), key.clone());
+        take(&mut self.granted, &grant.queue, &entry);
+        take(&mut self.subjects, &(key.namespace.clone(), grant.subject.clone()), &entry);
         Some(grant.queue.clone())
     }
 
@@ -229,9 +233,22 @@ impl Fleet {
         self.granted.get(key).into_iter().flatten().filter_map(|(_, key)| self.grants.get(key))
     }
 
+    /// Those of them that the Queue's policy is to name.
+    pub fn principals_on(&self, key: &Key) -> impl Iterator<Item = &Arc<Grant>> {
+        self.grants_on(key).filter(|grant| grant.subject.principal_arn().is_some())
+    }
+
+    /// The `QueueAccess`es of `namespace` for `subject`, the oldest first.
+    pub fn grants_of(&self, namespace: &str, subject: &Subject) -> impl Iterator<Item = &Arc<Grant>> {
+        let keys = self.subjects.get(&(namespace.to_owned(), subject.clone()));
+        keys.into_iter().flatten().filter_map(|(_, key)| self.grants.get(key))
+    }
+
     fn insert_grant(&mut self, grant: Arc<Grant>) {
         let entry = (grant.seniority().clone(), grant.key.clone());
-        self.granted.entry(grant.queue.clone()).or_default().insert(entry);
+        let subject = (grant.key.namespace.clone(), grant.subject.clone());
+        self.granted.entry(grant.queue.clone()).or_default().insert(entry.clone());
+        self.subjects.entry(subject).or_default().insert(entry);
         self.grants.insert(grant.key.clone(), grant);
     }
 
@@ -246,12 +263,7 @@ impl Fleet {
     fn take_out(&mut self, key: &Key) -> Option<Arc<Member>> {
         let member = self.members.remove(key)?;
         for link in member.links() {
-            if let Some(keys) = self.links.get_mut(&link) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.links.remove(&link);
-                }
-            }
+            take(&mut self.links, &link, key);
         }
         Some(member)
     }
@@ -483,5 +495,15 @@ impl Member {
             key,
             place,
         })
+    }
+}
+
+/// Takes `entry` out of the set at `key`, and an empty set with it.
+fn take<K: Ord, E: Ord>(sets: &mut BTreeMap<K, BTreeSet<E>>, key: &K, entry: &E) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(entry);
+        if set.is_empty() {
+            sets.remove(key);
+        }
     }
 }

@@ -139,6 +139,12 @@ impl Naming {
         beginning.map(Self::new).map_err(|rule| FieldError::new("spec.naming", rule))
     }
 
+    /// What stands before `<namespace>_<name>`, perhaps nothing.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix.0
+    }
+
     /// The default name of the Queue `namespace/name`.
     #[must_use]
     pub fn queue(&self, namespace: &str, name: &str, queue_type: QueueType) -> QueueName {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use crate::api::status::{
     EffectiveRedriveAllow, GrantStatus, LastWrite, PolicyStatus, RetiredDeadLetter, Target, WrittenAttribute,
@@ -344,14 +344,16 @@ pub struct Memory {
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 impl Memory {
-    /// Somebody asks for a look at everything, unless that was followed already.
-    pub fn follow_request(&mut self, queue: &Queue) {
-        let asked = queue.metadata.annotations.as_ref().and_then(|all| all.get(RECONCILE_AT));
-        if asked != self.asked.as_ref() {
+    /// Somebody asks for a look at everything, unless that was followed already. Answers whether it is so.
+    pub fn follow_request(&mut self, metadata: &ObjectMeta) -> bool {
+        let asked = metadata.annotations.as_ref().and_then(|all| all.get(RECONCILE_AT));
+        let is_new = asked != self.asked.as_ref();
+        if is_new {
             self.asked = asked.cloned();
             self.seen_policies.clear();
             self.key_policy = None;
         }
+        is_new
     }
 
     /// A policy was looked at.

@@ -138,7 +138,7 @@ impl Verdict {
             is_unfinished: false,
             propagated: None,
             differences: Vec::new(),
-            ready: (Reason::Granted, "the queue policy lets the subject in as declared".to_owned()),
+            ready: (Reason::Granted, plan.ready.clone().unwrap_or_else(by_queue_policy)),
         }
         .sorted()
     }
@@ -424,4 +424,8 @@ fn messages(input: &Input<'_>, previous: Option<&Messages>) -> Option<Messages> 
 fn same_counts(one: &Messages, other: &Messages) -> bool {
     let counts = |m: &Messages| (m.available, m.in_flight, m.delayed, m.dead_letters);
     counts(one) == counts(other)
+}
+
+fn by_queue_policy() -> String {
+    "the queue policy lets the subject in as declared".to_owned()
 }

@@ -81,7 +81,10 @@ impl Retirement<'_> {
         if self.is_let_go(origin) {
             return self.let_go(name, present);
         }
-        match self.emptying(name, present) {
+        // Nobody is given access to a queue that is no longer used; what refuses stays.
+        let closed = policy_of(present).without_allowances();
+        let is_closed = is_fenced(present, &self.place.queue_arn(name).to_string()) && closed == policy_of(present);
+        match self.closing(name, present, &closed, is_closed) {
             Fate::Gone => self.delete(name, present),
             // It may hold messages for days; nobody waits for its end.
             Fate::Wait(_) if present.attributes.counts.total() > 0 => Fate::Wait(holding(age)),
@@ -153,7 +156,12 @@ impl Retirement<'_> {
     #[must_use]
     pub fn emptying(&self, name: &QueueName, present: &Present) -> Fate {
         let is_closed = is_fenced(present, &self.place.queue_arn(name).to_string());
-        let text = self.fenced(name, &policy_of(present));
+        self.closing(name, present, &policy_of(present), is_closed)
+    }
+
+    /// Gives the queue this policy with the fence, unless it is closed already, and waits.
+    fn closing(&self, name: &QueueName, present: &Present, policy: &PolicyDocument, is_closed: bool) -> Fate {
+        let text = self.fenced(name, policy);
         match self.record.under_way(name, Attribute::Policy, self.now) {
             // A fence that shows late is not written again and again.
             Some(written) if written.is(&text) && !is_closed => return Fate::Wait(CONFIRM),
@@ -224,6 +232,12 @@ pub fn is_closed(name: &QueueName, present: &Present, record: &Record, class: &C
     let written = record.under_way(name, Attribute::Policy, now);
     is_fenced(present, &class.place.queue_arn(name).to_string())
         && written.is_none_or(|written| now.duration_since(written.time.0).abs() >= settling)
+}
+
+/// Whether the queue's policy lets anybody in.
+pub(super) fn lets_anybody_in(present: &Present) -> bool {
+    let policy = policy_of(present);
+    policy.without_allowances() != policy
 }
 
 /// Whether new messages to the queue of this ARN are refused.

@@ -178,7 +178,7 @@ pub struct ControllerSettings {
     pub log_filter: String,
 }
 
-fn region(text: &str) -> Result<String, String> {
+pub(crate) fn region(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if text.is_empty() || !text.chars().all(allowed) {
         return Err("a region is written in lower-case letters, digits and '-', for example eu-central-1".to_owned());
@@ -194,7 +194,7 @@ fn endpoint_url(text: &str) -> Result<String, String> {
     }
 }
 
-fn cluster_name(text: &str) -> Result<String, String> {
+pub(crate) fn cluster_name(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if !(1..=63).contains(&text.len()) || !text.chars().all(allowed) {
         return Err("a cluster name has 1 to 63 letters, digits, '.', '_' or '-'".to_owned());

@@ -17,8 +17,11 @@ mod enforcement;
 mod faults;
 mod grants;
 mod harness;
+mod identity;
 mod injection;
 mod invalid;
+#[path = "../judge/mod.rs"]
+mod judge;
 mod lifecycle;
 mod ownership;
 mod policies;

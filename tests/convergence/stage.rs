@@ -60,6 +60,7 @@ pub fn class() -> Class {
         resync: SignedDuration::from_mins(10),
         empty_for: SignedDuration::from_secs(60),
         iam_path: IamPath::default(),
+        roles: None,
     }
 }
 

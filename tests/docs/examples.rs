@@ -9,11 +9,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use prism_queue::api::class::{ClassDefaults, DriftMode};
 use prism_queue::api::conditions::Reason;
 use prism_queue::api::{Queue, QueueAccess, QueueClass, crd};
-use prism_queue::domain::access::Grant;
+use prism_queue::domain::access::{Grant, allows_namespace, queue_of};
 use prism_queue::domain::arn::Place;
-use prism_queue::domain::class::{Class, FLAGS, Limits, satisfiable};
+use prism_queue::domain::class::{Class, FLAGS, Labels, Limits, satisfiable};
 use prism_queue::domain::desired::Desired;
-use prism_queue::domain::fleet::Fleet;
+use prism_queue::domain::fleet::{Fleet, Key};
 use prism_queue::domain::iam::IamPath;
 use prism_queue::domain::names::{NamePrefix, Naming};
 use prism_queue::domain::tags::{ClusterIdentity, Tags};
@@ -44,6 +44,7 @@ pub fn class() -> Class {
         resync: SignedDuration::from_mins(10),
         empty_for: SignedDuration::from_secs(60),
         iam_path: IamPath::default(),
+        roles: None,
     }
 }
 
@@ -138,6 +139,11 @@ fn unknown_fields(value: &Value, schema: &JSONSchemaProps, path: &str, unknown: 
     }
 }
 
+/// The namespace that the guide speaks of.
+fn labels() -> Labels {
+    [("tier", "backend")].map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
+
 #[test]
 fn the_operator_takes_every_example() {
     let class = class();
@@ -153,9 +159,7 @@ fn the_operator_takes_every_example() {
             .map(|value| serde_json::from_value(value).unwrap_or_else(|error| panic!("{}: {error}", manifest.place)))
             .collect();
         for access in &accesses {
-            // The namespace that the guide speaks of.
-            let labels = [("tier", "backend")].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-            fleet.put_grant(Grant::of(access, Some(&labels)));
+            fleet.put_grant(Grant::of(access, Some(&labels())));
         }
         let mut admitted = 0;
         for queue in &queues {
@@ -168,7 +172,14 @@ fn the_operator_takes_every_example() {
                 Err(refusal) => errors.push(format!("{}: {}", manifest.place, refusal.message())),
             }
         }
-        if admitted != accesses.len() {
+        // Those that get a role are not the queue policy's.
+        let roles = accesses.iter().filter(|access| access.spec.subject.principal_arn.is_none());
+        let allowed = roles.filter(|access| {
+            let namespace = access.metadata.namespace.as_deref().unwrap_or_default();
+            let queue = queues.iter().find(|queue| Key::of(queue) == queue_of(access));
+            queues.is_empty() || queue.is_some_and(|queue| allows_namespace(queue, namespace, Some(&labels())))
+        });
+        if admitted + allowed.count() != accesses.len() {
             errors.push(format!("{}: a QueueAccess points to no Queue that is shown with it", manifest.place));
         }
     }

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use prism_queue::api::class::{QueueClass, QueueClassSpec};
 use prism_queue::domain::class::questions;
 use serde_json::Value;
 
 use crate::examples::class;
-use crate::pages::{self, root};
+use crate::pages::{self, Block, Page, root};
 
 /// Resource and verbs of each rule in the chart.
 fn granted() -> BTreeSet<(String, String)> {
@@ -52,15 +54,58 @@ fn the_security_page_tells_every_permission_and_no_other() {
 
 /// Every action in the operator's policy in docs/install.md.
 fn advised() -> BTreeSet<String> {
-    let page = fs::read_to_string(root().join("docs/install.md")).unwrap();
-    let (_, after) = page.split_once("## 2. The IAM policy").unwrap();
-    let policy = after.split("```").find_map(|block| block.strip_prefix("json")).unwrap();
-    let policy: Value = serde_json::from_str(policy).unwrap();
+    let page = pages::all().into_iter().find(|page| page.path.ends_with("docs/install.md")).unwrap();
+    let shown = printed(&page);
+    let policy: Value = serde_json::from_str(&shown[0].1.text).unwrap();
     let texts = |value: &Value| match value {
         Value::Array(all) => all.iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
         text => vec![text.as_str().unwrap().to_owned()],
     };
     policy["Statement"].as_array().unwrap().iter().flat_map(|statement| texts(&statement["Action"])).collect()
+}
+
+/// The commands that print a policy, each with the policy that is shown after it.
+fn printed(page: &Page) -> Vec<(&Block, &Block)> {
+    let is_command = |block: &Block| block.text.starts_with("kubectl queue render operator-policy");
+    let pairs = page.blocks.iter().zip(page.blocks.iter().skip(1));
+    pairs.filter(|(command, shown)| is_command(command) && shown.language == "json").collect()
+}
+
+/// What a command of a page prints. A file that it reads is the class of that name on the page.
+fn print(page: &Page, command: &str) -> String {
+    let command = command.replace("\\\n", " ");
+    let words = command.split_whitespace().skip(2).take_while(|word| *word != ">");
+    let mut input = String::new();
+    let arguments = words.map(|word| match word.strip_suffix(".yaml") {
+        Some(name) => {
+            let named = format!("kind: QueueClass\nmetadata: {{name: {name}}}\n");
+            let class = page.blocks.iter().find(|block| block.text.contains(&named));
+            input.clone_from(&class.unwrap_or_else(|| panic!("{} shows no class {name}", page.path.display())).text);
+            "-".to_owned()
+        }
+        None => word.to_owned(),
+    });
+    let arguments: Vec<String> = arguments.collect();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-queue"));
+    program.args(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_policy_shown_is_what_the_command_before_it_prints() {
+    let mut count = 0;
+    for page in pages::all() {
+        for (command, shown) in printed(&page) {
+            let place = format!("{}:{}", page.path.display(), shown.line);
+            assert_eq!(print(&page, &command.text), shown.text, "{place} is not what is printed");
+            count += 1;
+        }
+    }
+    assert!(count > 1, "{count} policies are shown");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use prism_queue::api::{
     ALLOW_MESSAGE_LOSS, FINALIZER, INJECT, INJECTED, INJECTION_WARNINGS, IS_DEFAULT_CLASS, MANAGED_BY_LABEL,
     RECONCILE_AT, crd,
 };
+use prism_queue::cli as plugin;
 use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::tags::OWNER_KEYS;
 use prism_queue::runtime::metrics;
@@ -21,8 +22,8 @@ use crate::pages;
 /// Flags of other programs that the documentation names.
 const FLAGS_OF_OTHERS: [&str; 3] = ["--advisories", "--output", "--"];
 
-/// Words in capitals that are neither of our API nor attributes of a queue: kinds, calls to AWS, parts of policies, code.
-const WORDS_OF_OTHERS: [&str; 28] = [
+/// Words in capitals that are neither of our API nor attributes of a queue: kinds, calls to AWS, parts of policies and their Sids, code.
+const WORDS_OF_OTHERS: [&str; 29] = [
     "CreateContainerConfigError",
     "CreatePolicy",
     "CreatePolicyVersion",
@@ -35,7 +36,6 @@ const WORDS_OF_OTHERS: [&str; 28] = [
     "GetQueueAttributes",
     "ListPolicyVersions",
     "ListQueueTags",
-    "ManagePoliciesUnderOurPath",
     "NotAction",
     "NotPrincipal",
     "NotResource",
@@ -45,7 +45,9 @@ const WORDS_OF_OTHERS: [&str; 28] = [
     "QueueAccess",
     "QueueClass",
     "QueueRedrive",
+    "ReadKeys",
     "Resource",
+    "SayWhatIsMissing",
     "ServiceBinding",
     "SetQueueAttributes",
     "Terminating",
@@ -55,14 +57,10 @@ const WORDS_OF_OTHERS: [&str; 28] = [
 
 #[test]
 fn every_flag_and_variable_named_exists() {
-    let command = Cli::command();
-    let flags: BTreeSet<String> = command
-        .get_subcommands()
-        .flat_map(clap::Command::get_arguments)
-        .filter_map(|arg| arg.get_long().map(|long| format!("--{long}")))
-        .collect();
+    let mut flags = flags_of(&Cli::command());
     let variables: BTreeSet<String> =
         flags.iter().map(|flag| format!("PRISM_QUEUE_{}", flag[2..].to_uppercase().replace('-', "_"))).collect();
+    flags.extend(flags_of(&plugin::Cli::command()));
     check("flag", |word| {
         let flag = word.split([' ', '=']).next().filter(|flag| flag.starts_with("--"))?;
         Some(flags.contains(flag) || FLAGS_OF_OTHERS.contains(&flag))
@@ -71,6 +69,12 @@ fn every_flag_and_variable_named_exists() {
         let variable = word.split('=').next().filter(|variable| variable.starts_with("PRISM_QUEUE_"))?;
         Some(variables.contains(variable))
     });
+}
+
+/// Of all its subcommands.
+fn flags_of(command: &clap::Command) -> BTreeSet<String> {
+    let own = command.get_arguments().filter_map(|arg| arg.get_long().map(|long| format!("--{long}")));
+    own.chain(command.get_subcommands().flat_map(flags_of)).collect()
 }
 
 #[test]

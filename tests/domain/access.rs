@@ -41,7 +41,7 @@ fn desired(spec: Value, class: &Class, accesses: &[QueueAccess], labels: Option<
     for access in accesses {
         fleet.put_grant(Grant::of(access, labels));
     }
-    Desired::of(&queue, class, &fleet.around(&queue, class)).unwrap()
+    Desired::of(&queue, class, &fleet).unwrap()
 }
 
 /// Why one is refused; nothing when it is let in.
@@ -157,9 +157,15 @@ fn the_oldest_are_let_in_first_and_only_so_many_are_looked_at() {
         })
         .collect();
     // It needs hardly any room.
-    all[100].spec.subject.principal_arn = long(0);
+    all[100].spec.subject.principal_arn = Some(long(0));
     all.reverse();
-    let Desired { grants, .. } = desired(json!({}), &class(), &all, None);
+    let queue = queue("orders", json!({}));
+    let mut fleet = Fleet::of([&queue], &class());
+    let strangers = (0..MOST_GRANTS).map(|n| access("evil", &format!("stranger-{n:03}"), &["Send"], WORKER));
+    for access in strangers.chain(all) {
+        fleet.put_grant(Grant::of(&access, None));
+    }
+    let Desired { grants, .. } = Desired::of(&queue, &class(), &fleet.around(&queue, &class())).unwrap();
     let names: Vec<&str> = grants.admitted.iter().map(|admitted| admitted.grant.key.name.as_str()).collect();
     let oldest: Vec<String> = (0..names.len() - 1).map(|n| format!("worker-{n:03}")).collect();
     assert_eq!(names[..names.len() - 1], oldest);
@@ -221,6 +227,35 @@ fn it_is_ready_when_this_very_object_is_in_force_in_this_generation() {
     assert_eq!(reason(entry("another", Some(1))), Some(Reason::Progressing), "another object of the name");
     assert_eq!(reason(Vec::new()), Some(Reason::Progressing));
     assert_eq!(plan_for(&worker, Vec::new()).finalizer, Some(true), "before anybody is let in");
+}
+
+#[test]
+fn keys_that_would_redirect_aws_clients_are_refused_whatever_the_api_server_let_through() {
+    let mut worker = access("media", "worker", &["Send"], WORKER);
+    worker.spec.secret = serde_json::from_value(json!({"keyPrefix": "AWS_"})).unwrap();
+    let plan = plan_for(&worker, Vec::new());
+    let finding = plan.finding.unwrap();
+    assert_eq!((finding.reason, finding.is_stalled, plan.finalizer), (Reason::InvalidSpec, true, None));
+    assert!(finding.message.starts_with("spec.secret.keyPrefix: "), "{}", finding.message);
+}
+
+#[test]
+fn who_is_not_looked_at_is_told_so() {
+    let (worker, class) = (access("media", "worker", &["Send"], WORKER), class());
+    let queue = queue("orders", json!({}));
+    let (observed, memory) = (Observed::default(), Memory::default());
+    let queue = Some(GrantingQueue { queue: &queue, desired: Ok((&class, None)) });
+    let plan = plan_access(&AccessInput {
+        access: &worker,
+        labels: None,
+        queue,
+        observed: &observed,
+        memory: &memory,
+        now: now(),
+    });
+    let finding = plan.finding.unwrap();
+    assert_eq!((finding.reason, finding.is_stalled, plan.finalizer), (Reason::PolicyFull, true, None));
+    assert!(finding.message.ends_with("200 other QueueAccesses come before it"), "{}", finding.message);
 }
 
 #[test]

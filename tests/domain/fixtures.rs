@@ -54,6 +54,7 @@ pub fn class() -> Class {
         resync: SignedDuration::from_mins(10),
         empty_for: seconds(60),
         iam_path: IamPath::default(),
+        roles: None,
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod access;
 mod fixtures;
+#[path = "../judge/mod.rs"]
+mod judge;
 
 mod api;
 mod arn;
@@ -20,6 +22,7 @@ mod injection;
 mod key_policy;
 mod names;
 mod observed;
+mod operator_policy;
 mod outputs;
 mod plan;
 mod properties;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too, fail by panicking")]
 
+mod associations;
 mod policies;
+mod roles;
 mod server;
 mod target;
 
@@ -575,6 +577,8 @@ async fn every_endpoint_of_the_aws_configuration_is_checked_like_the_flag() {
         config("http://127.0.0.1:1").into_builder().service_config(EndpointOf("SQS")).build(),
         config("http://127.0.0.1:1").into_builder().service_config(EndpointOf("STS")).build(),
         config("http://127.0.0.1:1").into_builder().service_config(EndpointOf("KMS")).build(),
+        config("http://127.0.0.1:1").into_builder().service_config(EndpointOf("IAM")).build(),
+        config("http://127.0.0.1:1").into_builder().service_config(EndpointOf("EKS")).build(),
     ];
     for config in sources {
         let error = refused(config.clone()).await;

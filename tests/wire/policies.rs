@@ -27,14 +27,14 @@ fn tags() -> Tags {
 }
 
 /// An answer of `action` with this result.
-fn answer(action: &str, result: &str) -> Reply {
+pub fn answer(action: &str, result: &str) -> Reply {
     let namespace = "https://iam.amazonaws.com/doc/2010-05-08/";
     let body =
         format!("<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result></{action}Response>");
     Reply::Answer(200, Some(("content-type", "text/xml")), body)
 }
 
-fn refusal(status: u16, code: &str) -> Reply {
+pub fn refusal(status: u16, code: &str) -> Reply {
     let body = format!(
         "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type>\
          <Code>{code}</Code><Message>No.</Message></Error><RequestId>1</RequestId></ErrorResponse>"
@@ -50,7 +50,7 @@ fn policy(tags: &str) -> String {
 }
 
 /// Checks that the server saw exactly one request, with these fields.
-fn assert_sent(server: &Server, want: &[(&str, &str)]) {
+pub fn assert_sent(server: &Server, want: &[(&str, &str)]) {
     let sent = fields(&only(server).body);
     for (name, value) in want {
         assert_eq!(sent.get(*name).map(String::as_str), Some(*value), "{name}: {sent:?}");
@@ -140,7 +140,7 @@ async fn refusals_of_iam_are_told_apart() {
         (404, "NoSuchEntity", ErrorKind::EntityDoesNotExist),
         (409, "EntityAlreadyExists", ErrorKind::EntityAlreadyExists),
         (409, "DeleteConflict", ErrorKind::DeleteConflict),
-        (409, "LimitExceeded", ErrorKind::Invalid),
+        (409, "LimitExceeded", ErrorKind::LimitExceeded),
         (400, "MalformedPolicyDocument", ErrorKind::Invalid),
         (409, "ConcurrentModification", ErrorKind::Transient),
         (500, "ServiceFailure", ErrorKind::Transient),

@@ -29,6 +29,8 @@ pub enum Reply {
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    /// Method and path, with the query.
+    pub line: String,
     pub headers: HeaderMap,
     pub body: String,
 }
@@ -91,9 +93,10 @@ type Body = BoxBody<Bytes, io::Error>;
 async fn reply(request: Request<Incoming>, script: Arc<Mutex<Script>>) -> io::Result<Response<Body>> {
     let (head, body) = request.into_parts();
     let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    let line = format!("{} {}", head.method, head.uri);
     let next = {
         let mut script = script.lock().unwrap();
-        script.seen.push(Seen { headers: head.headers, body });
+        script.seen.push(Seen { line, headers: head.headers, body });
         script.replies.pop_front()
     };
     match next.unwrap_or(Reply::Answer(599, None, "the script of this server is over".to_owned())) {

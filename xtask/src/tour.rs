@@ -22,6 +22,8 @@ const CLASS: &str = "payments";
 const CLASS_NAMESPACE: &str = "billing";
 /// The Queue that is broken from outside.
 const THUMBNAILS: &str = "thumbnails";
+/// The ServiceAccount that gets a role, and its QueueAccess.
+const WORKLOAD: &str = "previewer";
 const RECEIVES: usize = 3;
 /// SQS may show an old value for a minute after a write: so long the operator takes it for no drift.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -41,7 +43,7 @@ impl<'w> Tour<'w> {
 
     /// Takes every step, also after one fell short; success when none did.
     pub fn tell(&self) -> Result<ExitCode> {
-        let steps: [Step<'w>; 9] = [
+        let steps: [Step<'w>; 10] = [
             ("Apply the examples", Self::apply),
             ("Wait until every queue is ready", Self::wait_until_ready),
             ("The queues, as Kubernetes shows them", Self::show_objects),
@@ -51,6 +53,7 @@ impl<'w> Tour<'w> {
             ("Edit a Queue, and AWS follows", Self::edit),
             ("Break a queue from outside, and it is repaired", Self::break_and_repair),
             ("A class: another account, through a role, under the rules of the house", Self::follow_a_class),
+            ("A workload's ServiceAccount gets a role in AWS of its own", Self::follow_a_role),
         ];
         let mut fell_short = Vec::new();
         for (title, step) in steps {
@@ -238,6 +241,20 @@ impl<'w> Tour<'w> {
         println!();
         ensure!(arns.contains(OTHER_ACCOUNT) && !arns.contains(ACCOUNT), "{arns:?} is not in account {OTHER_ACCOUNT}");
         terminal::good("the team wrote no account, no region and no name");
+        Ok(())
+    }
+
+    fn follow_a_role(&self) -> Result<()> {
+        let within = ["--namespace", NAMESPACE];
+        self.show(
+            &[&["wait", "queueaccess", WORKLOAD, "--for=condition=Ready", "--timeout=60s"], &within[..]].concat(),
+        )?;
+        self.show(&["get", "queueaccesses", "--all-namespaces", "--output=wide"])?;
+        let path = r"--output=jsonpath={.metadata.annotations.eks\.amazonaws\.com/role-arn}";
+        let role = self.show(&[&["get", "serviceaccount", WORKLOAD, path], &within[..]].concat())?;
+        println!();
+        ensure!(role.contains(&format!(":role/prism-queue/{NAMESPACE}_{WORKLOAD}_")), "{role:?} is not its role");
+        terminal::good("nobody wrote IAM JSON, and the role goes with the QueueAccess");
         Ok(())
     }
 

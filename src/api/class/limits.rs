@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, rustdoc::invalid_html_tags)]
 
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::iam::Permission;
@@ -128,6 +129,43 @@ pub struct IamLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::permissions")]
     pub policies: Option<Vec<Permission>>,
+    /// ServiceAccount, Role, Principal: whom QueueAccesses may let in. Omitted: ServiceAccount and Principal, and Role as far
+    /// as roleArnPatterns go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::subject_kinds")]
+    pub subject_kinds: Option<Vec<SubjectKind>>,
+    /// Roles of the class's account that policies may be attached to, as subject.roleArn or because a ServiceAccount is
+    /// annotated with them. '*' stands for any characters. Omitted: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::role_patterns")]
+    pub role_arn_patterns: Option<Vec<String>>,
+}
+
+/// What a subject can be.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[schemars(transform = schema::undescribed)]
+pub enum SubjectKind {
+    /// A ServiceAccount of Kubernetes.
+    ServiceAccount,
+    /// A role of IAM, by its ARN, that policies are attached to.
+    Role,
+    /// A role or user of IAM, by its ARN, that the queue policy names.
+    Principal,
+}
+
+impl SubjectKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ServiceAccount, Self::Role, Self::Principal];
+
+    /// The word in a spec.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Role => "Role",
+            Self::Principal => "Principal",
+        }
+    }
 }
 
 /// Limits of queue policies.

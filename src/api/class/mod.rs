@@ -17,7 +17,9 @@ pub use defaults::{
     ClassDefaults, DefaultAccess, DefaultDeadLetter, DefaultDeadLetterMode, DefaultManagedDeadLetter, DefaultOutput,
     DefaultOutputs, DefaultRedriveAllow, DefaultRedriveAllowMode,
 };
-pub use limits::{AccessLimits, ClassLimits, DeadLetterLimits, EncryptionLimits, IamLimits, KmsLimits, Range};
+pub use limits::{
+    AccessLimits, ClassLimits, DeadLetterLimits, EncryptionLimits, IamLimits, KmsLimits, Range, SubjectKind,
+};
 
 /// The rules of the house for one kind of queues.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -60,6 +62,12 @@ pub use limits::{AccessLimits, ClassLimits, DeadLetterLimits, EncryptionLimits, 
     validation = Rule::new("(has(self.iam) && has(self.iam.path) ? self.iam.path : '/prism-queue/') == (has(oldSelf.iam) && has(oldSelf.iam.path) ? oldSelf.iam.path : '/prism-queue/')")
         .message("iam.path is immutable, and /prism-queue/ when unset: IAM moves nothing to another path; make another class")
         .field_path(".iam.path"),
+    validation = Rule::new("!has(self.iam) || !has(self.iam.permissionsBoundaryArn) || self.iam.permissionsBoundaryArn.split(':')[4] in ['aws', self.aws.accountId]")
+        .message("iam.permissionsBoundaryArn must be a policy of aws.accountId, or one of AWS: roles are made in that account")
+        .field_path(".iam.permissionsBoundaryArn"),
+    validation = Rule::new("!has(self.iam) || !has(self.iam.oidcProviderArn) || self.iam.oidcProviderArn.split(':')[4] == self.aws.accountId")
+        .message("iam.oidcProviderArn must be a provider in aws.accountId: roles trust providers of their own account")
+        .field_path(".iam.oidcProviderArn"),
 )]
 pub struct QueueClassSpec {
     /// Where the queues are made, and as whom.
@@ -178,6 +186,10 @@ pub struct ClassEndpoints {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::endpoint")]
     pub iam: Option<String>,
+    /// Amazon Elastic Kubernetes Service, in the region of iam.podIdentity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::endpoint")]
+    pub eks: Option<String>,
 }
 
 /// How default names are made.
@@ -257,12 +269,57 @@ pub struct ClassDrift {
 /// What is made in IAM for the Queues of a class.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.oidcProviderArn) || !has(self.podIdentity)")
+        .message("oidcProviderArn and podIdentity are two ways to the same: give one"),
+    validation = Rule::new("has(self.permissionsBoundaryArn) || !(has(self.oidcProviderArn) || has(self.podIdentity))")
+        .message("permissionsBoundaryArn is needed with oidcProviderArn and podIdentity: no role is made without a boundary")
+        .field_path(".permissionsBoundaryArn"),
+)]
 pub struct ClassIam {
     /// The path of all that is made, so that the operator's own permissions can be held to it: at most 512 characters,
     /// beginning and ending with '/'. Omitted: /prism-queue/. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^/([A-Za-z0-9+=,.@_-]+/)*$"))]
     pub path: Option<String>,
+    /// The permissions boundary of every role that is made for a ServiceAccount: a policy of the class's account, or one
+    /// of AWS. Without it no role is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 2048),
+        regex(pattern = r"^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy(/[A-Za-z0-9+=,.@_-]+)+$")
+    )]
+    pub permissions_boundary_arn: Option<String>,
+    /// The cluster's OpenID Connect provider in the class's account: ServiceAccounts get their roles by IRSA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048), regex(pattern = r"^arn:[a-z0-9-]+:iam::[0-9]{12}:oidc-provider/[A-Za-z0-9._/-]+$"))]
+    pub oidc_provider_arn: Option<String>,
+    /// The cluster in EKS: ServiceAccounts get their roles by EKS Pod Identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_identity: Option<PodIdentity>,
+}
+
+/// The cluster as EKS knows it, in which the operator makes Pod Identity associations.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub struct PodIdentity {
+    /// The cluster's name in EKS.
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[0-9A-Za-z][A-Za-z0-9_-]*$"))]
+    pub cluster_name: String,
+    /// The cluster's region.
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z0-9-]+$"))]
+    pub region: String,
+    /// The role to assume in the cluster's account. Omitted: the operator's own identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048), regex(pattern = r"^arn:[a-z0-9-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$"))]
+    pub role_arn: Option<String>,
+    /// The permissions boundary of the roles that are made in the cluster's account; needed when that is not the class's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 2048),
+        regex(pattern = r"^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy(/[A-Za-z0-9+=,.@_-]+)+$")
+    )]
+    pub permissions_boundary_arn: Option<String>,
 }
 
 /// What is done about changes from outside.

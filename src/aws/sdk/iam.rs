@@ -12,7 +12,7 @@ use crate::aws::target::{Session, Signer};
 use crate::domain::call::CallError;
 use crate::domain::class::{ContextValue, Decision, Evaluation, Question};
 
-/// [`Iam`] and [`Policies`](crate::aws::Policies) by the AWS SDK.
+/// [`Iam`], [`Policies`](crate::aws::Policies) and [`Roles`](crate::aws::Roles) by the AWS SDK.
 #[derive(Clone)]
 pub struct SdkIam {
     pub(super) client: Client,
@@ -47,7 +47,7 @@ impl SdkIam {
 }
 
 /// The most pages that are read: a page holds a hundred results unless IAM makes it shorter.
-const MAX_PAGES: usize = 20;
+pub(super) const MAX_PAGES: usize = 20;
 
 #[async_trait]
 impl Iam for SdkIam {

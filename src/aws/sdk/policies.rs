@@ -26,9 +26,7 @@ impl Policies for SdkIam {
         let request = self.client.get_policy_version().policy_arn(arn.to_string()).version_id(version);
         let answer = self.meter.call(read(ACTION), request.send()).await?;
         let document = answer.policy_version.and_then(|version| version.document);
-        let encoded = document.ok_or_else(|| incomplete(ACTION, "Document"))?;
-        let decoded = percent_decode_str(&encoded).decode_utf8();
-        decoded.map(Into::into).map_err(|_| incomplete(ACTION, "Document in UTF-8"))
+        decode(ACTION, &document.ok_or_else(|| incomplete(ACTION, "Document"))?)
     }
 
     async fn other_versions(&self, arn: &PolicyArn) -> Result<Vec<String>, CallError> {
@@ -53,7 +51,7 @@ impl Policies for SdkIam {
             .policy_name(arn.name())
             .path(arn.path())
             .policy_document(document)
-            .set_tags(Some(to_sdk(ACTION, tags)?));
+            .set_tags(Some(tags_to_sdk(ACTION, tags)?));
         let answer = self.meter.call(write(ACTION), request.send()).await?;
         // The answer holds no tags but those that were sent.
         Ok(Policy { tags: tags.clone(), ..from_sdk(ACTION, answer.policy)? })
@@ -84,7 +82,7 @@ impl Policies for SdkIam {
     async fn tag_policy(&self, arn: &PolicyArn, tags: &Tags) -> Result<(), CallError> {
         const ACTION: &str = "TagPolicy";
         let request = self.writer().await.tag_policy().policy_arn(arn.to_string());
-        self.meter.call(write(ACTION), request.set_tags(Some(to_sdk(ACTION, tags)?)).send()).await?;
+        self.meter.call(write(ACTION), request.set_tags(Some(tags_to_sdk(ACTION, tags)?)).send()).await?;
         Ok(())
     }
 
@@ -95,11 +93,17 @@ impl Policies for SdkIam {
     }
 }
 
-const fn read(action: &'static str) -> Action {
+/// A document as it was written: IAM hands it back percent-encoded.
+pub(super) fn decode(action: &'static str, encoded: &str) -> Result<String, CallError> {
+    let decoded = percent_decode_str(encoded).decode_utf8();
+    decoded.map(Into::into).map_err(|_| incomplete(action, "document in UTF-8"))
+}
+
+pub(super) const fn read(action: &'static str) -> Action {
     Action::read(Service::Iam, action)
 }
 
-const fn write(action: &'static str) -> Action {
+pub(super) const fn write(action: &'static str) -> Action {
     Action::write(Service::Iam, action)
 }
 
@@ -110,11 +114,15 @@ fn from_sdk(action: &'static str, policy: Option<aws_sdk_iam::types::Policy>) ->
         id: policy.policy_id.ok_or_else(|| incomplete(action, "PolicyId"))?,
         default_version: policy.default_version_id.ok_or_else(|| incomplete(action, "DefaultVersionId"))?,
         attachments: uses.into_iter().flatten().filter_map(|count| u32::try_from(count).ok()).sum(),
-        tags: policy.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect(),
+        tags: tags_from_sdk(policy.tags),
     })
 }
 
-fn to_sdk(action: &'static str, tags: &Tags) -> Result<Vec<Tag>, CallError> {
+pub(super) fn tags_from_sdk(tags: Option<Vec<Tag>>) -> Tags {
+    tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect()
+}
+
+pub(super) fn tags_to_sdk(action: &'static str, tags: &Tags) -> Result<Vec<Tag>, CallError> {
     let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
     // The builder fails only without a key or a value.
     tags.collect::<Result<_, _>>().map_err(|error| CallError {

@@ -138,10 +138,14 @@ impl Applier<'_> {
 
     /// Writes to status where the queues and policies live, before AWS hears of them.
     async fn record(&self, mut status: QueueStatus, pass: &mut Pass, memory: &Memory) -> Result<(), Failure> {
-        let conditions =
-            Verdict::in_progress().conditions(&status.conditions, pass.queue.metadata.generation, self.now);
-        status.conditions = conditions;
-        status.observed_generation = pass.queue.metadata.generation;
+        let generation = pass.queue.metadata.generation;
+        let before = pass.queue.status.clone().unwrap_or_default();
+        // Who comes and goes by a `QueueAccess` says nothing of the Queue.
+        let is_about_grants = QueueStatus { grants: status.grants.clone(), ..before } == status;
+        if !is_about_grants || status.observed_generation != generation {
+            status.conditions = Verdict::in_progress().conditions(&status.conditions, generation, self.now);
+            status.observed_generation = generation;
+        }
         let is_new = |dead_letter: &&RetiredDeadLetter| !pass.record.retired.contains(dead_letter);
         let newly_retired: Vec<_> =
             status.retired_dead_letters.iter().filter(is_new).map(|r| r.queue_name.clone()).collect();

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::api::conditions::{EventReason, Reason};
 use crate::domain::attributes::Attributes;
 use crate::domain::finding::Finding;
+use crate::domain::identity::IdentityStep;
 use crate::domain::plan::Step;
 
 use super::super::cluster::Announcement;
@@ -36,6 +37,24 @@ pub(super) fn of_step(step: &Step) -> Option<Announcement> {
         | Step::Record { .. }
         | Step::WriteOutput(_)
         | Step::DeleteOutput { .. } => return None,
+    };
+    Some(Announcement { is_warning: false, reason: reason.as_str(), note })
+}
+
+/// The event of a step about a subject's role that was carried out.
+pub(in super::super) fn of_identity_step(step: &IdentityStep) -> Option<Announcement> {
+    let (reason, note) = match step {
+        IdentityStep::Policy { step, .. } => return of_step(step),
+        IdentityStep::CreateRole { arn, .. } => (EventReason::Created, format!("created role {arn}")),
+        IdentityStep::UpdateTrust { arn, .. } => (EventReason::DriftRepaired, format!("set who may assume role {arn}")),
+        IdentityStep::PutBoundary { arn, .. } => {
+            (EventReason::DriftRepaired, format!("set the permissions boundary of role {arn}"))
+        }
+        IdentityStep::TagRole { arn, .. } => (EventReason::Tagged, format!("renewed the owner tags of role {arn}")),
+        IdentityStep::Attach { role, policy } => (EventReason::Updated, format!("attached {policy} to role {role}")),
+        IdentityStep::Detach { role, policy } => (EventReason::Updated, format!("detached {policy} from role {role}")),
+        IdentityStep::DeleteRole { arn } => (EventReason::Deleted, format!("deleted role {arn}")),
+        IdentityStep::Bind(binding) => (EventReason::Updated, binding.in_words()),
     };
     Some(Announcement { is_warning: false, reason: reason.as_str(), note })
 }

@@ -3,7 +3,7 @@
 pub(super) mod apply;
 pub(super) mod events;
 mod observe;
-mod policies;
+pub(super) mod policies;
 mod reconcile;
 
 pub use reconcile::{Outcome, Reconciler};

@@ -59,7 +59,12 @@ pub(super) async fn look_at_doomed(iam: &dyn Policies, arns: &[PolicyArn], recor
 }
 
 /// Looks at one policy that is to say what has this digest, or to go.
-async fn look(iam: &dyn Policies, arn: &PolicyArn, entry: Option<&PolicyStatus>, wanted: Option<&str>) -> PolicySight {
+pub(in crate::controller) async fn look(
+    iam: &dyn Policies,
+    arn: &PolicyArn,
+    entry: Option<&PolicyStatus>,
+    wanted: Option<&str>,
+) -> PolicySight {
     match read(iam, arn, entry, wanted).await {
         Ok(present) => PolicySight::Present(present),
         Err(error) if error.kind == ErrorKind::EntityDoesNotExist => PolicySight::Absent,
@@ -91,7 +96,7 @@ async fn read(
         (None, None) => String::new(),
         (None, Some(_)) => digest_of(&iam.get_policy_version(arn, &policy.default_version).await.map_err(late)?),
     };
-    let is_to_change = wanted.map_or(policy.attachments == 0, |wanted| wanted != digest);
+    let is_to_change = wanted.is_none_or(|wanted| wanted != digest);
     let others = if is_to_change { iam.other_versions(arn).await.map_err(late)? } else { Vec::new() };
     Ok(PresentPolicy { policy, digest, others })
 }

@@ -8,7 +8,7 @@ use crate::api::Queue;
 use crate::api::conditions::EventReason;
 use crate::api::status::QueueStatus;
 use crate::aws::{Kms, Policies, Sqs, Sts};
-use crate::domain::access::{blame, grants_in_force, let_in};
+use crate::domain::access::{blame, grants_in_force, let_in, only_tries};
 use crate::domain::class::Class;
 use crate::domain::deletion::{self, Doomed, plan_deletion, plan_deletion_without_class};
 use crate::domain::desired::{Desired, Refusal};
@@ -109,7 +109,7 @@ impl Reconciler {
         let mut record = Record::of(queue);
         record.also_wrote(memory.written.as_ref());
         record.also_wrote_policies(&memory.policies);
-        memory.follow_request(queue);
+        memory.follow_request(&queue.metadata);
         let mut pass = Pass { record, queue: queue.clone(), observed: Observed::default(), superseded: Vec::new() };
         let ended = match (refusal, is_deleting) {
             (None, false) => self.life(&mut pass, memory, now).await,
@@ -172,6 +172,9 @@ impl Reconciler {
             }
             let (failed, refused) = (failures.len(), pass.observed.refused.len());
             self.try_to(&applier, &steps, pass, memory, &mut failures).await?;
+            if steps.iter().any(|step| matches!(step, Step::Record { .. })) && self.has_lost_some(&declared, pass) {
+                return Err(Failure::Outdated);
+            }
             if failures.len() == failed {
                 done.extend(steps);
             }
@@ -196,15 +199,32 @@ impl Reconciler {
         // Nothing depends on it, so it comes last.
         pass.observed.key_policy = self.observer().key_policy(&desired, memory, now).await;
 
-        let verdict = Verdict::of_plan(&desired, &made, failures);
+        let mut verdict = Verdict::of_plan(&desired, &made, failures);
+        let mut look_again = made.look_again;
+        if verdict.is_unfinished && only_tries(&look.input(&desired, pass, memory), &made.steps) {
+            // The Queue has what it asks for; whom AWS knows of the others is found out by and by.
+            verdict.is_unfinished = false;
+            look_again = Some(UNFINISHED_RETRY);
+        }
         let previous = pass.queue.status.clone().unwrap_or_default();
         let input = look.input(&desired, pass, memory);
         if verdict.findings.len() == made.findings.len() && is_blip(&input, &made) {
-            return Ok(Ended { verdict, look_again: made.look_again });
+            return Ok(Ended { verdict, look_again });
         }
         let status = status_of_plan(&input, &made, &previous);
         self.report(&applier, pass, memory, &verdict, status).await?;
-        Ok(Ended { verdict, look_again: made.look_again })
+        Ok(Ended { verdict, look_again })
+    }
+
+    /// Whether a grant of `declared` is none any more. Asked once it is on record, before AWS hears of it: from then on a
+    /// `QueueAccess` waits for its end, and one that did not has gone before.
+    fn has_lost_some(&self, declared: &Desired, pass: &Pass) -> bool {
+        let admitted = &declared.grants.admitted;
+        let fleet = (!admitted.is_empty()).then(|| self.cluster.fleet_around(&pass.queue, &self.class));
+        fleet.is_some_and(|fleet| {
+            let is_there = |key: &Key, uid: &str| fleet.grant(key).is_some_and(|grant| grant.uid == uid);
+            !admitted.iter().all(|admitted| is_there(&admitted.grant.key, &admitted.grant.uid))
+        })
     }
 
     /// A spec that is refused changes nothing in AWS; workloads keep what they read.

@@ -1,6 +1,6 @@
-//! Which grants a queue takes in: those that its Queue, its class and the limits of SQS allow, the older first.
+//! Which grants a queue takes in: those that its Queue, its class and the limits of SQS allow; who is in first, then the older.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::api::access::{GrantNamespaces, GrantNamespacesFrom};
@@ -8,7 +8,7 @@ use crate::api::conditions::Reason;
 use crate::api::queue::DeadLetterMode;
 use crate::api::{Queue, QueueSpec};
 
-use super::super::class::{Labels, selects};
+use super::super::class::{Labels, Limits, selects};
 use super::super::desired::Refusal;
 use super::super::field::FieldError;
 use super::super::fleet::{Key, MOST_GRANTS};
@@ -23,7 +23,7 @@ const SUBJECT: &str = "spec.subject.principalArn";
 /// The grants of a Queue.
 #[derive(Clone, Debug, Default)]
 pub struct Admissions {
-    /// Those that its policy takes in, the oldest first.
+    /// Those that its policy takes in, in turn.
     pub admitted: Vec<Admitted>,
     /// The others, and why.
     pub refused: BTreeMap<Key, Refusal>,
@@ -49,9 +49,25 @@ pub(in crate::domain) struct Room<'a> {
     pub(in crate::domain) dead_letter_arn: Option<&'a str>,
     /// Where it lives, and whom its class lets in.
     pub(in crate::domain) context: &'a StatementContext<'a>,
+    /// What its class allows.
+    pub(in crate::domain) limits: &'a Limits,
 }
 
-/// Which of `grants`, sorted by seniority, the Queue `key` takes in.
+/// `grants`, sorted by seniority, as `queue` looks at them: who is in stays in, whoever may come later, if only to be refused
+/// by AWS.
+pub(in crate::domain) fn in_turn<'a>(
+    queue: &Queue,
+    grants: impl Iterator<Item = &'a Arc<Grant>>,
+) -> Vec<&'a Arc<Grant>> {
+    let listed = queue.status.iter().flat_map(|status| &status.grants);
+    let in_force: BTreeSet<&str> =
+        listed.filter(|entry| entry.generation.is_some()).map(|entry| entry.uid.as_str()).collect();
+    let (mut all, others): (Vec<_>, Vec<_>) = grants.partition(|grant| in_force.contains(grant.uid.as_str()));
+    all.extend(others);
+    all
+}
+
+/// Which of `grants`, [in turn](in_turn), the Queue `key` takes in.
 pub(in crate::domain) fn admit<'a>(
     key: &Key,
     grants: impl Iterator<Item = &'a Arc<Grant>>,
@@ -101,8 +117,10 @@ fn part_of(key: &Key, grant: &Grant, room: &Room<'_>) -> Result<PrincipalGrant, 
         return Err(no_such_queue(key));
     }
     let mut errors: Vec<FieldError> = room_for_dead_letters(key, grant, room.spec).into_iter().collect();
+    errors.extend(room.limits.refuses_subject(grant.subject.kind()));
+    let principal_arn = grant.subject.principal_arn().unwrap_or_default();
     let compiled =
-        PrincipalGrant::compile(&grant.principal_arn, &grant.permissions, SUBJECT, room.dead_letter_arn, room.context);
+        PrincipalGrant::compile(principal_arn, &grant.permissions, SUBJECT, room.dead_letter_arn, room.context);
     let part = compiled.map_err(|more| errors.extend(more));
     match part {
         Ok(part) if errors.is_empty() => Ok(part),
@@ -134,7 +152,7 @@ fn allows(allowed: Option<&GrantNamespaces>, namespace: &str, labels: Option<&La
 }
 
 /// The same words whether there is such a Queue or not: who may not point to it learns nothing of it.
-pub(super) fn no_such_queue(queue: &Key) -> Refusal {
+pub(in crate::domain) fn no_such_queue(queue: &Key) -> Refusal {
     let rule = format!("there is no Queue {queue} that allows this namespace (in its spec.access.allowedNamespaces)");
     Refusal { reason: Reason::NotAllowedByQueue, errors: vec![FieldError::new("spec.queueRef", rule)] }
 }
@@ -157,9 +175,9 @@ fn room_for_dead_letters(key: &Key, grant: &Grant, spec: &QueueSpec) -> Option<F
     Some(FieldError::new(PERMISSIONS, format!("{} {is} about the dead-letter queue, and {why}", wanted.join(" and "))))
 }
 
-/// More than [`MOST_GRANTS`] point to the Queue, and this is not one of the oldest.
+/// More than [`MOST_GRANTS`] point to the Queue, and this is not one of those whose turn it is.
 pub(super) fn crowded_out(key: &Key) -> Refusal {
-    full(key, vec![FieldError::new("", format!("{MOST_GRANTS} older QueueAccesses point to it"))])
+    full(key, vec![FieldError::new("", format!("{MOST_GRANTS} other QueueAccesses come before it"))])
 }
 
 fn full(key: &Key, errors: Vec<FieldError>) -> Refusal {

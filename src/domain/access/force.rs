@@ -4,17 +4,22 @@
 //! what others name: a grant is in the policy that is kept as declared only once AWS took it. New ones are tried together
 //! when all else of the policy is in force; if that is refused, one by one, and who is refused alone is to blame.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::api::queue::DeletionPolicy;
 use crate::api::status::GrantStatus;
 
 use super::super::attributes::Attribute;
 use super::super::desired::{Desired, DesiredQueue};
 use super::super::diff::{GONE_PRINCIPAL_RETRY, REFUSED_RETRY};
-use super::super::observed::{Memory, PATIENCE, Record, Trial};
-use super::super::plan::{Input, comparison, is_owned, only_reports};
+use super::super::names::QueueName;
+use super::super::observed::{Memory, PATIENCE, Record, Sight, Trial};
+use super::super::plan::{Input, Step, comparison, is_owned, only_reports};
 use super::super::policy::PolicyDocument;
+use super::super::retire::lets_anybody_in;
 use super::{Admitted, Grant};
 
 /// What `input.desired` comes to now: with the grants in its policies that are in force, and those that are on trial.
@@ -70,7 +75,12 @@ pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
         return input.record.grants.clone();
     }
     let admitted = input.desired.grants.admitted.iter();
-    let grants = admitted.filter(|admitted| admitted.grant.has_finalizer).map(|admitted| {
+    let mut grants: Vec<GrantStatus> = Vec::new();
+    if leaves_a_queue_open(input) {
+        grants.clone_from(&input.record.grants);
+    }
+    grants.retain(|entry| !admitted.clone().any(|admitted| is_named(entry, &admitted.grant)));
+    grants.extend(admitted.filter(|admitted| admitted.grant.has_finalizer).map(|admitted| {
         let grant = &admitted.grant;
         let is_in = input.desired.let_in.contains(&grant.uid);
         let refused_time = entry(input.record, grant).and_then(|entry| entry.refused_time.clone());
@@ -79,42 +89,107 @@ pub fn grants_in_force(input: &Input<'_>) -> Vec<GrantStatus> {
             refused_time: refused_time.filter(|_| !is_in),
             ..blank(grant)
         }
-    });
-    sorted(grants.collect())
+    }));
+    sorted(grants)
 }
 
-/// A grant that AWS refused.
+/// Whether a dead-letter queue that is no longer used may let in whom it did: it is still to be closed.
+fn leaves_a_queue_open(input: &Input<'_>) -> bool {
+    let used = input.desired.managed_dead_letter().map(|queue| queue.name.as_str());
+    let retired = input.record.retired.iter().map(|retired| retired.queue_name.as_str());
+    let last = input.record.target.as_ref().and_then(|target| target.dead_letter_queue_name.as_deref());
+    let mut names = retired.chain(last).filter(|name| Some(*name) != used);
+    let is_open = |name| match QueueName::parse(name).map(|name| input.observed.sight(&name)) {
+        Ok(Sight::Present(present)) => lets_anybody_in(present),
+        Ok(Sight::Absent) | Err(_) => false,
+        Ok(_) => true,
+    };
+    // With `Retain` it is let go as it is.
+    input.desired.effective.deletion_policy != DeletionPolicy::Retain && names.any(is_open)
+}
+
+/// What a refusal by AWS says of grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blame {
-    uid: String,
-    trial: Trial,
+pub enum Blame {
+    /// It was this one.
+    Of {
+        /// The UID of the `QueueAccess`.
+        uid: String,
+        /// When it was refused.
+        trial: Trial,
+    },
+    /// It may have been one of these, by their UIDs: AWS took them once, and does not show them.
+    OneOf(BTreeSet<String>),
 }
 
-/// Who is to blame, when AWS refused policies at `input.now` and one grant was on trial in them.
+/// Who is to blame, when AWS refused policies at `input.now`: the one grant that was on trial in them, or, when none was,
+/// those that were only trusted to be known.
 #[must_use]
 pub fn blame(input: &Input<'_>) -> Option<Blame> {
     let force = Force { input };
-    let admitted = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
-    let mut on_trial = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid) && !force.is_proven(grant));
-    let (Some(grant), None, true) = (on_trial.next(), on_trial.next(), force.was_refused_now(input.desired)) else {
+    if !force.was_refused_now(input.desired) {
         return None;
-    };
-    // Kubernetes keeps whole seconds: what is read back must equal what was written.
-    let now = Timestamp::from_second(input.now.as_second()).unwrap_or(input.now);
-    let before = entry(input.record, grant).and_then(|entry| entry.refused_time.as_ref());
-    let since = before.map_or(now, |since| since.0);
-    Some(Blame { uid: grant.uid.clone(), trial: Trial { since, last: input.now } })
+    }
+    let admitted = input.desired.grants.admitted.iter().map(|admitted| admitted.grant.as_ref());
+    let let_in: Vec<&Grant> = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid)).collect();
+    let on_trial: Vec<&Grant> = let_in.iter().copied().filter(|grant| !force.is_proven(grant)).collect();
+    match on_trial[..] {
+        [] => {
+            let unseen = let_in.into_iter().filter(|grant| !force.is_shown(grant)).map(|grant| grant.uid.clone());
+            Some(unseen.collect()).filter(|unseen: &BTreeSet<String>| !unseen.is_empty()).map(Blame::OneOf)
+        }
+        [grant] => {
+            // Kubernetes keeps whole seconds: what is read back must equal what was written.
+            let now = Timestamp::from_second(input.now.as_second()).unwrap_or(input.now);
+            let before = entry(input.record, grant).and_then(|entry| entry.refused_time.as_ref());
+            let since = before.map_or(now, |since| since.0);
+            Some(Blame::Of { uid: grant.uid.clone(), trial: Trial { since, last: input.now } })
+        }
+        _ => None,
+    }
 }
 
 impl Blame {
     /// Remembers it.
     pub fn note(self, record: &mut Record, memory: &mut Memory) {
-        if let Some(entry) = record.grants.iter_mut().find(|entry| entry.uid == self.uid) {
-            entry.refused_time = Some(Time(self.trial.since));
-            entry.generation = None;
+        match self {
+            Self::Of { uid, trial } => {
+                if let Some(entry) = record.grants.iter_mut().find(|entry| entry.uid == uid) {
+                    entry.refused_time = Some(Time(trial.since));
+                    entry.generation = None;
+                }
+                memory.trials.insert(uid, trial);
+            }
+            // The policy comes first without them, and then they are tried anew.
+            Self::OneOf(uids) => {
+                for entry in record.grants.iter_mut().filter(|entry| uids.contains(&entry.uid)) {
+                    entry.generation = None;
+                }
+            }
         }
-        memory.trials.insert(self.uid, self.trial);
     }
+}
+
+/// Whether others are let in than AWS took last, or otherwise.
+pub(in crate::domain) fn are_grants_changing(input: &Input<'_>) -> bool {
+    let admitted = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
+    let let_in = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid));
+    let wanted: BTreeSet<_> = let_in.map(|grant| (&grant.uid, grant.generation)).collect();
+    let taken = input.record.grants.iter().filter(|entry| entry.generation.is_some());
+    taken.map(|entry| (&entry.uid, entry.generation)).collect::<BTreeSet<_>>() != wanted
+}
+
+/// Whether `steps` only try grants, and all that the Queue itself asks for is done.
+#[must_use]
+pub fn only_tries(input: &Input<'_>, steps: &[Step]) -> bool {
+    let force = Force { input };
+    let admitted = input.desired.grants.admitted.iter().map(|admitted| &admitted.grant);
+    let is_policy = |step: &Step| match step {
+        Step::SetAttributes { attributes, .. } => attributes.keys().eq([&Attribute::Policy]),
+        _ => false,
+    };
+    let mut on_trial = admitted.filter(|grant| input.desired.let_in.contains(&grant.uid) && !force.is_proven(grant));
+    on_trial.next().is_some() && steps.iter().all(is_policy)
 }
 
 /// How soon a grant is to be tried again that AWS refused.
@@ -165,12 +240,13 @@ impl Force<'_> {
     /// Whether AWS is known to know the principal: it took this grant and shows nobody who is gone in its place, or it shows
     /// the principal in a policy.
     fn is_proven(&self, grant: &Grant) -> bool {
-        let observed = self.policies();
-        if observed.iter().any(|policy| policy.names(&grant.principal_arn)) {
-            return true;
-        }
         let was_taken = entry(self.input.record, grant).is_some_and(|entry| entry.generation.is_some());
-        was_taken && !observed.iter().any(PolicyDocument::shows_gone_principals)
+        self.is_shown(grant) || (was_taken && !self.policies().iter().any(PolicyDocument::shows_gone_principals))
+    }
+
+    /// Whether AWS shows the principal in a policy.
+    fn is_shown(&self, grant: &Grant) -> bool {
+        grant.subject.principal_arn().is_some_and(|arn| self.policies().iter().any(|policy| policy.names(arn)))
     }
 
     /// The policies as AWS shows them.

@@ -2,11 +2,55 @@
 
 use std::collections::BTreeSet;
 
+use crate::api::class::SubjectKind;
+use crate::api::queue_access::AccessSubject;
 use crate::api::{FINALIZER, QueueAccess};
 
 use super::super::class::Labels;
 use super::super::fleet::{Key, Seniority};
 use super::super::permission::Permission;
+
+/// Who gets a grant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// The `ServiceAccount` of this name, in the namespace of the `QueueAccess`.
+    ServiceAccount(String),
+    /// The role of this ARN, that policies are attached to.
+    Role(String),
+    /// The role or user of this ARN, that the queue policy names.
+    Principal(String),
+}
+
+impl Subject {
+    /// What `spec` says. One that says nothing, which the API server refuses, is a principal that no rule accepts.
+    #[must_use]
+    pub fn of(spec: &AccessSubject) -> Self {
+        match (&spec.service_account, &spec.role_arn) {
+            (Some(account), _) => Self::ServiceAccount(account.name.clone()),
+            (None, Some(role)) => Self::Role(role.clone()),
+            (None, None) => Self::Principal(spec.principal_arn.clone().unwrap_or_default()),
+        }
+    }
+
+    /// Of which kind it is.
+    #[must_use]
+    pub fn kind(&self) -> SubjectKind {
+        match self {
+            Self::ServiceAccount(_) => SubjectKind::ServiceAccount,
+            Self::Role(_) => SubjectKind::Role,
+            Self::Principal(_) => SubjectKind::Principal,
+        }
+    }
+
+    /// The ARN, when the queue policy is to name it.
+    #[must_use]
+    pub fn principal_arn(&self) -> Option<&str> {
+        match self {
+            Self::Principal(arn) => Some(arn),
+            Self::ServiceAccount(_) | Self::Role(_) => None,
+        }
+    }
+}
 
 /// What a Queue needs to know of a `QueueAccess` that points to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +66,7 @@ pub struct Grant {
     /// What it asks for.
     pub permissions: BTreeSet<Permission>,
     /// Whom it lets in.
-    pub principal_arn: String,
+    pub subject: Subject,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// Whether it waits, when deleted, until it is in force no longer.
@@ -43,7 +87,7 @@ impl Grant {
             generation: metadata.generation,
             queue: queue_of(access),
             permissions: access.spec.permissions.iter().copied().collect(),
-            principal_arn: access.spec.subject.principal_arn.clone(),
+            subject: Subject::of(&access.spec.subject),
             deleting: metadata.deletion_timestamp.is_some(),
             has_finalizer: metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER),
             labels: labels.cloned(),

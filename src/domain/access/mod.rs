@@ -10,8 +10,8 @@ mod grant;
 mod plan;
 
 pub use admission::{Admissions, Admitted, allows_namespace};
-pub(in crate::domain) use admission::{Room, admit};
-pub use force::{Blame, blame, grants_in_force, let_in};
-pub(in crate::domain) use force::{grants_to_record, next_trial};
-pub use grant::{Grant, queue_of};
+pub(in crate::domain) use admission::{Room, admit, in_turn, no_such_queue};
+pub use force::{Blame, blame, grants_in_force, let_in, only_tries};
+pub(in crate::domain) use force::{are_grants_changing, grants_to_record, next_trial};
+pub use grant::{Grant, Subject, queue_of};
 pub use plan::{AccessInput, AccessPlan, GrantingQueue, plan_access};

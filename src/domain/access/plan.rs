@@ -63,6 +63,8 @@ pub struct AccessPlan {
     pub finding: Option<Finding>,
     /// The queue that the subject is let in to.
     pub target: Option<AccessTarget>,
+    /// What Ready says when nothing stands in the way, if it is not the queue policy.
+    pub ready: Option<String>,
 }
 
 /// The next steps.
@@ -84,11 +86,18 @@ pub fn plan_access(input: &AccessInput<'_>) -> AccessPlan {
             ),
             finding: None,
             target: Some(target),
+            ready: None,
         },
         Err(Standing::Admitted(finding)) => {
             AccessPlan { finalizer: (!is_held).then_some(true), finding: Some(finding), ..AccessPlan::default() }
         }
-        Err(Standing::Out(finding)) => AccessPlan { finding: Some(finding), ..AccessPlan::default() },
+        Err(Standing::Out(mut finding)) => {
+            // A Queue that is suspended or refused keeps whom it does not allow any more, too.
+            if access.is_still_in() {
+                finding.message.push_str("; the queue policy still lets it in as it did before");
+            }
+            AccessPlan { finding: Some(finding), ..AccessPlan::default() }
+        }
     }
 }
 
@@ -132,8 +141,13 @@ impl<'a> Access<'a> {
         if let Some(((coordinates, place), true)) =
             Coordinates::on_record(queue).zip(place).map(|found| (found, is_taken))
         {
-            let target =
-                AccessTarget { account_id: place.account_id, region: place.region, queue_arn: coordinates.arn.clone() };
+            let target = AccessTarget {
+                account_id: place.account_id,
+                region: place.region,
+                queue_arn: coordinates.arn.clone(),
+                queue_class_name: Some(class.name.clone()),
+                ..AccessTarget::default()
+            };
             return Ok((class, coordinates, target));
         }
         if let Some(why) = unwritten(queue) {
@@ -160,6 +174,12 @@ impl<'a> Access<'a> {
         self.listed(queue).filter(|entry| self.input.access.metadata.uid.as_ref() == Some(&entry.uid))
     }
 
+    /// Whether AWS has a policy with it, as far as is on record.
+    fn is_still_in(&self) -> bool {
+        let entry = self.input.queue.and_then(|found| self.entry(found.queue));
+        entry.is_some_and(|entry| entry.generation.is_some())
+    }
+
     fn listed(&self, queue: &'a Queue) -> Option<&'a GrantStatus> {
         let metadata = &self.input.access.metadata;
         let mut grants = queue.status.iter().flat_map(|status| &status.grants);
@@ -173,7 +193,7 @@ impl<'a> Access<'a> {
         if let Some(since) = entry.and_then(|entry| entry.refused_time.as_ref()) {
             let message = format!(
                 "spec.subject.principalArn: AWS refuses a policy that names {}: there is no such role or user, or none any more; create it, and it is tried again",
-                self.input.access.spec.subject.principal_arn
+                self.input.access.spec.subject.principal_arn.as_deref().unwrap_or_default()
             );
             let left = PATIENCE - self.input.now.duration_since(since.0);
             let (is_stalled, retry) = if left.is_positive() { (false, left) } else { (true, SLOW) };

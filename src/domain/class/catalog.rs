@@ -108,6 +108,16 @@ impl Catalog {
         self.namespaces.retain(|name, _| names.contains(name));
     }
 
+    /// The class of this name, whosever Queues are of it; `None` when it is not there or cannot be used.
+    #[must_use]
+    pub fn class_named(&self, name: &str) -> Option<Class> {
+        if name == FLAGS {
+            return Some(self.built_in.clone());
+        }
+        let object = self.classes.get(name).filter(|_| !self.unreadable.contains(name))?;
+        Class::of(object, &self.built_in, &Labels::new()).ok()
+    }
+
     /// The class of `queue`: see [`Catalog::object_for`], or the operator's flags.
     ///
     /// # Errors

@@ -4,11 +4,11 @@
 use regex::bytes::RegexBuilder;
 use serde::Serialize;
 
-use crate::api::class::{ClassLimits, Range};
+use crate::api::class::{ClassLimits, Range, SubjectKind};
 use crate::api::queue::{AdoptionPolicy, DeadLetterMode, DeletionPolicy, EncryptionMode, QueueSpec};
 
 use super::super::field::FieldError;
-use super::super::policy::Trust;
+use super::super::policy::{Trust, matches_wildcard};
 use super::super::settings::{
     built_in, dead_letter_mode, deletion_policy, encryption_mode, max_receive_count, requires_tls, sqs,
 };
@@ -51,6 +51,27 @@ impl Limits {
         check.numbers(limits, spec);
         check.tags(limits, tags);
         check.errors
+    }
+
+    /// Why a `QueueAccess` may not have a subject of this kind; nothing when it may.
+    #[must_use]
+    pub fn refuses_subject(&self, kind: SubjectKind) -> Option<FieldError> {
+        let Self::Class { name, limits } = self else {
+            return None;
+        };
+        let kinds = limits.iam.as_ref()?.subject_kinds.as_ref()?;
+        let rule = || format!("a subject of the kind {} is {}", kind.as_str(), not_allowed(name, &words(kinds)));
+        (!kinds.contains(&kind)).then(|| FieldError::of_class("spec.subject", rule()))
+    }
+
+    /// Whether policies may be attached to a role that is there.
+    #[must_use]
+    pub fn allows_role(&self, arn: &str) -> bool {
+        let Self::Class { limits, .. } = self else {
+            return false;
+        };
+        let patterns = limits.iam.as_ref().and_then(|iam| iam.role_arn_patterns.as_deref());
+        patterns.into_iter().flatten().any(|pattern| matches_wildcard(pattern.as_bytes(), arn.as_bytes()))
     }
 
     /// The custom names in `spec` that are not allowed in `namespace`.

@@ -18,6 +18,7 @@ use crate::api::queue::{Queue, QueueSpec};
 use super::arn::Place;
 use super::field::FieldError;
 use super::iam::IamPath;
+use super::identity::Making;
 use super::names::Naming;
 use super::tags::{ClusterIdentity, Tags};
 pub use catalog::Catalog;
@@ -61,8 +62,10 @@ pub struct Class {
     pub resync: SignedDuration,
     /// How long a queue must read as empty before it is deleted.
     pub empty_for: SignedDuration,
-    /// Where policies are made in IAM.
+    /// Where policies and roles are made in IAM.
     pub iam_path: IamPath,
+    /// How roles are made for `ServiceAccount`s; `None`: they are not.
+    pub roles: Option<Making>,
 }
 
 impl Class {
@@ -92,6 +95,7 @@ impl Class {
             workload_endpoint_url: spec.aws.workload_endpoint_url.clone(),
             resync: drift.interval_seconds.map_or(built_in.resync, |seconds| SignedDuration::from_secs(seconds.into())),
             empty_for: built_in.empty_for,
+            roles: spec.iam.as_ref().and_then(|iam| Making::of(iam, &built_in.place.account_id)),
             iam_path: iam_path.map_err(|rule| FieldError::new("spec.iam.path", rule))?.unwrap_or_default(),
             name,
         })

@@ -1,5 +1,7 @@
-//! Whether the policies of a class's role allow what the operator does with queues: asked of IAM without doing any of it.
-//! Source: `SimulatePrincipalPolicy` in the IAM API reference.
+//! Whether the policies of a class's role allow what the operator does with queues, and with roles where the class makes any:
+//! asked of IAM without doing any of it. Source: `SimulatePrincipalPolicy` in the IAM API reference.
+
+mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +10,7 @@ use crate::api::conditions::Reason;
 use crate::api::queue::QueueType;
 
 use super::super::call::{CallError, ErrorKind};
-use super::super::tags::{OWNER_PREFIX, Origin, Owner};
+use super::super::tags::{OWNER_PREFIX, Origin, Owner, Tags};
 use super::{Class, Labels};
 
 /// What the operator does, by what such a call carries. A queue that is made with tags needs the right to tag it.
@@ -19,7 +21,7 @@ const TAGS: &[&str] = &["sqs:TagQueue"];
 const UNTAGS: &[&str] = &["sqs:UntagQueue"];
 const CHANGES: &[&str] = &["sqs:DeleteQueue", "sqs:SetQueueAttributes"];
 
-/// The Queue that questions are about. Nothing of it is ever made.
+/// The Queue and the `ServiceAccount` that questions are about. Nothing of them is ever made.
 const NAME: &str = "prism-queue-dry-check";
 
 /// A namespace to ask about where the class names none.
@@ -114,42 +116,75 @@ pub fn questions(class: &QueueClass, built_in: &Class, caller_arn: &str) -> Resu
     let allowed = &class.spec.allowed_namespaces;
     let named = allowed.names.iter().flatten().next().filter(|_| allowed.from == NamespacesFrom::Names);
     let namespace = named.map_or(NAMESPACE, String::as_str);
+    // Those of another identity are not this one's to ask about.
+    let pods = class.spec.iam.as_ref().and_then(|iam| iam.pod_identity.clone());
+    let pods = pods.filter(|pods| pods.role_arn.as_deref() == role);
     let class = Class::of(class, built_in, &labels).map_err(|fault| Permissions::Unknown(fault.to_string()))?;
+    let asker = Asker { class: &class, principal_arn, is_assumed: role.is_some(), namespace };
+    let mut questions = asker.about_queues(types);
+    questions.extend(roles::questions(&asker, pods.as_ref()));
+    Ok(questions)
+}
 
-    let queues = types.into_iter().flat_map(|queue_type| {
-        [class.naming.queue(namespace, NAME, queue_type), class.naming.dead_letter(namespace, NAME, queue_type)]
-    });
-    let queues: Vec<String> = queues.map(|name| class.place.queue_arn(&name).to_string()).collect();
-    let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: NAME.to_owned() };
-    let owner_tags = owner.tags(Origin::Created);
-    let mut tags = class.tags.clone();
-    tags.extend(owner_tags.clone());
+/// Who asks about what a class's role may do in the name of one namespace.
+struct Asker<'a> {
+    class: &'a Class,
+    principal_arn: String,
+    /// Whether the operator assumes a role: then each session has tags.
+    is_assumed: bool,
+    namespace: &'a str,
+}
 
-    // The tags of the session in which a role is assumed: reads are made as the operator, writes in the name of a Queue.
-    let session = |keys: &[&str]| {
-        let is_one = |key: &str| key.strip_prefix(OWNER_PREFIX).is_some_and(|key| keys.contains(&key));
-        let tags = owner_tags.iter().filter(|(key, _)| role.is_some() && is_one(key));
-        of_tags("aws:PrincipalTag", tags)
-    };
-    let reads = joined([every_call(&class, &principal_arn), session(&["cluster"])]);
-    let writes = joined([reads.clone(), session(&["namespace", "name"])]);
-    let on_resource = || of_tags("aws:ResourceTag", &tags);
-    let keys = || BTreeMap::from([("aws:TagKeys".to_owned(), ContextValue::Texts(tags.keys().cloned().collect()))]);
-    let in_request = || joined([of_tags("aws:RequestTag", &tags), keys()]);
-    let ask = |actions, resources: &[String], context| Question {
-        principal_arn: principal_arn.clone(),
-        actions,
-        resources: resources.to_vec(),
-        context,
-    };
-    Ok(vec![
-        ask(CREATES, &queues, joined([writes.clone(), in_request()])),
-        ask(TAGS, &queues, joined([writes.clone(), on_resource(), in_request()])),
-        ask(UNTAGS, &queues, joined([writes.clone(), on_resource(), keys()])),
-        ask(CHANGES, &queues, joined([writes, on_resource()])),
-        ask(READS, &queues, joined([reads.clone(), on_resource()])),
-        ask(LISTS, &["*".to_owned()], reads),
-    ])
+impl Asker<'_> {
+    fn ask(&self, actions: &'static [&'static str], resources: &[String], context: Context) -> Question {
+        Question { principal_arn: self.principal_arn.clone(), actions, resources: resources.to_vec(), context }
+    }
+
+    /// The owner tags of what is made for an object of this name.
+    fn owner_tags(&self, name: &str) -> Tags {
+        let (cluster, namespace) = (self.class.cluster.clone(), self.namespace.to_owned());
+        Owner { cluster, namespace, name: name.to_owned() }.tags(Origin::Created)
+    }
+
+    /// What is true of each call to a region, and the tags of the session in which a role is assumed for it.
+    fn call(&self, region: Option<&str>, owner_tags: &Tags, session_keys: &[&str]) -> Context {
+        let is_one = |key: &str| key.strip_prefix(OWNER_PREFIX).is_some_and(|key| session_keys.contains(&key));
+        let tags = owner_tags.iter().filter(|(key, _)| self.is_assumed && is_one(key));
+        joined([every_call(self.class, region, &self.principal_arn), of_tags("aws:PrincipalTag", tags)])
+    }
+
+    /// Reads are made as the operator.
+    fn read(&self, region: Option<&str>, owner_tags: &Tags) -> Context {
+        self.call(region, owner_tags, &["cluster"])
+    }
+
+    /// Writes are made in the name of an object.
+    fn write(&self, region: Option<&str>, owner_tags: &Tags) -> Context {
+        self.call(region, owner_tags, &["cluster", "namespace", "name"])
+    }
+
+    fn about_queues(&self, types: Vec<QueueType>) -> Vec<Question> {
+        let class = self.class;
+        let queues = types.into_iter().flat_map(|queue_type| {
+            let naming = &class.naming;
+            [naming.queue(self.namespace, NAME, queue_type), naming.dead_letter(self.namespace, NAME, queue_type)]
+        });
+        let queues: Vec<String> = queues.map(|name| class.place.queue_arn(&name).to_string()).collect();
+        let owner_tags = self.owner_tags(NAME);
+        let mut tags = class.tags.clone();
+        tags.extend(owner_tags.clone());
+        let region = Some(class.place.region.as_str());
+        let (reads, writes) = (self.read(region, &owner_tags), self.write(region, &owner_tags));
+        let keys = || tag_keys(&tags);
+        vec![
+            self.ask(CREATES, &queues, joined([writes.clone(), in_request(&tags)])),
+            self.ask(TAGS, &queues, joined([writes.clone(), on_resource(&tags), in_request(&tags)])),
+            self.ask(UNTAGS, &queues, joined([writes.clone(), on_resource(&tags), keys()])),
+            self.ask(CHANGES, &queues, joined([writes, on_resource(&tags)])),
+            self.ask(READS, &queues, joined([reads.clone(), on_resource(&tags)])),
+            self.ask(LISTS, &["*".to_owned()], reads),
+        ]
+    }
 }
 
 type Context = BTreeMap<String, ContextValue>;
@@ -159,24 +194,42 @@ fn joined<const N: usize>(parts: [Context; N]) -> Context {
 }
 
 /// What is true of every call of the operator.
-fn every_call(class: &Class, principal_arn: &str) -> Context {
-    let text = |text: &str| ContextValue::Text(text.to_owned());
+fn every_call(class: &Class, region: Option<&str>, principal_arn: &str) -> Context {
     let account = &class.place.account_id;
-    [
+    let mut context: Context = [
         ("aws:SecureTransport", ContextValue::Truth(true)),
         ("aws:ViaAWSService", ContextValue::Truth(false)),
         ("aws:PrincipalIsAWSService", ContextValue::Truth(false)),
-        ("aws:RequestedRegion", text(&class.place.region)),
         ("aws:PrincipalArn", text(principal_arn)),
         ("aws:PrincipalAccount", text(account)),
         ("aws:ResourceAccount", text(account)),
     ]
     .map(|(key, value)| (key.to_owned(), value))
-    .into()
+    .into();
+    context.extend(region.map(|region| ("aws:RequestedRegion".to_owned(), text(region))));
+    context
+}
+
+fn text(text: &str) -> ContextValue {
+    ContextValue::Text(text.to_owned())
 }
 
 fn of_tags<'a>(key: &str, tags: impl IntoIterator<Item = (&'a String, &'a String)>) -> Context {
-    tags.into_iter().map(|(tag, value)| (format!("{key}/{tag}"), ContextValue::Text(value.clone()))).collect()
+    tags.into_iter().map(|(tag, value)| (format!("{key}/{tag}"), text(value))).collect()
+}
+
+/// Of what the call is about.
+fn on_resource(tags: &Tags) -> Context {
+    of_tags("aws:ResourceTag", tags)
+}
+
+/// Of the call itself.
+fn in_request(tags: &Tags) -> Context {
+    joined([of_tags("aws:RequestTag", tags), tag_keys(tags)])
+}
+
+fn tag_keys(tags: &Tags) -> Context {
+    BTreeMap::from([("aws:TagKeys".to_owned(), ContextValue::Texts(tags.keys().cloned().collect()))])
 }
 
 /// The role or user whose policies count for a caller. Sessions belong to their role; its path is not told, so that it can
@@ -257,9 +310,12 @@ impl Permissions {
                 );
                 ("Unknown", Reason::NotKnown, message)
             }
-            Self::Told(lacks) if lacks.is_empty() => {
-                ("True", Reason::Permitted, "the policies allow all that the operator does with queues".to_owned())
-            }
+            Self::Told(lacks) if lacks.is_empty() => (
+                "True",
+                Reason::Permitted,
+                "the policies allow all that the operator does with queues and with the roles of ServiceAccounts"
+                    .to_owned(),
+            ),
             Self::Told(lacks) => {
                 let message =
                     format!("IAM says that the policies of the operator's role do not allow {}", in_words(lacks));

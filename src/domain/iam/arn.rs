@@ -4,12 +4,13 @@ use std::fmt;
 
 use crate::api::iam::Permission;
 
-use super::super::arn::{Place, partition_of};
+use super::super::arn::Place;
 use super::super::digest::sha256;
 use super::super::fleet::Key;
+use super::entity::EntityArn;
 
 /// The most characters of a policy's name. Source: "IAM and AWS STS quotas".
-const MAX_NAME: usize = 128;
+pub const MAX_NAME: usize = 128;
 
 /// The most characters of a path. Source: `CreatePolicy` in the IAM API reference.
 const MAX_PATH: usize = 512;
@@ -36,6 +37,12 @@ impl IamPath {
         }
         Ok(Self(text.to_owned()))
     }
+
+    /// The path as it is.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl Default for IamPath {
@@ -47,56 +54,46 @@ impl Default for IamPath {
 
 /// The ARN of a customer managed policy: `arn:<partition>:iam::<account>:policy<path><name>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PolicyArn {
-    partition: String,
-    account_id: String,
-    path: String,
-    name: String,
-}
+pub struct PolicyArn(EntityArn);
+
+const POLICY: &str = "policy";
 
 impl PolicyArn {
+    /// The ARN of the policy `name` at `path` in the account of `place`. A name has at most [`MAX_NAME`] letters, digits
+    /// and `+=,.@_-`.
+    #[must_use]
+    pub fn at(place: &Place, path: &IamPath, name: String) -> Self {
+        Self(EntityArn::at(place, path, name))
+    }
+
     /// Reads an ARN; `None` when it is not one of a customer managed policy.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let parts: Vec<&str> = text.splitn(6, ':').collect();
-        let ["arn", partition, "iam", "", account_id, resource] = parts[..] else {
-            return None;
-        };
-        let whole = resource.strip_prefix("policy")?;
-        let (path, name) = whole.split_at(whole.rfind('/')? + 1);
-        let is_account = account_id.len() == 12 && account_id.bytes().all(|b| b.is_ascii_digit());
-        let is_name = !name.is_empty() && name.len() <= MAX_NAME && !name.contains(':');
-        (is_account && is_name && IamPath::parse(path).is_ok()).then(|| Self {
-            partition: partition.to_owned(),
-            account_id: account_id.to_owned(),
-            path: path.to_owned(),
-            name: name.to_owned(),
-        })
+        EntityArn::parse(text, POLICY, MAX_NAME).map(Self)
     }
 
     /// The twelve digits of the account.
     #[must_use]
     pub fn account_id(&self) -> &str {
-        &self.account_id
+        self.0.account_id()
     }
 
     /// The path, for `CreatePolicy`.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        self.0.path()
     }
 
     /// The name, for `CreatePolicy`: unique in the account, whatever the path.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.0.name()
     }
 }
 
 impl fmt::Display for PolicyArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { partition, account_id, path, name } = self;
-        write!(f, "arn:{partition}:iam::{account_id}:policy{path}{name}")
+        self.0.write(POLICY, f)
     }
 }
 
@@ -112,10 +109,5 @@ pub fn policy_arn(cluster: &str, place: &Place, path: &IamPath, key: &Key, permi
     let mut readable = format!("{namespace}_{name}");
     // DNS labels are ASCII, so bytes are characters.
     readable.truncate(MAX_NAME - tail.len());
-    PolicyArn {
-        partition: partition_of(region).to_owned(),
-        account_id: account_id.clone(),
-        path: path.0.clone(),
-        name: readable + &tail,
-    }
+    PolicyArn::at(place, path, readable + &tail)
 }

@@ -31,6 +31,19 @@ impl IdentityPolicy {
         Self { statements: statements.into_iter().collect() }
     }
 
+    /// A policy that allows `actions` on `resource` and nothing else.
+    #[must_use]
+    pub fn allowing(actions: &[&str], resource: &str) -> Self {
+        let actions = actions.iter().map(|action| (*action).to_owned()).collect();
+        Self::of([Allow { resources: BTreeSet::from([resource.to_owned()]), actions, conditions: Conditions::new() }])
+    }
+
+    /// A policy that allows what each of `policies` does.
+    #[must_use]
+    pub fn union(policies: impl IntoIterator<Item = Self>) -> Self {
+        Self { statements: policies.into_iter().flat_map(|policy| policy.statements).collect() }
+    }
+
     /// Reads a policy as IAM gives it back. `None` when it says anything that the operator never says: it is another one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

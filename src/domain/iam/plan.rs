@@ -160,23 +160,9 @@ impl Converging<'_> {
             ));
             return Some(present);
         }
-        let mut older = present.others.iter().chain([&present.policy.default_version]);
-        let mut delete_oldest = |plan: &mut Plan| {
-            let steps =
-                older.next().map(|version| Step::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
-            plan.steps.extend(steps);
-        };
-        // Others filled it up: a version can only be made where there is room.
-        if present.others.len() + 1 >= MAX_VERSIONS {
-            delete_oldest(plan);
-        }
         let is_drift = entry.document_digest.as_ref() == Some(&document.digest());
         let event = if is_drift { EventReason::DriftRepaired } else { EventReason::Updated };
-        plan.steps.push(Step::UpdatePolicy { arn: arn.clone(), document: document.clone(), event });
-        // Room for the next one, only once this one is in force.
-        if present.others.len() + 2 >= MAX_VERSIONS {
-            delete_oldest(plan);
-        }
+        plan.steps.extend(renewal(arn, present, document, event));
         Some(present)
     }
 
@@ -195,6 +181,24 @@ impl Converging<'_> {
         );
         Finding::stalled(Reason::NameConflict, message, SLOW)
     }
+}
+
+/// The steps that put `document` in force, with room for the version and for the next one.
+pub(in crate::domain) fn renewal(
+    arn: &PolicyArn,
+    present: &PresentPolicy,
+    document: &IdentityPolicy,
+    event: EventReason,
+) -> Vec<Step> {
+    let older = present.others.iter().chain([&present.policy.default_version]);
+    let mut deletions = older.map(|version| Step::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
+    let versions = present.others.len() + 1;
+    // Others filled it up: a version can only be made where there is room.
+    let before = (versions >= MAX_VERSIONS).then(|| deletions.next()).flatten();
+    let update = Step::UpdatePolicy { arn: arn.clone(), document: document.clone(), event };
+    // Room for the next one, only once this one is in force.
+    let after = (versions + 1 >= MAX_VERSIONS).then(|| deletions.next()).flatten();
+    before.into_iter().chain([update]).chain(after).collect()
 }
 
 /// What to say of a policy that is not this Queue's.

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use crate::api::conditions::{EventReason, Reason};
 
+use super::super::access::are_grants_changing;
 use super::super::attributes::{Attribute, Attributes};
 use super::super::desired::DesiredQueue;
 use super::super::diff::{Diff, GONE_PRINCIPAL_RETRY, HeldRetention, REFUSED_RETRY};
@@ -127,7 +128,14 @@ fn owned(input: &Input<'_>, queue: &DesiredQueue, present: &Present, plan: &mut 
         let differences =
             comparison.differences(queue, &present.attributes).into_iter().chain(change.in_words(&present.tags));
         plan.differences.extend(differences.map(|difference| format!("{}: {difference}", queue.name)));
-        return Standing::Settled;
+        // Whom others let in is declared by them, and comes and goes as they do.
+        let policy = [&diff.write, &diff.alone].into_iter().find_map(|write| write.get(&Attribute::Policy));
+        let Some(policy) = policy.filter(|_| are_grants_changing(input)) else {
+            return Standing::Settled;
+        };
+        let attributes = Attributes::from([(Attribute::Policy, policy.clone())]);
+        plan.steps.push(Step::SetAttributes { queue: handle, attributes, event: EventReason::Updated });
+        return Standing::InWork;
     }
     write_attributes(input, &handle, &diff, plan);
     if !change.set.is_empty() {
@@ -159,7 +167,10 @@ fn write_attributes(input: &Input<'_>, handle: &QueueHandle, diff: &Diff, plan: 
     // Sources come and go without an edit of this Queue.
     let is_about_sources = diff.write.keys().chain(diff.alone.keys()).all(|a| *a == Attribute::RedriveAllowPolicy)
         && input.record.redrive_allow.as_ref() != Some(&input.desired.effective.redrive_allow);
-    let is_drift = input.record.was_converged && !is_about_sources;
+    // So do those whom others let in.
+    let mut written = diff.write.keys().chain(diff.alone.keys());
+    let is_about_grants = written.all(|attribute| *attribute == Attribute::Policy) && are_grants_changing(input);
+    let is_drift = input.record.was_converged && !is_about_sources && !is_about_grants;
     let event = if is_drift { EventReason::DriftRepaired } else { EventReason::Updated };
     for (attribute, value) in &diff.alone {
         let attributes = Attributes::from([(*attribute, value.clone())]);

@@ -290,7 +290,9 @@ pub fn outputs_on_record(
     found.map_or_else(Vec::new, |found| output_steps(&OutputSettings::of(queue, class), &found, observed, memory))
 }
 
-pub(super) fn output_steps(
+/// The writes that bring outputs to what `settings` ask for, for a queue at `coordinates`.
+#[must_use]
+pub fn output_steps(
     settings: &OutputSettings,
     coordinates: &Coordinates,
     observed: &Observed,

@@ -59,7 +59,7 @@ pub(super) fn matches_pattern(pattern: &Folded, action: &Folded) -> bool {
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(in crate::domain) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on when the characters after the last `*` do not fit: let it swallow one more.
     let mut last_star = None;

@@ -125,6 +125,15 @@ impl PolicyDocument {
         document
     }
 
+    /// This policy without the statements that allow.
+    #[must_use]
+    pub fn without_allowances(&self) -> Self {
+        let mut document = self.clone();
+        document.statements.retain(|statement| statement.effect == Effect::Deny);
+        document.unreadable.retain(|raw| raw.get("Effect").is_some_and(|effect| effect == "Deny"));
+        document
+    }
+
     /// This policy without the statements of this Sid.
     #[must_use]
     pub fn without_sid(&self, sid: &str) -> Self {

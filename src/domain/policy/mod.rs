@@ -26,6 +26,7 @@ mod tests;
 mod trust;
 
 pub use access::{AccessPolicies, NamedPrincipals, compile_access};
+pub(super) use actions::matches as matches_wildcard;
 pub use compile::{StatementContext, compile_statements};
 pub use compose::compose;
 pub use document::PolicyDocument;

@@ -11,20 +11,24 @@ mod grants;
 mod pages;
 mod permissions;
 mod policies;
+mod replay;
 mod roles;
 
+use prism_queue::domain::arn::Place;
+use prism_queue::domain::names::{NamePrefix, Naming};
+use prism_queue::domain::operator_policy::{Duties, Identity, Installation, operator_policy};
 use serde_json::{Value, json};
 
-use crate::harness::{ACCOUNT, PREFIX, REGION, Scope, alone};
+use crate::harness::{ACCOUNT, CLUSTER_NAME, PREFIX, REGION, Scope, alone};
 
-use account::{Aws, Caller};
+use account::{Aws, Caller, role_arn};
 
 /// Runs a test with the world for itself, and an AWS that refuses.
 fn enforced(test: impl AsyncFnOnce(&Scope, &Aws)) {
     alone(async |scope| test(scope, &Aws::start()).await);
 }
 
-/// The same under an operator that may do what docs/install.md says, and nothing else.
+/// The same under an operator that may do what is printed for it, and nothing else.
 fn as_installed(flags: &[&str], test: impl AsyncFnOnce(&Scope, &Aws)) {
     enforced(async |scope, aws| {
         let operator = aws.operator(scope.world, &installed(scope, aws).await, flags).await;
@@ -40,35 +44,47 @@ fn operator_role(scope: &Scope) -> String {
 
 /// The operator as docs/install.md has it installed.
 async fn installed(scope: &Scope, aws: &Aws) -> Caller {
-    aws.session(ACCOUNT, &operator_role(scope), &printed(scope)).await
+    aws.session(ACCOUNT, &operator_role(scope), &emulated(printed(scope))).await
 }
 
-/// The statements that docs/install.md prints, for the operator of the tests.
+/// The statements that `kubectl queue render operator-policy` prints for the operator of the tests.
 fn printed(scope: &Scope) -> Vec<Value> {
     printed_for(ACCOUNT, &operator_role(scope), PREFIX)
 }
 
 /// The same for a role that makes queues with this prefix.
 fn printed_for(account: &str, role: &str, prefix: &str) -> Vec<Value> {
-    let role = format!("role/{role}");
-    let mut statements = pages::statements_after(
-        "docs/install.md",
-        "## 2. The IAM policy",
-        &[("role/prism-queue", &role), ("eu-central-1", REGION), ("123456789012", account), ("acme-prod-", prefix)],
-    );
+    let installation = Installation {
+        cluster_name: CLUSTER_NAME.to_owned(),
+        arn: Some(role_arn(account, role)),
+        account_id: Some(account.to_owned()),
+    };
+    let place = Place { account_id: account.to_owned(), region: REGION.to_owned() };
+    let duties = Duties::of_flags(place, &Naming::new(NamePrefix::parse(prefix).expect("a prefix")));
+    let printed = operator_policy(&Identity::Operator, &[duties], &installation);
+    let statements = printed.statements().iter().map(serde_json::to_value);
+    statements.map(|statement| statement.expect("a statement is JSON")).collect()
+}
+
+/// Statements as far as the emulator can hold the operator to them. What it does not see is proved by [`replay`], and by the
+/// judge in tests/domain/operator_policy.
+fn emulated(mut statements: Vec<Value>) -> Vec<Value> {
     for statement in &mut statements {
         let actions = pages::actions(statement);
         let allows = |action: &str| actions.iter().any(|allowed| allowed == action);
-        let widened = if allows("iam:SimulatePrincipalPolicy") || allows("iam:CreatePolicy") {
-            // The emulator does not see which role or policy these calls are about, and takes them to be about everything.
-            json!("*")
-        } else if allows("kms:DescribeKey") {
+        if allows("iam:SimulatePrincipalPolicy") || allows("iam:CreatePolicy") {
+            // It does not see which role or policy these calls are about, and takes them to be about everything.
+            statement["Resource"] = json!("*");
+        }
+        if allows("kms:DescribeKey") {
             // AWS looks for the statement by the key that an alias means, the emulator by the alias.
-            json!([statement["Resource"], format!("arn:aws:kms:{REGION}:{account}:alias/*")])
-        } else {
-            continue;
-        };
-        statement["Resource"] = widened;
+            let aliases = statement["Resource"].as_str().expect("one").replace(":key/", ":alias/");
+            statement["Resource"] = json!([statement["Resource"], aliases]);
+        }
+        if allows("iam:DeletePolicy") {
+            // It does not know the tags of policies.
+            statement.as_object_mut().expect("an object").remove("Condition");
+        }
     }
     statements
 }

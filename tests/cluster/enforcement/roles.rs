@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::account::{Aws, policy, role_arn};
-use super::{enforced, operator_role, pages, printed_for};
+use super::{emulated, enforced, operator_role, pages, printed_for};
 use crate::harness::{ACCOUNT, PREFIX, REGION, Scope, aws as seen, condition};
 
 /// The account of the role.
@@ -22,14 +22,15 @@ fn trust(scope: &Scope) -> Vec<Value> {
 fn may_assume(roles: &[String]) -> Vec<Value> {
     let example = r#""arn:aws:iam::300000000002:role/prism-queue""#;
     let ours: Vec<String> = roles.iter().map(|role| format!("{role:?}")).collect();
-    pages::statements_after("docs/classes.md", "**2. The operator may assume it.**", &[(example, &ours.join(", "))])
+    let ours = format!("[{}]", ours.join(", "));
+    pages::statements_after("docs/classes.md", "**3. The operator may assume it.**", &[(example, &ours)])
 }
 
 /// Makes a role that makes queues, with this trust. Answers its ARN.
 async fn role(scope: &Scope, aws: &Aws, name: &str, trust: &[Value]) -> String {
     let name = format!("{name}-{}", scope.name);
     let arn = aws.role(FAR, &name, &policy(trust)).await;
-    aws.allow(FAR, &name, &policy(&printed_for(FAR, &name, PREFIX))).await;
+    aws.allow(FAR, &name, &policy(&emulated(printed_for(FAR, &name, PREFIX)))).await;
     arn
 }
 

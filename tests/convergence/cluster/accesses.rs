@@ -42,6 +42,36 @@ impl Kube {
         self.state().accesses.get(key).cloned()
     }
 
+    /// Annotates a `QueueAccess`.
+    pub fn annotate_access(&self, key: &Key, annotation: &str, value: &str) {
+        self.change_access(key, |access| {
+            let annotations = access.metadata.annotations.get_or_insert_default();
+            annotations.insert(annotation.to_owned(), value.to_owned());
+        });
+    }
+
+    /// The status is lost, as in a backup that has none.
+    pub fn forget_access_status(&self, key: &Key) {
+        self.change_access(key, |access| access.status = Some(QueueAccessStatus::default()));
+    }
+
+    /// Creates a `ServiceAccount`, or annotates the one that is there with `role_arn`, or with none.
+    pub fn put_account(&self, key: &Key, role_arn: Option<&str>) {
+        let mut state = self.state();
+        let version = state.next();
+        state.accounts.insert(key.clone(), (role_arn.map(str::to_owned), version));
+    }
+
+    /// Deletes a `ServiceAccount`.
+    pub fn delete_account(&self, key: &Key) {
+        self.state().accounts.remove(key);
+    }
+
+    /// The role that a `ServiceAccount` is annotated with.
+    pub fn role_of(&self, key: &Key) -> Option<String> {
+        self.state().accounts.get(key).and_then(|(role_arn, _)| role_arn.clone())
+    }
+
     fn change_access(&self, key: &Key, change: impl FnOnce(&mut QueueAccess)) {
         let mut state = self.state();
         let Some(mut access) = state.accesses.get(key).cloned() else { return };

@@ -33,6 +33,8 @@ struct State {
     queues: BTreeMap<Key, Queue>,
     accesses: BTreeMap<Key, QueueAccess>,
     objects: BTreeMap<ObjectId, Object>,
+    /// ServiceAccounts: the role that each is annotated with, and its version.
+    accounts: BTreeMap<Key, (Option<String>, u64)>,
     /// Every change of a Queue, of a `QueueAccess`, and of another object, for the watches.
     queue_changes: Vec<(Key, Option<Queue>)>,
     access_changes: Vec<(Key, Option<QueueAccess>)>,
@@ -40,13 +42,17 @@ struct State {
     writes: Vec<Write>,
     announcements: Vec<(Key, Announcement)>,
     faults: Faults,
+    /// What people do right after the operator's next write of an action.
+    meanwhile: Option<(&'static str, Meanwhile)>,
     rng: TestRng,
 }
+
+type Meanwhile = Box<dyn FnOnce(&Kube) + Send>;
 
 /// One write that the operator asked for. Events are not among them.
 #[derive(Clone, Debug)]
 pub struct Write {
-    /// What was asked for: `SetFinalizers`, `WriteStatus`, `CreateOutput`, `PatchOutput`, `DeleteOutput`.
+    /// What was asked for: `SetFinalizers`, `WriteStatus`, `CreateOutput`, `PatchOutput`, `DeleteOutput`, `Annotate`.
     pub action: &'static str,
     /// For which Queue or `QueueAccess`.
     pub queue: Key,
@@ -65,12 +71,14 @@ impl Kube {
             queues: BTreeMap::new(),
             accesses: BTreeMap::new(),
             objects: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             queue_changes: Vec::new(),
             access_changes: Vec::new(),
             object_changes: Vec::new(),
             writes: Vec::new(),
             announcements: Vec::new(),
             faults: Faults::default(),
+            meanwhile: None,
             rng: TestRng::from_seed(RngAlgorithm::ChaCha, &bytes),
         })))
     }
@@ -79,6 +87,11 @@ impl Kube {
     /// the API server's errors.
     pub fn inject(&self, trap: Trap) {
         self.state().faults.traps.push(trap);
+    }
+
+    /// Prepares what people do right after the operator's next write of `action`, before it goes on; it sees that at once.
+    pub fn meanwhile(&self, action: &'static str, deed: impl FnOnce(&Self) + Send + 'static) {
+        self.state().meanwhile = Some((action, Box::new(deed)));
     }
 
     /// Random faults from now on.

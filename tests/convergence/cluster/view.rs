@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use prism_queue::api::status::QueueStatus;
 use prism_queue::api::{Queue, QueueAccess, QueueAccessStatus};
 use prism_queue::controller::cluster::{Announcement, Cluster, ClusterError, Owner, OwnerKind};
-use prism_queue::domain::access::Grant;
+use prism_queue::domain::access::{Grant, Subject};
 use prism_queue::domain::class::{Class, Labels};
 use prism_queue::domain::fleet::{Fleet, Key};
+use prism_queue::domain::identity::ServiceAccount;
 use prism_queue::domain::outputs::{ObservedOutput, Output, OutputKind};
 
 use super::{Kube, Object, ObjectId, State, Write};
@@ -95,7 +96,7 @@ impl View {
     }
 
     /// Those that point to the Queue `key`.
-    pub fn accesses_of(&self, key: &Key) -> Vec<Key> {
+    pub fn pointing_to(&self, key: &Key) -> Vec<Key> {
         self.caches().fleet.grants_on(key).map(|grant| grant.key.clone()).collect()
     }
 
@@ -191,8 +192,21 @@ impl View {
         effect: impl FnOnce(&mut State) -> Result<T, ClusterError>,
     ) -> Result<T, ClusterError> {
         match self.attempt(action, key, effect) {
-            Some(answer) => answer,
+            Some(answer) => {
+                self.let_people_act(action);
+                answer
+            }
             None => std::future::pending().await,
+        }
+    }
+
+    fn let_people_act(&self, action: &'static str) {
+        let deed = self.kube.state().meanwhile.take_if(|(on, _)| *on == action);
+        if let Some((_, deed)) = deed {
+            deed(&self.kube);
+            while self.behind().2 > 0 {
+                self.next_access();
+            }
         }
     }
 
@@ -288,8 +302,46 @@ impl Cluster for View {
         self.cached(key)
     }
 
+    async fn newest_queue(&self, key: &Key) -> Result<Option<Queue>, ClusterError> {
+        Ok(self.kube.queue(key))
+    }
+
     fn labels_around(&self, access: &QueueAccess) -> Option<Labels> {
         self.caches().fleet.grant(&Key::of_metadata(&access.metadata))?.labels.clone()
+    }
+
+    fn accesses_of(&self, namespace: &str, subject: &Subject) -> Vec<QueueAccess> {
+        let caches = self.caches();
+        let keys = caches.fleet.grants_of(namespace, subject).map(|grant| &grant.key);
+        keys.filter_map(|key| caches.accesses.get(key).cloned()).collect()
+    }
+
+    async fn service_account(&self, namespace: &str, name: &str) -> Result<Option<ServiceAccount>, ClusterError> {
+        let key = Key { namespace: namespace.to_owned(), name: name.to_owned() };
+        let found = self.kube.state().accounts.get(&key).cloned();
+        Ok(found.map(|(role_arn, version)| ServiceAccount { role_arn, resource_version: Some(version.to_string()) }))
+    }
+
+    async fn annotate(
+        &self,
+        namespace: &str,
+        name: &str,
+        account: &ServiceAccount,
+        role_arn: Option<&str>,
+    ) -> Result<(), ClusterError> {
+        let key = Key { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.write("Annotate", &key, |state| {
+            let (annotated, version) = state.accounts.get(&key).cloned().ok_or(ClusterError::Gone)?;
+            if account.resource_version != Some(version.to_string()) {
+                return Err(ClusterError::Stale);
+            }
+            if annotated.as_deref() != role_arn {
+                let version = state.next();
+                state.accounts.insert(key.clone(), (role_arn.map(str::to_owned), version));
+            }
+            Ok(())
+        })
+        .await
     }
 
     fn outputs_of(&self, of: &Owner) -> Vec<ObservedOutput> {

@@ -6,6 +6,7 @@ use prism_queue::domain::arn::QueueArn;
 use prism_queue::domain::attributes::{Attributes, QueueAttributes};
 use prism_queue::domain::call::CallError;
 use prism_queue::domain::iam::PolicyArn;
+use prism_queue::domain::identity::{AssociationKey, RoleArn};
 use prism_queue::domain::names::QueueName;
 use prism_queue::domain::tags::Tags;
 
@@ -33,7 +34,7 @@ impl Client {
         arguments: Arguments,
         effect: impl FnOnce(&mut State, &Caller) -> Answer<T>,
     ) -> Result<T, CallError> {
-        self.send(Request { caller: &self.caller, action, queue, policy: None, arguments }, effect).await
+        self.send(Request { queue, ..Request::new(&self.caller, action, arguments) }, effect).await
     }
 
     /// A call about a policy.
@@ -44,7 +45,31 @@ impl Client {
         arguments: Arguments,
         effect: impl FnOnce(&mut State, &Caller) -> Answer<T>,
     ) -> Result<T, CallError> {
-        let request = Request { caller: &self.caller, action, queue: None, policy: Some(arn.clone()), arguments };
+        let request = Request { policy: Some(arn.clone()), ..Request::new(&self.caller, action, arguments) };
+        self.send(request, effect).await
+    }
+
+    /// A call about a role.
+    pub(super) async fn on_role<T>(
+        &self,
+        action: &'static str,
+        arn: &RoleArn,
+        arguments: Arguments,
+        effect: impl FnOnce(&mut State, &Caller) -> Answer<T>,
+    ) -> Result<T, CallError> {
+        let request = Request { role: Some(arn.clone()), ..Request::new(&self.caller, action, arguments) };
+        self.send(request, effect).await
+    }
+
+    /// A call about an association.
+    pub(super) async fn on_association<T>(
+        &self,
+        action: &'static str,
+        key: &AssociationKey,
+        arguments: Arguments,
+        effect: impl FnOnce(&mut State, &Caller) -> Answer<T>,
+    ) -> Result<T, CallError> {
+        let request = Request { association: Some(key.clone()), ..Request::new(&self.caller, action, arguments) };
         self.send(request, effect).await
     }
 

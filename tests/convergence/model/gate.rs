@@ -3,6 +3,7 @@
 use prism_queue::domain::arn::QueueArn;
 use prism_queue::domain::call::ErrorKind;
 use prism_queue::domain::iam::PolicyArn;
+use prism_queue::domain::identity::{AssociationKey, RoleArn};
 
 use super::caller::Caller;
 use super::faults::{DeniedAs, Fault};
@@ -19,7 +20,21 @@ pub(super) struct Request<'a> {
     pub action: &'static str,
     pub queue: Option<QueueArn>,
     pub policy: Option<PolicyArn>,
+    pub role: Option<RoleArn>,
+    pub association: Option<AssociationKey>,
     pub arguments: Arguments,
+}
+
+impl<'a> Request<'a> {
+    /// A call that is about nothing yet.
+    pub fn new(caller: &'a Caller, action: &'static str, arguments: Arguments) -> Self {
+        Self { caller, action, queue: None, policy: None, role: None, association: None, arguments }
+    }
+
+    /// Whether nobody hides that he denies.
+    fn is_not_about_queues(&self) -> bool {
+        self.policy.is_some() || self.role.is_some() || self.association.is_some()
+    }
 }
 
 /// What the caller learns of a call.
@@ -40,6 +55,8 @@ impl State {
         let fault = self.faults.next(request.action, dice);
         let tags_before = request.queue.as_ref().and_then(|arn| self.queues.get(arn)).map(|queue| queue.tags.clone());
         let tags_before = tags_before.or_else(|| self.iam.tags(request.policy.as_ref()?));
+        let tags_before = tags_before.or_else(|| self.iam.tags_of_role(request.caller, request.role.as_ref()?));
+        let tags_before = tags_before.or_else(|| self.eks.tags(request.caller, request.association.as_ref()?));
         let effect_of_call = match fault {
             Some(Fault::Refuse(kind)) => Err(Refusal::of(kind)),
             Some(Fault::CrashBefore) => Err(Refusal::of(ErrorKind::Transient)),
@@ -56,6 +73,8 @@ impl State {
             action: request.action,
             queue: request.queue,
             policy: request.policy,
+            role: request.role,
+            association: request.association,
             arguments: request.arguments,
             answer: answer.as_ref().map(|_| ()).map_err(|refusal| refusal.kind),
             took_effect,
@@ -82,7 +101,7 @@ impl State {
             // `GetCallerIdentity` needs no permission; what `ListQueues` hides, it hides queue by queue.
             (None, _) | (_, "GetCallerIdentity") | (Some(DeniedAs::DoesNotExist), "ListQueues") => Ok(()),
             (_, "DescribeKey") => Err(Refusal::of(ErrorKind::KmsDenied)),
-            _ if request.policy.is_some() => Err(Refusal::denied()),
+            _ if request.is_not_about_queues() => Err(Refusal::denied()),
             (Some(DeniedAs::DoesNotExist), action) if action != "CreateQueue" => Err(Refusal::missing()),
             _ => Err(Refusal::denied()),
         }

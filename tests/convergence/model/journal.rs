@@ -5,10 +5,11 @@ use prism_queue::domain::arn::QueueArn;
 use prism_queue::domain::attributes::Attributes;
 use prism_queue::domain::call::ErrorKind;
 use prism_queue::domain::iam::PolicyArn;
+use prism_queue::domain::identity::{AssociationKey, RoleArn};
 use prism_queue::domain::tags::Tags;
 
 /// The actions that change something.
-const WRITES: [&str; 11] = [
+const WRITES: [&str; 21] = [
     "CreateQueue",
     "SetQueueAttributes",
     "DeleteQueue",
@@ -20,6 +21,16 @@ const WRITES: [&str; 11] = [
     "DeletePolicy",
     "TagPolicy",
     "UntagPolicy",
+    "CreateRole",
+    "UpdateAssumeRolePolicy",
+    "PutRolePermissionsBoundary",
+    "TagRole",
+    "DeleteRole",
+    "AttachRolePolicy",
+    "DetachRolePolicy",
+    "CreatePodIdentityAssociation",
+    "UpdatePodIdentityAssociation",
+    "DeletePodIdentityAssociation",
 ];
 
 /// One call to the world by a client of it.
@@ -33,12 +44,16 @@ pub struct Call {
     pub queue: Option<QueueArn>,
     /// The policy, where the call was about one.
     pub policy: Option<PolicyArn>,
+    /// The role, where the call was about one, as the caller meant it: only its name was sent.
+    pub role: Option<RoleArn>,
+    /// The association, where the call was about one.
+    pub association: Option<AssociationKey>,
     pub arguments: Arguments,
     /// What the caller was told; a crash is `Transient`.
     pub answer: Result<(), ErrorKind>,
     /// Whether it took effect, whatever the caller was told.
     pub took_effect: bool,
-    /// The queue's or the policy's tags before the call, when there was such a one.
+    /// The tags of what it was about before the call, when there was such a one.
     pub tags_before: Option<Tags>,
 }
 
@@ -47,16 +62,22 @@ pub struct Call {
 pub struct Arguments {
     pub attributes: Attributes,
     pub tags: Tags,
+    /// Of tags; a version; the policy that is attached or detached; the roles of an association.
     pub keys: Vec<String>,
-    /// Of a policy in IAM.
+    /// Of a policy in IAM, the trust policy of a role among them.
     pub document: String,
+    /// A role's permissions boundary.
+    pub boundary: String,
 }
 
 impl Call {
     /// What it was about.
     pub fn subject(&self) -> String {
         let queue = self.queue.as_ref().map(ToString::to_string);
-        queue.or_else(|| self.policy.as_ref().map(ToString::to_string)).unwrap_or_default()
+        let policy = || self.policy.as_ref().map(ToString::to_string);
+        let role = || self.role.as_ref().map(ToString::to_string);
+        let association = || self.association.as_ref().map(ToString::to_string);
+        queue.or_else(policy).or_else(role).or_else(association).unwrap_or_default()
     }
 
     /// Whether the action changes something when it succeeds.
@@ -64,8 +85,8 @@ impl Call {
         WRITES.contains(&self.action)
     }
 
-    /// Whether it changed or deleted a queue or a policy that was there before.
+    /// Whether it changed or deleted something that was there before.
     pub fn touched_existing(&self) -> bool {
-        self.is_write() && self.took_effect && !matches!(self.action, "CreateQueue" | "CreatePolicy")
+        self.is_write() && self.took_effect && !self.action.starts_with("Create")
     }
 }

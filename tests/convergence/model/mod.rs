@@ -1,4 +1,4 @@
-//! A strict AWS in memory: SQS, and of STS, KMS and IAM what queues need, as `sqs-semantics.md` describes them.
+//! A strict AWS in memory: SQS, and of STS, KMS, IAM and EKS what queues need, as `sqs-semantics.md` describes them.
 //!
 //! A test makes a [`World`], hands the operator a [`Client`] of it, and moves the clock. Beside the operator
 //! there are strangers that change things ([`World::outside`]), senders and consumers of messages, and
@@ -9,6 +9,7 @@ mod access;
 mod attributes;
 mod caller;
 mod client;
+mod eks;
 mod faults;
 mod gate;
 mod iam;
@@ -38,7 +39,7 @@ use prism_queue::domain::tags::Tags;
 pub use caller::Caller;
 pub use client::Client;
 pub use faults::{Chaos, Denial, DeniedAs, Fault, Faults, Trap};
-pub use iam::PolicyView;
+pub use iam::{PolicyView, RoleView};
 pub use journal::Call;
 pub use messages::{Fate, Message};
 pub use outside::Outside;

@@ -35,9 +35,10 @@ impl Refusal {
                 "QueueDeletedRecently",
                 "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
             ),
-            ErrorKind::EntityDoesNotExist => ("NoSuchEntity", "Policy does not exist or is not attachable."),
-            ErrorKind::EntityAlreadyExists => ("EntityAlreadyExists", "A policy of this name already exists."),
-            ErrorKind::DeleteConflict => ("DeleteConflict", "Cannot delete a policy attached to entities."),
+            ErrorKind::EntityDoesNotExist => ("NoSuchEntity", "It does not exist."),
+            ErrorKind::EntityAlreadyExists => ("EntityAlreadyExists", "One of this name already exists."),
+            ErrorKind::DeleteConflict => ("DeleteConflict", "Cannot delete what is attached."),
+            ErrorKind::LimitExceeded => ("LimitExceeded", "Cannot exceed quota."),
             ErrorKind::Invalid => ("InvalidParameterValue", "A parameter is invalid"),
             ErrorKind::Transient => ("", "connection closed before message completed"),
         };

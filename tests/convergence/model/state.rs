@@ -10,6 +10,7 @@ use proptest::prelude::RngExt;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use tokio::sync::watch;
 
+use super::eks::Eks;
 use super::faults::{Faults, Rate};
 use super::iam::Iam;
 use super::journal::Call;
@@ -31,6 +32,7 @@ pub(super) struct State {
     pub principals: Principals,
     pub keys: Keys,
     pub iam: Iam,
+    pub eks: Eks,
     pub faults: Faults,
     pub calls: Rate,
     pub tagging_calls: Rate,
@@ -55,6 +57,7 @@ impl State {
             principals: Principals::default(),
             keys: Keys::default(),
             iam: Iam::default(),
+            eks: Eks::default(),
             faults: Faults::default(),
             calls: Rate::default(),
             tagging_calls: Rate::default(),

@@ -21,7 +21,7 @@ fn to_images(permissions: &[&str], principal: &str) -> Value {
 
 impl Stage {
     /// Creates the `QueueAccess` `namespace/name`, or replaces its spec.
-    fn grant(&self, name: &str, value: Value) {
+    pub fn grant(&self, name: &str, value: Value) {
         let spec: QueueAccessSpec = serde_json::from_value(value).expect("a spec");
         match self.kube.access(&key(name)) {
             Some(_) => self.kube.edit_access(&key(name), spec),
@@ -30,23 +30,23 @@ impl Stage {
     }
 
     /// `status/reason` of a condition of a `QueueAccess`, `-` when it is not there.
-    fn access_condition(&self, name: &str, type_: &str) -> String {
+    pub fn access_condition(&self, name: &str, type_: &str) -> String {
         let status = self.kube.access(&key(name)).expect("it is there").status.expect("a status");
         let found = status.conditions.iter().find(|condition| condition.type_ == type_);
         found.map_or("-".to_owned(), |condition| format!("{}/{}", condition.status, condition.reason))
     }
 
-    fn access_ready(&self, name: &str) -> String {
+    pub fn access_ready(&self, name: &str) -> String {
         self.access_condition(name, "Ready")
     }
 
-    fn access_words(&self, name: &str) -> String {
+    pub fn access_words(&self, name: &str) -> String {
         let status = self.kube.access(&key(name)).expect("it is there").status.expect("a status");
         status.conditions.iter().find(|condition| condition.type_ == "Ready").expect("Ready").message.clone()
     }
 
     /// Whether a queue's policy names the principal.
-    fn lets_in(&self, queue: &str, principal: &str) -> bool {
+    pub fn lets_in(&self, queue: &str, principal: &str) -> bool {
         self.attribute(queue, Attribute::Policy).contains(principal)
     }
 }

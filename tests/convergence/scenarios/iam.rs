@@ -170,7 +170,7 @@ async fn versions_rotate_within_five_and_the_one_in_force_is_never_deleted() {
     let refused = |kind| {
         stage.world.calls_since(0).iter().filter(|call| call.policy.is_some() && call.answer == Err(kind)).count()
     };
-    assert_eq!((refused(ErrorKind::Invalid), refused(ErrorKind::DeleteConflict)), (0, 0));
+    assert_eq!((refused(ErrorKind::LimitExceeded), refused(ErrorKind::DeleteConflict)), (0, 0));
     let deleted = stage.world.writes_since(0).into_iter().filter(|call| call.action == "DeletePolicyVersion");
     let deleted: Vec<String> = deleted.map(|call| call.arguments.keys[0].clone()).collect();
     assert_eq!(deleted, (1..=8).map(|n| format!("v{n}")).collect::<Vec<_>>(), "the oldest first");

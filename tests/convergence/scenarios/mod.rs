@@ -1,6 +1,8 @@
 //! Promises of `api.md` and `sqs-semantics.md`, each told as what happens.
 
 mod access;
+mod access_lives;
+mod access_troubles;
 mod adversity;
 mod budgets;
 mod classes;
@@ -16,6 +18,7 @@ mod policies;
 mod promises;
 mod references;
 mod retention;
+mod roles;
 mod switches;
 mod tagging;
 mod trouble;

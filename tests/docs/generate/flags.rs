@@ -49,7 +49,7 @@ fn facts(arg: &Arg) -> Vec<String> {
 }
 
 /// Clap takes the full stop from a text of one paragraph.
-fn paragraphs(text: &str) -> String {
+pub fn paragraphs(text: &str) -> String {
     let sentence = |paragraph: &str| format!("\n{}.\n", prose(paragraph).trim_end_matches('.'));
     text.split("\n\n").map(sentence).collect()
 }

@@ -5,6 +5,7 @@ mod crd;
 mod flags;
 mod markdown;
 mod metrics;
+mod plugin;
 mod queue;
 mod queue_access;
 mod queue_class;
@@ -30,6 +31,7 @@ pub fn files() -> Vec<(PathBuf, String)> {
         ("docs/reference/queueclass.md", queue_class::page(&queue_class)),
         ("docs/reference/conditions.md", conditions::page()),
         ("docs/reference/flags.md", flags::page()),
+        ("docs/reference/kubectl-queue.md", plugin::page()),
         ("docs/reference/metrics.md", metrics::page()),
     ]
     .map(|(path, text)| (PathBuf::from(path), text))

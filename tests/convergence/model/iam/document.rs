@@ -11,7 +11,7 @@ pub(super) fn check(text: &str) -> Answer<()> {
     let malformed = |why: &str| Err(Refusal::new(ErrorKind::Invalid, "MalformedPolicyDocument", why));
     if text.chars().filter(|c| !c.is_whitespace()).count() > MOST_CHARACTERS {
         let words = "Cannot exceed quota for PolicySize: 6144";
-        return Err(Refusal::new(ErrorKind::Invalid, "LimitExceeded", words));
+        return Err(Refusal::new(ErrorKind::LimitExceeded, "LimitExceeded", words));
     }
     let Ok(Value::Object(policy)) = serde_json::from_str(text) else {
         return malformed("Syntax errors in policy.");

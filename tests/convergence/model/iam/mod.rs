@@ -1,15 +1,19 @@
-//! IAM's managed policies, as its API reference describes them: names unique in an account, versions that never change, five
-//! of them at most, and reads that lag behind.
+//! IAM's managed policies and roles, as its API reference describes them: names unique in an account, versions that never
+//! change, five of them at most, ten policies of a role, and reads that lag behind.
 
 mod client;
 mod document;
 mod operations;
 mod policy;
+mod role;
+mod roles;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use prism_queue::domain::iam::PolicyArn;
+use prism_queue::domain::identity::RoleArn;
 use prism_queue::domain::tags::Tags;
 
 use super::World;
@@ -17,14 +21,20 @@ use super::caller::Caller;
 use super::late::Late;
 use super::refusal::Answer;
 use policy::ManagedPolicy;
+use role::ManagedRole;
 
-/// All policies of all accounts.
+pub use role::RoleView;
+
+/// All policies and roles of all accounts.
 #[derive(Default)]
 pub(super) struct Iam {
     policies: BTreeMap<PolicyArn, ManagedPolicy>,
     /// Deleted ones that reads still show, and until when.
     ghosts: BTreeMap<PolicyArn, (ManagedPolicy, Timestamp)>,
     made: u32,
+    roles: BTreeMap<RoleArn, ManagedRole>,
+    /// Deleted ones that reads still show, and until when.
+    ghosts_of_roles: BTreeMap<RoleArn, (ManagedRole, Timestamp)>,
 }
 
 impl Iam {
@@ -62,12 +72,14 @@ impl World {
         if let Some(policy) = self.state().iam.policies.get_mut(arn) {
             policy.attached_to.insert(role.to_owned());
         }
+        self.change_attached(role, |attached| _ = attached.insert(arn.to_string()));
     }
 
     /// Detaches a policy from everybody.
     pub fn detach(&self, arn: &PolicyArn) {
-        if let Some(policy) = self.state().iam.policies.get_mut(arn) {
-            policy.attached_to.clear();
+        let policy = self.state().iam.policies.get_mut(arn).map(|policy| std::mem::take(&mut policy.attached_to));
+        for role in policy.into_iter().flatten() {
+            self.change_attached(&role, |attached| _ = attached.remove(&arn.to_string()));
         }
     }
 

@@ -51,7 +51,10 @@ impl State {
     pub(super) fn get_policy(&mut self, caller: &Caller, arn: &PolicyArn) -> Answer<Policy> {
         let now = self.now;
         self.iam.ghosts.retain(|_, (_, until)| now < *until);
-        self.read(caller, arn).map(|policy| policy.shown(now))
+        let bounds = self.iam.bounds(arn);
+        self.read(caller, arn)
+            .map(|policy| policy.shown(now))
+            .map(|policy| Policy { attachments: policy.attachments + bounds, ..policy })
     }
 
     pub(super) fn get_policy_version(&self, caller: &Caller, arn: &PolicyArn, version: &str) -> Answer<String> {
@@ -77,7 +80,7 @@ impl State {
         let policy = self.usable(caller, arn)?;
         if policy.versions.len() >= MAX_VERSIONS {
             let words = "A managed policy can have up to 5 versions.";
-            return Err(Refusal::new(ErrorKind::Invalid, "LimitExceeded", words));
+            return Err(Refusal::new(ErrorKind::LimitExceeded, "LimitExceeded", words));
         }
         let version = policy.next;
         policy.next += 1;
@@ -97,8 +100,9 @@ impl State {
 
     pub(super) fn delete_policy(&mut self, caller: &Caller, arn: &PolicyArn) -> Answer<()> {
         let shows_until = self.after(self.timing.iam_shows_after.clone());
+        let bounds = self.iam.bounds(arn);
         let policy = self.usable(caller, arn)?;
-        if !policy.attached_to.is_empty() {
+        if bounds > 0 || !policy.attached_to.is_empty() {
             return Err(conflict("Cannot delete a policy attached to entities."));
         }
         if policy.versions.len() > 1 {
@@ -134,7 +138,7 @@ impl State {
         live.or_else(ghost).ok_or_else(missing)
     }
 
-    fn usable(&mut self, caller: &Caller, arn: &PolicyArn) -> Answer<&mut ManagedPolicy> {
+    pub(super) fn usable(&mut self, caller: &Caller, arn: &PolicyArn) -> Answer<&mut ManagedPolicy> {
         own(caller, arn)?;
         let now = self.now;
         self.iam.policies.get_mut(arn).filter(|policy| policy.usable_at <= now).ok_or_else(missing)
@@ -145,10 +149,10 @@ fn own(caller: &Caller, arn: &PolicyArn) -> Answer<()> {
     if caller.place.account_id == arn.account_id() { Ok(()) } else { Err(Refusal::denied()) }
 }
 
-fn missing() -> Refusal {
+pub(super) fn missing() -> Refusal {
     Refusal::of(ErrorKind::EntityDoesNotExist)
 }
 
-fn conflict(words: &str) -> Refusal {
+pub(super) fn conflict(words: &str) -> Refusal {
     Refusal::new(ErrorKind::DeleteConflict, "DeleteConflict", words)
 }

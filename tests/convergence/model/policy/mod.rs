@@ -1,7 +1,7 @@
 //! Queue policies as SQS treats them: which it takes, how it rewrites them, what they do.
 
 pub mod evaluate;
-mod grammar;
+pub mod grammar;
 pub mod principals;
 
 use serde_json::{Map, Value, json};

@@ -14,11 +14,13 @@ pub struct Principals {
 }
 
 impl Principals {
-    /// Makes the role or user `arn`, with a new unique id if it was there before.
-    pub fn create(&mut self, arn: &str) {
+    /// Makes the role or user `arn`, with a new unique id if it was there before, and answers with the id.
+    pub fn create(&mut self, arn: &str) -> String {
         self.made += 1;
         let kind = if arn.contains(":user/") { "AIDA" } else { "AROA" };
-        self.ids.insert(arn.to_owned(), format!("{kind}{:016}", self.made));
+        let id = format!("{kind}{:016}", self.made);
+        self.ids.insert(arn.to_owned(), id.clone());
+        id
     }
 
     /// Deletes it: policies that name it read back with its unique id from now on.
@@ -29,6 +31,11 @@ impl Principals {
     /// The ARN of a unique id, or the text itself when it is none that exists.
     pub fn arn_of<'a>(&'a self, text: &'a str) -> &'a str {
         self.ids.iter().find(|(_, id)| *id == text).map_or(text, |(arn, _)| arn)
+    }
+
+    /// Whether a policy may name `text` as a principal.
+    pub fn may_be_named(&self, text: &str) -> bool {
+        self.keep(text).is_some()
     }
 
     /// Replaces what a policy's author wrote by what SQS keeps.

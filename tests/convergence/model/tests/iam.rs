@@ -36,7 +36,7 @@ async fn five_versions_are_kept_and_the_one_in_force_cannot_be_deleted() {
     for version in ["v2", "v3", "v4", "v5"] {
         assert_eq!(client.create_policy_version(&arn, DOCUMENT).await.unwrap(), version);
     }
-    assert_eq!(kind(client.create_policy_version(&arn, DOCUMENT).await), ErrorKind::Invalid);
+    assert_eq!(kind(client.create_policy_version(&arn, DOCUMENT).await), ErrorKind::LimitExceeded);
     assert_eq!(kind(client.delete_policy_version(&arn, "v5").await), ErrorKind::DeleteConflict);
     client.delete_policy_version(&arn, "v1").await.unwrap();
     assert_eq!(client.create_policy_version(&arn, DOCUMENT).await.unwrap(), "v6", "no version is made twice");
@@ -97,10 +97,11 @@ async fn what_is_no_policy_is_refused() {
         change("sqs:SendMessage", "SendMessage"),
         change("arn:aws:sqs:eu-central-1:123456789012:q", "q"),
         change("[\"sqs:SendMessage\"]", "[]"),
-        long,
     ] {
         let answer = client.create_policy(&arn("/x"), &bad, &Tags::new()).await;
         assert_eq!(kind(answer), ErrorKind::Invalid, "{bad:.120}");
     }
+    let answer = client.create_policy(&arn("/x"), &long, &Tags::new()).await;
+    assert_eq!(kind(answer), ErrorKind::LimitExceeded);
     client.create_policy(&arn("/x"), &change("[{", "[   {"), &Tags::new()).await.unwrap();
 }

@@ -1,11 +1,13 @@
 //! The model against `sqs-semantics.md`, row by row.
 
+mod associations;
 mod faults;
 mod iam;
 mod lifecycle;
 mod messages;
 mod policies;
 mod redrive;
+mod roles;
 mod settings;
 
 use prism_queue::aws::Sqs;

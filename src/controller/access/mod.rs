@@ -1,4 +1,11 @@
-//! The `QueueAccess`: one pass reads what its Queue says, and writes a Secret and a status. It calls AWS for nothing.
+//! The `QueueAccess`: one pass reads what its Queue says, and writes a Secret and a status. For a principal it calls AWS for
+//! nothing: the Queue's own reconcile lets it in. Other subjects have roles, which are kept here.
+
+mod binding;
+mod identity;
+mod part;
+mod roles;
+mod workplace;
 
 use std::sync::Arc;
 
@@ -7,9 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::conditions::EventReason;
 use crate::api::queue_access::SecretReference;
 use crate::api::{Queue, QueueAccess, QueueAccessStatus};
-use crate::domain::access::{AccessInput, AccessPlan, GrantingQueue, plan_access};
-use crate::domain::class::Class;
-use crate::domain::desired::{Desired, Refusal};
+use crate::domain::access::{AccessInput, AccessPlan, GrantingQueue, Subject, plan_access, queue_of};
+use crate::domain::desired::Desired;
 use crate::domain::finding::{Finding, resync_after};
 use crate::domain::fleet::Key;
 use crate::domain::observed::{Memory, Observed};
@@ -23,21 +29,23 @@ use super::queue::Outcome;
 use super::queue::apply::{Failure, finalizers, superseded};
 use super::queue::events;
 
+pub use identity::Identities;
+pub use workplace::{ClusterClients, IdentityClients, RoleClients, Workplace};
+
 /// How soon to begin again when the object changed during a pass; its watch event usually comes first.
 const OUTDATED_RETRY: SignedDuration = SignedDuration::from_secs(1);
 
 /// How often an object at rest is looked at although nothing it depends on has changed.
 const RESYNC: SignedDuration = SignedDuration::from_mins(10);
 
-/// The class of a Queue, or why it has none.
-pub type ClassOf = Arc<dyn Fn(&Queue) -> Result<Class, Refusal> + Send + Sync>;
-
 /// Reconciles `QueueAccess`es.
 pub struct AccessReconciler {
     /// Kubernetes.
     pub cluster: Arc<dyn Cluster>,
-    /// The class of a Queue.
-    pub class_of: ClassOf,
+    /// Classes, and clients for AWS.
+    pub workplace: Arc<dyn Workplace>,
+    /// What is known of subjects that have roles.
+    pub identities: Identities,
     /// The time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Whether this process may still write: it holds the leader lease by its own clock.
@@ -50,7 +58,10 @@ impl AccessReconciler {
         let now = (self.clock)();
         let uid = access.metadata.uid.clone().unwrap_or_default();
         let mut pass = Pass { reconciler: self, access: access.clone(), uid, superseded: Vec::new(), now };
-        let ended = pass.work(memory).await;
+        let ended = match Subject::of(&access.spec.subject) {
+            Subject::Principal(_) => pass.work(memory).await,
+            subject => pass.work_on_identity(&subject, memory).await,
+        };
         let at_rest = resync_after(RESYNC, &pass.uid);
         let (requeue, kind) = match ended {
             Ok(None) => (at_rest, metrics::Outcome::Converged),
@@ -83,7 +94,14 @@ impl Pass<'_> {
     /// Answers what keeps the object from being ready.
     async fn work(&mut self, memory: &mut Memory) -> Result<Option<Finding>, Failure> {
         let mut observed = self.observed(memory);
-        let plan = self.plan(&observed, memory);
+        let cluster = self.reconciler.cluster.clone();
+        let to = queue_of(&self.access);
+        let mut plan = self.plan(cluster.queue(&to).as_ref(), &observed, memory);
+        if plan.finalizer == Some(false) {
+            // The cache may be behind: what the Queue has on record, it recorded before AWS heard of it.
+            let newest = self.in_cluster(cluster.newest_queue(&to).await, memory)?;
+            plan = self.plan(newest.as_ref(), &observed, memory);
+        }
         if let Some(is_held) = plan.finalizer {
             self.set_finalizer(is_held, memory).await?;
             if !is_held {
@@ -110,19 +128,21 @@ impl Pass<'_> {
         Observed { outputs, ..Observed::default() }
     }
 
-    fn plan(&self, observed: &Observed, memory: &Memory) -> AccessPlan {
+    fn plan(&self, queue: Option<&Queue>, observed: &Observed, memory: &Memory) -> AccessPlan {
         let (access, cluster) = (&self.access, &self.reconciler.cluster);
         let labels = cluster.labels_around(access);
-        let queue = cluster.queue(&crate::domain::access::queue_of(access));
         let key = Key::of_metadata(&access.metadata);
-        let declared = queue.as_ref().map(|queue| {
-            let class = (self.reconciler.class_of)(queue)?;
+        let is_deleting = access.metadata.deletion_timestamp.is_some();
+        let declared = queue.map(|queue| {
+            let class = self.reconciler.workplace.class_of(queue)?;
             let fleet = cluster.fleet_around(queue, &class);
-            // Only those that are looked at are worth the work.
-            let desired = fleet.grant(&key).map(|_| Desired::of(queue, &class, &fleet)).transpose()?;
+            // Only those that are looked at are worth the work; who is on its way out wants to know what keeps it, and a
+            // Queue without a valid name is not among the fleet.
+            let is_looked_at = is_deleting || fleet.grant(&key).is_some() || fleet.get(&Key::of(queue)).is_none();
+            let desired = is_looked_at.then(|| Desired::of(queue, &class, &fleet)).transpose()?;
             Ok((class, desired))
         });
-        let queue = queue.as_ref().zip(declared.as_ref()).map(|(queue, declared)| GrantingQueue {
+        let queue = queue.zip(declared.as_ref()).map(|(queue, declared)| GrantingQueue {
             queue,
             desired: declared.as_ref().map(|(class, desired)| (class, desired.as_ref())),
         });
@@ -198,7 +218,6 @@ impl Pass<'_> {
         if status == previous {
             return Ok(());
         }
-        self.may_write()?;
         let owner = Owner::from(&self.access);
         let was_ready = previous.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
         let news = match verdict.findings.first() {
@@ -209,9 +228,14 @@ impl Pass<'_> {
                 note: verdict.ready.1.clone(),
             }),
         };
-        if let Some(event) = news {
+        if let Some(event) = news.filter(|_| self.may_write().is_ok()) {
             self.reconciler.cluster.publish(&owner, event).await;
         }
+        self.write_status(status, memory).await
+    }
+
+    async fn write_status(&mut self, status: QueueAccessStatus, memory: &Memory) -> Result<(), Failure> {
+        self.may_write()?;
         let newer = self.reconciler.cluster.write_access_status(&self.access, status).await;
         let newer = self.in_cluster(newer, memory)?;
         self.replace(newer);
