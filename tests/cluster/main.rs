@@ -18,6 +18,7 @@ mod faults;
 mod grants;
 mod harness;
 mod identity;
+mod injection;
 mod invalid;
 #[path = "../judge/mod.rs"]
 mod judge;

@@ -6,7 +6,7 @@
 
 pub mod audit;
 pub mod aws;
-mod identity;
+pub mod identity;
 mod operator;
 mod scope;
 pub mod wait;
