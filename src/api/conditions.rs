@@ -39,7 +39,7 @@ pub enum ClassConditionType {
     Ready,
     /// AWS answers to the class's credentials, they are of its account, and SQS lets queues be listed.
     Reachable,
-    /// The policies of the class's role allow all that the operator does with queues, and with the roles of ServiceAccounts.
+    /// The policies of the class's role allow all that the operator does with queues, and with the roles of workloads.
     Permitted,
     /// A Queue with an empty spec is possible for each type that the class allows.
     Satisfiable,
@@ -165,7 +165,7 @@ reasons! {
     Reached,
     /// The class's credentials are of another account than the one that it names.
     WrongAccount,
-    /// The policies of the class's role allow all that the operator does with queues, and with the roles of ServiceAccounts.
+    /// The policies of the class's role allow all that the operator does with queues, and with the roles of workloads.
     Permitted,
     /// The policies of the class's role lack actions that the operator needs; the message names them.
     MissingPermissions,

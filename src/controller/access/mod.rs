@@ -1,7 +1,9 @@
 //! The `QueueAccess`: one pass reads what its Queue says, and writes a Secret and a status. For a principal it calls AWS for
 //! nothing: the Queue's own reconcile lets it in. Other subjects have roles, which are kept here.
 
+mod binding;
 mod identity;
+mod part;
 mod roles;
 mod workplace;
 

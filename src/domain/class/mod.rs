@@ -64,7 +64,7 @@ pub struct Class {
     pub empty_for: SignedDuration,
     /// Where policies and roles are made in IAM.
     pub iam_path: IamPath,
-    /// How roles are made for ServiceAccounts; `None`: they are not.
+    /// How roles are made for `ServiceAccount`s; `None`: they are not.
     pub roles: Option<Making>,
 }
 

@@ -8,13 +8,14 @@ use crate::api::conditions::Reason;
 use crate::api::queue_access::AccessTarget;
 
 use super::super::access::Subject;
+use super::super::call::{CallError, ErrorClass};
 use super::super::class::Class;
 use super::super::digest::sha256;
 use super::super::finding::Finding;
 use super::super::fleet::Key;
 use super::super::iam::{IamPath, IdentityPolicy, MAX_CHARACTERS, PolicyArn, compile};
 use super::super::tags::Owner;
-use super::binding::{AccountSight, Binding, Bound};
+use super::binding::{AccountSight, AssociationSight, Binding, Bound};
 use super::names::Names;
 use super::trust::{Trust, Workload};
 use super::{EksCluster, Given, RoleArn, Way};
@@ -123,6 +124,8 @@ pub struct Desired {
     pub left_out: BTreeSet<Key>,
     /// What stands in the way of all of them.
     pub finding: Option<Finding>,
+    /// Why it is not known what the `ServiceAccount` is bound to: nobody's association is replaced, nor forgotten, unseen.
+    pub unread: Option<Finding>,
 }
 
 impl Desired {
@@ -181,6 +184,10 @@ impl Desired {
             source: None,
             left_out,
             finding,
+            unread: match request.bound.association {
+                AssociationSight::Failed(error) => Some(no_association(error)),
+                _ => None,
+            },
         };
         desired.source = source(request, &desired, &names).map(Box::new);
         let by_association = class.roles.as_ref().is_some_and(|making| matches!(making.way, Way::PodIdentity(_)));
@@ -241,6 +248,7 @@ fn source(request: &Request<'_>, main: &Desired, names: &Names<'_>) -> Option<So
         source: None,
         left_out: BTreeSet::new(),
         finding: None,
+        unread: None,
     };
     Some(Source { arn, desired })
 }
@@ -288,16 +296,12 @@ pub fn account_on_record(members: &[Member]) -> Option<String> {
 /// nothing on record, of the oldest that gives anything, or of any, so that what a lost record told of is found.
 #[must_use]
 pub fn home<'a>(members: &'a [Member], account_on_record: Option<&str>) -> Option<&'a Class> {
-    match account_on_record {
-        Some(account_id) => {
-            let mut classes = members.iter().filter_map(|member| member.class.as_ref());
-            classes.find(|class| class.place.account_id == account_id)
-        }
-        None => {
-            let giving = members.iter().find(|member| member.given.is_some() && !member.deleting);
-            giving.map_or_else(|| members.iter().find_map(|m| m.class.as_ref()), |member| member.class.as_ref())
-        }
+    let mut classes = members.iter().filter_map(|member| member.class.as_ref());
+    if let Some(account_id) = account_on_record {
+        return classes.find(|class| class.place.account_id == account_id);
     }
+    let giving = members.iter().find(|member| member.given.is_some() && !member.deleting);
+    giving.and_then(|member| member.class.as_ref()).or_else(|| classes.next())
 }
 
 impl AccessTarget {
@@ -339,6 +343,9 @@ impl Choice<'_> {
             let message = format!("there is no ServiceAccount {name} in this namespace; it is waited for");
             let finding = Finding::waiting(Reason::ServiceAccountNotFound, message, MISSING_ACCOUNT);
             return (self.kept(own_role), Some(finding));
+        }
+        if matches!(bound.association, AssociationSight::Failed(_)) {
+            return (self.kept(own_role), None);
         }
         if let Some((arn, at)) = bound.foreign_role(own_role, self.owner) {
             return self.foreign(&arn, &at, self.kept(own_role));
@@ -390,6 +397,23 @@ impl Choice<'_> {
             class.place.account_id
         );
         (instead, Some(Finding::stalled(Reason::RoleNotAllowed, message, SLOW)))
+    }
+}
+
+fn no_association(error: &CallError) -> Finding {
+    match error.class() {
+        ErrorClass::NotFound => {
+            let message = format!("{error}: there is no such cluster in EKS; mend iam.podIdentity of the class");
+            Finding::stalled(Reason::Refused, message, SLOW)
+        }
+        ErrorClass::Denied | ErrorClass::Invalid => {
+            let message = format!("the EKS Pod Identity association cannot be read: {error}");
+            Finding::stalled(Reason::Denied, message, SLOW)
+        }
+        ErrorClass::Throttled | ErrorClass::Conflict | ErrorClass::Transient => {
+            let message = format!("the EKS Pod Identity association cannot be read: {error}");
+            Finding::waiting(Reason::AWSUnavailable, message, MISSING_ACCOUNT)
+        }
     }
 }
 

@@ -53,7 +53,7 @@ impl Making {
 /// How Pods come to their role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// IAM roles for service accounts: by the tokens of the cluster's OpenID Connect provider in IAM.
+    /// IAM roles for service accounts: by the tokens of the cluster's identity provider in IAM.
     Tokens {
         /// The provider's ARN.
         provider_arn: String,

@@ -88,9 +88,10 @@ impl Picture {
     /// A policy was attached to a role, or detached from it.
     pub fn attached(&mut self, role: &RoleArn, policy: &PolicyArn, is_attached: bool) {
         let Some(RoleSight::Present(present)) = self.roles.get_mut(role) else { return };
-        let is_news = match is_attached {
-            true => present.attached.insert(policy.to_string()),
-            false => present.attached.remove(&policy.to_string()),
+        let is_news = if is_attached {
+            present.attached.insert(policy.to_string())
+        } else {
+            present.attached.remove(&policy.to_string())
         };
         if is_news {
             self.change_policy(policy, |present| {

@@ -17,7 +17,7 @@ impl Desired {
     /// is what it gives now.
     #[must_use]
     pub fn to_record(&self, before: Option<&AccessTarget>, given: Option<&Given>, class: &Class) -> AccessTarget {
-        let mut target = self.place(before, given, class);
+        let mut target = place(before, given, class);
         // One subject has all in one account, until it is gone from there.
         let is_here = given.is_none_or(|given| given.place.account_id == class.place.account_id);
         let role = self.role.arn().filter(|_| is_here).map(ToString::to_string);
@@ -69,22 +69,6 @@ impl Desired {
         }
     }
 
-    fn place(&self, before: Option<&AccessTarget>, given: Option<&Given>, class: &Class) -> AccessTarget {
-        let before = before.cloned().unwrap_or_default();
-        match given {
-            Some(given) => AccessTarget {
-                account_id: given.place.account_id.clone(),
-                region: given.place.region.clone(),
-                queue_arn: given.coordinates.arn.clone(),
-                queue_uid: Some(given.queue_uid.clone()),
-                queue_class_name: Some(class.name.clone()),
-                ..before
-            },
-            // What is given anew later is no longer what was given before.
-            None => AccessTarget { queue_uid: None, ..before },
-        }
-    }
-
     /// What keeps one `QueueAccess` of the subject from having what it is `given`.
     #[must_use]
     pub fn hinders(&self, key: &Key, given: &Given, class: &Class) -> Option<Finding> {
@@ -99,5 +83,21 @@ impl Desired {
             let message = "spec.subject: the policies of its role have no room left for it: a role takes 10 managed policies of 6,144 characters, and older QueueAccesses fill them; use another ServiceAccount".to_owned();
             Finding::stalled(Reason::PolicyFull, message, SLOW)
         })
+    }
+}
+
+fn place(before: Option<&AccessTarget>, given: Option<&Given>, class: &Class) -> AccessTarget {
+    let before = before.cloned().unwrap_or_default();
+    match given {
+        Some(given) => AccessTarget {
+            account_id: given.place.account_id.clone(),
+            region: given.place.region.clone(),
+            queue_arn: given.coordinates.arn.clone(),
+            queue_uid: Some(given.queue_uid.clone()),
+            queue_class_name: Some(class.name.clone()),
+            ..before
+        },
+        // What is given anew later is no longer what was given before.
+        None => AccessTarget { queue_uid: None, ..before },
     }
 }

@@ -26,11 +26,11 @@ pub struct Workload<'a> {
 }
 
 impl Trust {
-    /// Trusts tokens of exactly this `ServiceAccount`, issued for AWS by the cluster whose OpenID Connect provider this is
+    /// Trusts tokens of exactly this `ServiceAccount`, issued for AWS by the cluster with this identity provider
     /// (`arn:<partition>:iam::<account>:oidc-provider/<issuer>`).
     #[must_use]
     pub fn in_tokens(provider_arn: &str, workload: &Workload<'_>) -> Self {
-        let issuer = provider_arn.split_once("/").map_or("", |(_, issuer)| issuer);
+        let issuer = provider_arn.split_once('/').map_or("", |(_, issuer)| issuer);
         let Workload { namespace, service_account } = workload;
         let is = json!({
             (format!("{issuer}:aud")): AUDIENCE,
