@@ -26,5 +26,6 @@ mod ownership;
 mod policies;
 mod proxy;
 mod restarts;
+mod roles;
 mod start;
 mod wire;
