@@ -28,5 +28,6 @@ mod plugin;
 mod policies;
 mod proxy;
 mod restarts;
+mod roles;
 mod start;
 mod wire;

@@ -118,6 +118,11 @@ impl World {
         aws::iam(self.window.endpoint(), ACCOUNT)
     }
 
+    /// EKS as the tests see it.
+    pub fn eks(&self) -> aws_sdk_eks::Client {
+        aws::eks(self.window.endpoint(), ACCOUNT)
+    }
+
     /// A client of SQS that comes to it as the operator does.
     pub fn sqs_through_the_proxy(&self) -> aws_sdk_sqs::Client {
         aws::client(self.proxy.endpoint())
