@@ -18,6 +18,7 @@ mod faults;
 mod grants;
 mod harness;
 mod identity;
+mod injection;
 mod invalid;
 #[path = "../judge/mod.rs"]
 mod judge;
@@ -27,5 +28,6 @@ mod plugin;
 mod policies;
 mod proxy;
 mod restarts;
+mod roles;
 mod start;
 mod wire;
