@@ -54,8 +54,8 @@ pub(super) fn statements(duties: &Duties, terms: &Terms<'_>) -> Vec<Statement> {
         let attach = ["iam:AttachRolePolicy", "iam:DetachRolePolicy"];
         let attach = Statement::allow("AttachOurPoliciesToGivenRoles", &attach, roles());
         all.extend([
-            Statement::allow("SeeGivenRoles", &["iam:GetRole"], named),
-            Statement::allow("SeeWhatIsAttachedToGivenRoles", &["iam:ListAttachedRolePolicies"], roles()),
+            Statement::allow("SeeRoles", &["iam:GetRole"], named),
+            Statement::allow("SeeWhatIsAttachedToRoles", &["iam:ListAttachedRolePolicies"], roles()),
             attach.when(ArnLike, POLICY_ARN, [path.policies.as_str()]),
         ]);
     }
@@ -124,8 +124,8 @@ fn made_roles(path: &Path, boundary: &str, terms: &Terms<'_>) -> [Statement; 8] 
     let bound = |statement: Statement| statement.when(ArnEquals, BOUNDARY, [boundary]);
     let about_ours = |statement: Statement| statement.when(ArnLike, POLICY_ARN, [path.policies.as_str()]);
     [
-        Statement::allow("SeeRolesOfOurNames", &["iam:GetRole"], [path.named_roles.clone()]),
-        allow("SeeWhatIsAttachedToOurRoles", &["iam:ListAttachedRolePolicies"]),
+        Statement::allow("SeeRoles", &["iam:GetRole"], [path.named_roles.clone()]),
+        allow("SeeWhatIsAttachedToRoles", &["iam:ListAttachedRolePolicies"]),
         bound(terms.in_request(allow("CreateRolesAsOursWithTheBoundary", &["iam:CreateRole"]))),
         terms.claiming(allow("TagNewRolesAsOurs", &["iam:TagRole"])),
         bound(terms.on_ours(allow("SetTheBoundaryOfOurRoles", &["iam:PutRolePermissionsBoundary"]))),
