@@ -281,15 +281,20 @@ impl Desired {
     }
 
     /// A digest of all that is declared of the queues and policies: it stays the same while neither the Queue, nor its class, nor
-    /// another Queue asks for anything else.
+    /// another Queue asks for anything else. Whom others let in is no part of it.
     #[must_use]
     pub fn digest(&self) -> String {
-        let queues = std::iter::once(&self.source).chain(self.managed_dead_letter());
-        let declared: Vec<Value> = queues
-            .map(|DesiredQueue { arn, attributes, tags, .. }| {
-                let attributes: BTreeMap<&str, &String> =
-                    attributes.iter().map(|(attribute, value)| (attribute.as_str(), value)).collect();
-                json!([arn.to_string(), attributes, tags])
+        let source = (&self.source, &self.own_policies.source);
+        let dead_letter = self.managed_dead_letter().map(|queue| (queue, &self.own_policies.dead_letter));
+        let declared: Vec<Value> = std::iter::once(source)
+            .chain(dead_letter)
+            .map(|(DesiredQueue { arn, attributes, tags, .. }, policy)| {
+                let own = policy.to_attribute();
+                let of = |(attribute, value): (&Attribute, &String)| {
+                    let value = if *attribute == Attribute::Policy { &own } else { value };
+                    (attribute.as_str(), value.clone())
+                };
+                json!([arn.to_string(), attributes.iter().map(of).collect::<BTreeMap<_, _>>(), tags])
             })
             .collect();
         let policies: Vec<Value> =

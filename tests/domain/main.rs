@@ -18,6 +18,7 @@ mod encryption;
 mod finding;
 mod fleet;
 mod iam;
+mod identity;
 mod key_policy;
 mod names;
 mod observed;

@@ -138,7 +138,7 @@ impl Pass<'_> {
         let mut applied = Applied { findings: Vec::new(), is_withdrawn: true };
         for step in steps {
             let waits = step.wants_all() && !applied.findings.is_empty();
-            if waits || step.concerns().iter().any(|concern| failed.contains(concern)) {
+            if waits || step.waits_for().iter().any(|concern| failed.contains(concern)) {
                 continue;
             }
             self.may_write()?;

@@ -13,7 +13,7 @@ use super::super::class::Class;
 use super::super::digest::sha256;
 use super::super::finding::Finding;
 use super::super::fleet::Key;
-use super::super::iam::{IdentityPolicy, MAX_CHARACTERS, PolicyArn, compile};
+use super::super::iam::{IamPath, IdentityPolicy, MAX_CHARACTERS, PolicyArn, compile};
 use super::super::tags::Owner;
 use super::binding::{AccountSight, AssociationSight, Binding, Bound};
 use super::names::Names;
@@ -44,6 +44,13 @@ pub struct Member {
     pub target: Option<AccessTarget>,
     /// What it gives.
     pub given: Option<Given>,
+}
+
+impl Member {
+    /// Whether nothing in the account is for it: it is on its way out, or what it gives is elsewhere.
+    fn is_gone_from(&self, account_id: &str) -> bool {
+        self.deleting || self.given.as_ref().is_some_and(|given| given.place.account_id != account_id)
+    }
 }
 
 /// What the desired state depends on.
@@ -126,22 +133,14 @@ impl Desired {
     #[must_use]
     pub fn of(request: &Request<'_>) -> Self {
         let Request { namespace, subject, class, members, .. } = *request;
-        let word = word(subject);
-        let unique = match subject {
-            // Two roles of one name cannot both be there, but both be named.
-            Subject::Role(arn) => arn.rsplit(':').next().unwrap_or_default(),
-            _ => &word,
-        };
-        let names = Names {
-            cluster: &class.cluster.name,
-            place: &class.place,
-            path: &class.iam_path,
-            namespace,
-            subject: unique,
-        };
+        let in_full = in_full(subject);
+        let (cluster, place) = (class.cluster.name.as_str(), &class.place);
+        let names = Names { cluster, place, path: &class.iam_path, namespace, subject: &in_full };
+        let path = path_on_record(&names, members).unwrap_or_else(|| class.iam_path.clone());
+        let names = Names { path: &path, ..names };
         let own_role = matches!(subject, Subject::ServiceAccount(_)).then(|| names.role());
-        let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: word.clone() };
-        let (role, finding) = Choice { request, own_role: own_role.as_ref(), owner: &owner }.role();
+        let owner = Owner { cluster: class.cluster.clone(), namespace: namespace.to_owned(), name: word(subject) };
+        let (role, finding) = Choice { request, names: &names, own_role: own_role.as_ref(), owner: &owner }.role();
         let account_id = &class.place.account_id;
         let recorded = || members.iter().filter_map(|member| member.target.as_ref());
         // What one class allows is no other's to give.
@@ -162,7 +161,7 @@ impl Desired {
             documents.into_iter().enumerate().map(|(index, document)| (names.policy(index + 1), document)).collect();
         let is_here = |account: &str| account == account_id;
         // The last one takes the subject's own role with it, should a record be lost.
-        let own = own_role.clone().filter(|_| members.iter().all(|member| member.deleting));
+        let own = own_role.clone().filter(|_| members.iter().all(|member| member.is_gone_from(account_id)));
         let former_roles = recorded()
             .flat_map(|target| target.role_arn.iter().chain(&target.former_role_arns))
             .filter_map(|arn| RoleArn::parse(arn))
@@ -173,7 +172,6 @@ impl Desired {
             .flat_map(|target| target.policy_arns.iter().filter_map(|arn| PolicyArn::parse(arn)))
             .filter(|arn| is_here(arn.account_id()) && policies.iter().all(|(wanted, _)| wanted != arn))
             .collect();
-        let names = (1..=MAX_POLICIES).map(|number| names.policy(number)).collect();
         let mut desired = Self {
             owner,
             role,
@@ -181,7 +179,7 @@ impl Desired {
             own_role,
             former_roles,
             former_policies,
-            names,
+            names: (1..=MAX_POLICIES).map(|number| names.policy(number)).collect(),
             bindings: Vec::new(),
             source: None,
             left_out,
@@ -191,7 +189,7 @@ impl Desired {
                 _ => None,
             },
         };
-        desired.source = source(request, &desired, &word).map(Box::new);
+        desired.source = source(request, &desired, &names).map(Box::new);
         let by_association = class.roles.as_ref().is_some_and(|making| matches!(making.way, Way::PodIdentity(_)));
         desired.bindings = desired.bindings(&request.bound, by_association);
         desired
@@ -221,16 +219,10 @@ pub struct Source {
 }
 
 /// EKS gives Pods a role of the cluster's own account only: for queues of another account, that role may assume the subject's.
-fn source(request: &Request<'_>, main: &Desired, word: &str) -> Option<Source> {
+fn source(request: &Request<'_>, main: &Desired, names: &Names<'_>) -> Option<Source> {
     let class = request.class;
     let cluster = class.roles.as_ref()?.way.other_account(class)?;
-    let names = Names {
-        cluster: &class.cluster.name,
-        place: &cluster.place,
-        path: &class.iam_path,
-        namespace: request.namespace,
-        subject: word,
-    };
+    let names = Names { place: &cluster.place, ..*names };
     let (own, policy) = (main.own_role.as_ref()?, names.source_policy());
     let arn = names.source_role();
     let made = match (&main.role, &cluster.boundary, request.subject) {
@@ -261,14 +253,36 @@ fn source(request: &Request<'_>, main: &Desired, word: &str) -> Option<Source> {
     Some(Source { arn, desired })
 }
 
-/// The subject in a word, which is the value of its owner tag: no name of a Queue holds a `/`.
+/// The subject in a word, which is the value of its owner tag: no name of a Queue holds a `/`. Of what names may have, a tag
+/// takes no comma, and 256 characters. Source: "Rules for tagging in IAM and AWS STS".
 #[must_use]
 pub fn word(subject: &Subject) -> String {
+    let word = match subject {
+        Subject::ServiceAccount(_) | Subject::Principal(_) => in_full(subject),
+        Subject::Role(arn) => format!("role/{}", arn.rsplit('/').next().unwrap_or_default()),
+    };
+    word.replace(',', "_").chars().take(256).collect()
+}
+
+/// The subject so that no other is called the same: of two roles of one name only one can be there, but both can be meant.
+fn in_full(subject: &Subject) -> String {
     match subject {
         Subject::ServiceAccount(name) => format!("serviceaccount/{name}"),
-        Subject::Role(arn) => format!("role/{}", arn.rsplit('/').next().unwrap_or_default()),
-        Subject::Principal(arn) => arn.clone(),
+        Subject::Role(arn) | Subject::Principal(arn) => arn.clone(),
     }
+}
+
+/// The path of what is on record: names are unique in an account, so that another class's path moves nothing.
+fn path_on_record(names: &Names<'_>, members: &[Member]) -> Option<IamPath> {
+    let (role, policy) = (names.role(), names.policy(1));
+    let is_role = |arn: &RoleArn| (arn.account_id(), arn.name()) == (role.account_id(), role.name());
+    let is_policy = |arn: &PolicyArn| (arn.account_id(), arn.name()) == (policy.account_id(), policy.name());
+    let mut made = members.iter().filter_map(|member| member.target.as_ref()).flat_map(AccessTarget::made);
+    let path = made.find_map(|arn| {
+        let role = RoleArn::parse(arn).filter(is_role).map(|arn| arn.path().to_owned());
+        role.or_else(|| PolicyArn::parse(arn).filter(is_policy).map(|arn| arn.path().to_owned()))
+    });
+    IamPath::parse(&path?).ok()
 }
 
 /// The account in which the `members` have something on record: one subject has all in one account.
@@ -306,6 +320,7 @@ impl AccessTarget {
 /// Which role it is to be.
 struct Choice<'a> {
     request: &'a Request<'a>,
+    names: &'a Names<'a>,
     own_role: Option<&'a RoleArn>,
     owner: &'a Owner,
 }
@@ -313,7 +328,7 @@ struct Choice<'a> {
 impl Choice<'_> {
     fn role(&self) -> (DesiredRole, Option<Finding>) {
         let Request { subject, members, bound, class, .. } = self.request;
-        if members.iter().all(|member| member.deleting) {
+        if members.iter().all(|member| member.is_gone_from(&class.place.account_id)) {
             return (DesiredRole::Nobody, None);
         }
         if members.iter().all(|member| member.deleting || member.given.is_none()) {
@@ -353,18 +368,12 @@ impl Choice<'_> {
             Way::PodIdentity(cluster) => match way.other_account(self.request.class) {
                 None => Ok(Trust::in_pod_identity(&cluster.arn(), &workload)),
                 Some(_) if cluster.boundary.is_some() => {
-                    Ok(Trust::in_role(&self.source_role(cluster, name).to_string()))
+                    let source = Names { place: &cluster.place, ..*self.names }.source_role();
+                    Ok(Trust::in_role(&source.to_string()))
                 }
                 Some(_) => Err(no_boundary_there(self.request.class, cluster)),
             },
         }
-    }
-
-    fn source_role(&self, cluster: &EksCluster, name: &str) -> RoleArn {
-        let Request { class, namespace, .. } = self.request;
-        let subject = word(&Subject::ServiceAccount(name.to_owned()));
-        let (path, place) = (&class.iam_path, &cluster.place);
-        Names { cluster: &class.cluster.name, place, path, namespace, subject: &subject }.source_role()
     }
 
     /// The role that was made before, if one was.

@@ -82,6 +82,8 @@ impl Claim<'_> {
         let (permissions, errors) = self.permissions(queue, target, class.ok());
         let given =
             Given { place: target.place(), grants: grants(&permissions, queue, target), coordinates, queue_uid };
+        // IAM takes no policy that says nothing.
+        let given = Some(given).filter(|given| !given.grants.is_empty());
         // Nobody proves whose queue it is that is only observed.
         let doubt = match class {
             Err(refusal) => Some(in_short(refusal)),
@@ -99,13 +101,12 @@ impl Claim<'_> {
             class.ok().and_then(|class| class.limits.refuses_subject(Subject::of(&self.access.spec.subject).kind()));
         match (doubt, refusal) {
             (_, Some(error)) => refused(stalled(&Refusal::of(vec![error]))),
-            (Some(why), None) => Entitlement { given: was_given.then_some(given), finding: Some(not_ready(&to, &why)) },
-            (None, None) if errors.is_empty() => Entitlement { given: Some(given), finding: None },
+            (Some(why), None) => {
+                Entitlement { given: given.filter(|_| was_given), finding: Some(not_ready(&to, &why)) }
+            }
+            (None, None) if errors.is_empty() => Entitlement { given, finding: None },
             // A dead-letter queue that went must not take the queue along.
-            (None, None) => Entitlement {
-                given: Some(given).filter(|given| !given.grants.is_empty()),
-                finding: Some(stalled(&Refusal::of(errors))),
-            },
+            (None, None) => Entitlement { given, finding: Some(stalled(&Refusal::of(errors))) },
         }
     }
 

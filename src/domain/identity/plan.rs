@@ -258,7 +258,8 @@ impl Planner<'_> {
     fn retire(&mut self) {
         let desired = self.desired;
         let unwanted = desired.unwanted(self.picture);
-        let ours: BTreeSet<&PolicyArn> = desired.all_policies().chain(&unwanted).collect();
+        let known = desired.all_policies().chain(&unwanted);
+        let ours: BTreeSet<&PolicyArn> = known.filter(|arn| self.own_policy(arn).is_some()).collect();
         for arn in &desired.former_roles {
             if let Some(present) = self.picture.role(arn) {
                 for policy in &ours {
@@ -274,13 +275,11 @@ impl Planner<'_> {
         }
     }
 
-    /// Answers whether the policy was attached to the role, and is not any more.
-    fn detach(&mut self, role: &RoleArn, present: &PresentRole, policy: &PolicyArn) -> bool {
-        let is_attached = present.attached.contains(&policy.to_string()) && self.own_policy(policy).is_some();
-        if is_attached {
+    /// Takes a policy of the subject's from a role, if it is attached to it.
+    fn detach(&mut self, role: &RoleArn, present: &PresentRole, policy: &PolicyArn) {
+        if present.attached.contains(&policy.to_string()) {
             self.step(IdentityStep::Detach { role: role.clone(), policy: policy.clone() });
         }
-        is_attached
     }
 
     fn own_policy(&self, arn: &PolicyArn) -> Option<&PresentPolicy> {
@@ -340,7 +339,8 @@ impl Planner<'_> {
             self.step(IdentityStep::DeleteRole { arn: arn.clone() });
         } else {
             let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
-            let finding = role_in_use(arn, &format!("others attached {} to it", others.join(", ")));
+            let finding =
+                role_in_use(arn, &format!("{} is attached to it, and not by the operator", others.join(", ")));
             self.plan.left.push(finding);
         }
     }
@@ -391,7 +391,7 @@ fn not_ours(what: &str, ownership: &Ownership) -> Finding {
 }
 
 impl IdentityStep {
-    /// What the step is about: after one failed, the others about the same are not tried.
+    /// What the step is about: after it failed, those that wait for the same are not tried.
     #[must_use]
     pub fn concerns(&self) -> Vec<String> {
         match self {
@@ -403,6 +403,15 @@ impl IdentityStep {
             Self::Attach { role, policy } | Self::Detach { role, policy } => vec![role.to_string(), policy.to_string()],
             Self::Policy { arn, .. } => vec![arn.to_string()],
             Self::Bind(_) => Vec::new(),
+        }
+    }
+
+    /// What must have gone well before it. To take something away nothing is needed.
+    #[must_use]
+    pub fn waits_for(&self) -> Vec<String> {
+        match self {
+            Self::Detach { .. } => Vec::new(),
+            step => step.concerns(),
         }
     }
 

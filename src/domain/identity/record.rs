@@ -18,13 +18,16 @@ impl Desired {
     #[must_use]
     pub fn to_record(&self, before: Option<&AccessTarget>, given: Option<&Given>, class: &Class) -> AccessTarget {
         let mut target = place(before, given, class);
-        let role = self.role.arn().map(ToString::to_string);
+        // One subject has all in one account, until it is gone from there.
+        let is_here = given.is_none_or(|given| given.place.account_id == class.place.account_id);
+        let role = self.role.arn().filter(|_| is_here).map(ToString::to_string);
         let former = before.into_iter().flat_map(|target| target.role_arn.iter().chain(&target.former_role_arns));
         let former: BTreeSet<String> = former.filter(|arn| role.as_ref() != Some(arn)).cloned().collect();
         let policies = before.into_iter().flat_map(|target| &target.policy_arns).cloned();
-        let policies: BTreeSet<String> = policies.chain(self.policies.iter().map(|(arn, _)| arn.to_string())).collect();
+        let wanted = self.policies.iter().filter(|_| is_here).map(|(arn, _)| arn.to_string());
+        let policies: BTreeSet<String> = policies.chain(wanted).collect();
         target.role_arn = role;
-        let source = self.source.as_ref().filter(|source| source.desired.role != DesiredRole::Nobody);
+        let source = self.source.as_ref().filter(|source| is_here && source.desired.role != DesiredRole::Nobody);
         let before_source = || before.and_then(|before| before.source_role_arn.clone());
         target.source_role_arn = source.map(|source| source.arn.to_string()).or_else(before_source);
         target.former_role_arns = former.into_iter().collect();

@@ -128,7 +128,14 @@ fn owned(input: &Input<'_>, queue: &DesiredQueue, present: &Present, plan: &mut 
         let differences =
             comparison.differences(queue, &present.attributes).into_iter().chain(change.in_words(&present.tags));
         plan.differences.extend(differences.map(|difference| format!("{}: {difference}", queue.name)));
-        return Standing::Settled;
+        // Whom others let in is declared by them, and comes and goes as they do.
+        let policy = [&diff.write, &diff.alone].into_iter().find_map(|write| write.get(&Attribute::Policy));
+        let Some(policy) = policy.filter(|_| are_grants_changing(input)) else {
+            return Standing::Settled;
+        };
+        let attributes = Attributes::from([(Attribute::Policy, policy.clone())]);
+        plan.steps.push(Step::SetAttributes { queue: handle, attributes, event: EventReason::Updated });
+        return Standing::InWork;
     }
     write_attributes(input, &handle, &diff, plan);
     if !change.set.is_empty() {

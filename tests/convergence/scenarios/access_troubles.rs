@@ -1,13 +1,15 @@
 //! `QueueAccess`: whom others, and trouble, cannot keep out, let in, or leave in.
 
+use prism_queue::api::QueueClass;
 use prism_queue::domain::attributes::Attribute;
+use prism_queue::domain::class::{Class, Labels};
 use prism_queue::domain::fleet::MOST_GRANTS;
 use prism_queue::domain::outputs::OutputKind;
 use serde_json::{Value, json};
 
 use crate::cluster::ObjectId;
 use crate::model::{Denial, DeniedAs, Timing};
-use crate::stage::{Stage, attributes, key, somebody, url};
+use crate::stage::{ACCOUNT, REGION, Stage, attributes, class, key, somebody, url};
 
 const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
 const OTHER: &str = "arn:aws:iam::123456789012:role/other";
@@ -249,4 +251,42 @@ async fn a_queue_that_was_ready_stays_so_whoever_comes() {
     let said = || stage.kube.announcements(&key("media/images")).into_iter().map(|event| event.reason);
     assert!(said().any(|reason| reason == "Updated"));
     assert!(!said().any(|reason| reason == "DriftRepaired"));
+}
+
+/// The class `prod`, whose drift is only told.
+fn reporting() -> Class {
+    let spec = json!({
+        "aws": {"region": REGION, "accountId": ACCOUNT},
+        "allowedNamespaces": {"from": "All"}, "drift": {"mode": "Report", "intervalSeconds": 60},
+    });
+    let object = QueueClass::new("prod", serde_json::from_value(spec).unwrap());
+    Class::of(&object, &class(), &Labels::new()).unwrap()
+}
+
+#[tokio::test]
+async fn where_drift_is_only_told_no_trial_undoes_it() {
+    let mut stage = Stage::prompt();
+    stage.operator.class = reporting();
+    stage.world.create_principal(WORKER);
+    stage.applied("media/images", json!({})).await;
+    stage.run(1000).await;
+    let outside = attributes(&[(Attribute::DelaySeconds, "7")]);
+    stage.world.outside(&somebody()).set_queue_attributes(&url("media_images"), &outside).unwrap();
+    stage.run(120).await;
+    assert_eq!(stage.condition("media/images", "Drifted"), "True/Differs");
+    stage.grant("media/nobody", to_images(&["Send"], NOBODY));
+    stage.run(600).await;
+    assert_eq!(stage.attribute("media_images", Attribute::DelaySeconds), "7");
+    let kube_mark = stage.kube.mark();
+    stage.run(3600).await;
+    assert_eq!(stage.kube.writes_since(kube_mark).len(), 0, "nothing is written to say the same again");
+    // Who is known is let in all the same, and out.
+    stage.grant("media/worker", to_images(&["Send"], WORKER));
+    stage.run(120).await;
+    assert_eq!(stage.access_ready("media/worker"), "True/Granted");
+    assert!(stage.lets_in("media_images", WORKER));
+    stage.kube.delete_access(&key("media/worker"));
+    stage.run(120).await;
+    assert!(stage.kube.access(&key("media/worker")).is_none() && !stage.lets_in("media_images", WORKER));
+    assert_eq!(stage.attribute("media_images", Attribute::DelaySeconds), "7");
 }

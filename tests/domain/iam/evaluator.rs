@@ -7,14 +7,14 @@ use serde_json::Value;
 
 /// A request of somebody who has the policy.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) action: String,
-    pub(super) resource: String,
+pub(crate) struct Request {
+    pub(crate) action: String,
+    pub(crate) resource: String,
     /// Several values: a multi-valued key.
-    pub(super) context: BTreeMap<&'static str, Vec<String>>,
+    pub(crate) context: BTreeMap<&'static str, Vec<String>>,
 }
 
-pub(super) fn allows(policy: &Value, request: &Request) -> bool {
+pub(crate) fn allows(policy: &Value, request: &Request) -> bool {
     assert_eq!(policy["Version"], "2012-10-17");
     policy["Statement"].as_array().unwrap().iter().any(|statement| {
         assert_eq!(statement["Effect"], "Allow");

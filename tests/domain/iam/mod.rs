@@ -3,7 +3,7 @@
 mod arn;
 mod deletion;
 mod document;
-mod evaluator;
+pub(crate) mod evaluator;
 mod grants;
 mod plan;
 
