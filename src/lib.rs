@@ -8,3 +8,4 @@ pub mod cli;
 pub mod controller;
 pub mod domain;
 pub mod runtime;
+pub mod webhook;

@@ -25,6 +25,8 @@ pub fn queue() -> Result<CustomResourceDefinition, serde_json::Error> {
     if let Some(queue_type) = crd.pointer_mut(&format!("{SCHEMA}/properties/spec/properties/type")) {
         queue_type["default"] = json!("Standard");
     }
+    // A Provisioned Service: its status names a Secret to bind. Source: Service Binding specification 1.1, "Provisioned Service".
+    crd["metadata"]["labels"] = json!({"servicebinding.io/provisioned-service": "true"});
     serde_json::from_value(crd)
 }
 

@@ -38,3 +38,12 @@ pub const ALLOW_MESSAGE_LOSS: &str = "queue.prism.io/allow-message-loss";
 
 /// Annotation: `"true"` on the one `QueueClass` that is for Queues which name none.
 pub const IS_DEFAULT_CLASS: &str = "queue.prism.io/is-default-class";
+
+/// Annotation on a Pod: the Queues and `QueueAccess`es of its namespace whose environment it gets, by name, separated by commas.
+pub const INJECT: &str = "queue.prism.io/inject";
+
+/// Annotation that the webhook puts on a Pod: what it got, and from which Secrets.
+pub const INJECTED: &str = "queue.prism.io/injected";
+
+/// Annotation that the webhook puts on a Pod which it admitted although something was wrong: what.
+pub const INJECTION_WARNINGS: &str = "queue.prism.io/injection-warnings";

@@ -12,6 +12,7 @@ use super::yaml;
 use crate::api::QueueClass;
 
 /// Which classes.
+#[allow(clippy::doc_markdown, reason = "these comments are the help texts, which show backticks as they are")]
 #[derive(Clone, Debug, Default, Args)]
 pub struct ClassFlags {
     /// A QueueClass of the cluster. May be given several times.

@@ -32,6 +32,7 @@ use crate::runtime::identity::holder_identity;
 use crate::runtime::lease::{Claim, Elector, KubernetesLease, SystemClock};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::settings::ControllerSettings;
+use crate::webhook::{Around, Webhook};
 
 use super::access::{AccessReconciler, Identities};
 use super::class::ClassReporter;
@@ -91,6 +92,17 @@ pub async fn run(settings: ControllerSettings, stop: CancellationToken) -> Resul
     let (probed, shown) = (health.clone(), claim.clone());
     tasks
         .spawn(async move { server.serve(probed, shown, counts, end).await.map_err(|error| Fatal(error.to_string())) });
+
+    let around =
+        Around { client: client.clone(), claim: claim.clone(), health: health.clone(), metrics: metrics.clone() };
+    if let Some(webhook) = Webhook::bind(&settings.webhook, around).await.map_err(|error| Fatal(error.to_string()))? {
+        tracing::info!(address = %webhook.address(), "serving the admission webhook");
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            webhook.serve(stop).await;
+            Ok(())
+        });
+    }
 
     let leads = tokio::select! {
         acquired = claim.acquired() => acquired,

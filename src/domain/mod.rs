@@ -15,6 +15,7 @@ pub mod finding;
 pub mod fleet;
 pub mod iam;
 pub mod identity;
+pub mod injection;
 pub mod key_policy;
 pub mod names;
 pub mod observed;

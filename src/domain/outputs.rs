@@ -107,10 +107,22 @@ pub enum OutputChange {
 }
 
 /// Read by every AWS SDK, so that no prefix goes before it.
-const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL_SQS";
+pub(in crate::domain) const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL_SQS";
 
 const OPAQUE: &str = "Opaque";
 const BINDING_TYPE: &str = "servicebinding.io/sqs";
+
+/// The Secret and the `ConfigMap` of the Queue `name` where it names none.
+#[must_use]
+pub fn default_secret_of_queue(name: &str) -> String {
+    format!("{name}-queue")
+}
+
+/// The Secret of the `QueueAccess` `name` where it names none.
+#[must_use]
+pub fn default_secret_of_access(name: &str) -> String {
+    format!("{name}-access")
+}
 
 impl OutputSettings {
     /// What `queue` asks for, after defaults.
@@ -121,7 +133,7 @@ impl OutputSettings {
         let keys = |spec: Option<OutputSpec>, default: Switch| {
             let spec = spec.unwrap_or_default();
             (spec.mode.unwrap_or(default) == Switch::Enabled).then(|| Keys {
-                name: spec.name.unwrap_or_else(|| format!("{queue_name}-queue")),
+                name: spec.name.unwrap_or_else(|| default_secret_of_queue(queue_name)),
                 prefix: spec.key_prefix.unwrap_or_default(),
             })
         };

@@ -37,6 +37,10 @@ struct Task {
 #[derive(Debug)]
 struct Cache {
     name: &'static str,
+    /// Whether a process that does not lead needs it too.
+    for_all: bool,
+    /// What is said of it until it is there.
+    missing: &'static str,
     synced: bool,
 }
 
@@ -59,8 +63,18 @@ impl Health {
     /// Expects the cache `name` to be filled before this process, once it leads, is ready.
     #[must_use]
     pub fn cache(&self, name: &'static str) -> CacheSync {
+        self.expect(Cache { name, for_all: false, missing: "not yet filled from the API server", synced: false })
+    }
+
+    /// Expects the part `name` to be at work before this process is ready, whether it leads or not.
+    #[must_use]
+    pub fn part(&self, name: &'static str) -> CacheSync {
+        self.expect(Cache { name, for_all: true, missing: "not yet at work", synced: false })
+    }
+
+    fn expect(&self, cache: Cache) -> CacheSync {
         let mut state = self.lock();
-        state.caches.push(Cache { name, synced: false });
+        state.caches.push(cache);
         CacheSync { health: self.clone(), index: state.caches.len() - 1 }
     }
 
@@ -81,7 +95,7 @@ impl Health {
         self.lock().tasks.iter().map(check).collect()
     }
 
-    /// Readiness: standing by for another leader, or leading with all caches filled.
+    /// Readiness: every part at work, and standing by for another leader or leading with all caches filled.
     #[must_use]
     pub fn ready(&self, now: Instant) -> Vec<Check> {
         let standing = self.claim.standing(now);
@@ -92,16 +106,10 @@ impl Health {
         };
         let election = Check { name: "leader election", trouble };
         // A standby fills its caches only once it leads.
-        let caches = if standing == Standing::Standby { Vec::new() } else { self.caches() };
-        std::iter::once(election).chain(caches).collect()
-    }
-
-    fn caches(&self) -> Vec<Check> {
-        let check = |cache: &Cache| Check {
-            name: cache.name,
-            trouble: (!cache.synced).then(|| "not yet filled from the API server".to_owned()),
-        };
-        self.lock().caches.iter().map(check).collect()
+        let needed = |cache: &&Cache| cache.for_all || standing != Standing::Standby;
+        let check =
+            |cache: &Cache| Check { name: cache.name, trouble: (!cache.synced).then(|| cache.missing.to_owned()) };
+        std::iter::once(election).chain(self.lock().caches.iter().filter(needed).map(check)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -126,7 +134,7 @@ impl Heartbeat {
     }
 }
 
-/// A cache's way to say that it is filled.
+/// The way of a cache to say that it is filled, and of a part that it is at work.
 #[derive(Debug)]
 pub struct CacheSync {
     health: Health,
@@ -134,7 +142,7 @@ pub struct CacheSync {
 }
 
 impl CacheSync {
-    /// The cache holds all that there is; it stays so, kept up by its watch.
+    /// The cache holds all that there is, or the part is at work; it stays so.
     pub fn synced(&self) {
         if let Some(cache) = self.health.lock().caches.get_mut(self.index) {
             cache.synced = true;
@@ -178,6 +186,18 @@ mod tests {
         queues.synced();
         assert_eq!(troubled(&health.ready(now)), ["secrets"]);
         secrets.synced();
+        assert!(troubled(&health.ready(now)).is_empty());
+    }
+
+    #[test]
+    fn a_part_is_needed_in_a_standby_too() {
+        let now = Instant::now();
+        let (term, claim) = term();
+        let health = Health::new(claim);
+        let webhook = health.part("webhook");
+        term.stand_by();
+        assert_eq!(troubled(&health.ready(now)), ["webhook"]);
+        webhook.synced();
         assert!(troubled(&health.ready(now)).is_empty());
     }
 

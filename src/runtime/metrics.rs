@@ -88,9 +88,25 @@ pub const KUBERNETES_WRITES: Metric = Metric {
     help: "Writes to the Kubernetes API by kind of object, leader election not counted",
 };
 
+/// Answers of the admission webhook.
+pub const INJECTIONS: Metric = Metric {
+    name: "prism_queue_injections_total",
+    labels: &["result"],
+    help: "Pods that the admission webhook was asked about, by its answer (injected, unchanged, warned, refused, malformed)",
+};
+
 /// Every metric, in the order of the documentation.
-pub const ALL: [Metric; 8] =
-    [AWS_CALLS, AWS_CALL_DURATION, AWS_BUDGET, RECONCILES, RECONCILE_DURATION, QUEUES, LEADER, KUBERNETES_WRITES];
+pub const ALL: [Metric; 9] = [
+    AWS_CALLS,
+    AWS_CALL_DURATION,
+    AWS_BUDGET,
+    RECONCILES,
+    RECONCILE_DURATION,
+    QUEUES,
+    LEADER,
+    KUBERNETES_WRITES,
+    INJECTIONS,
+];
 
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +134,35 @@ impl Outcome {
     }
 }
 
+/// What the admission webhook answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injection {
+    /// The Pod got all that it asked for.
+    Injected,
+    /// The Pod asked for nothing, or had it already.
+    Unchanged,
+    /// The Pod was admitted although something was wrong.
+    Warned,
+    /// The Pod was refused.
+    Refused,
+    /// The request was none that the webhook understands.
+    Malformed,
+}
+
+impl Injection {
+    /// The metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Injected => "injected",
+            Self::Unchanged => "unchanged",
+            Self::Warned => "warned",
+            Self::Refused => "refused",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
 /// Seconds. From a fast answer of SQS to the slowest that is waited for.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
@@ -141,6 +186,7 @@ pub struct Metrics {
     reasons_seen: Arc<Mutex<BTreeSet<&'static str>>>,
     leader: Gauge,
     kubernetes_writes: Family<[Label; 1], Counter>,
+    injections: Family<[Label; 1], Counter>,
 }
 
 impl Default for Metrics {
@@ -165,6 +211,7 @@ impl Metrics {
             reasons_seen: Arc::default(),
             leader: register(&mut registry, LEADER, Gauge::default()),
             kubernetes_writes: register(&mut registry, KUBERNETES_WRITES, Family::default()),
+            injections: register(&mut registry, INJECTIONS, Family::default()),
             registry: Arc::new(registry),
         }
     }
@@ -201,6 +248,11 @@ impl Metrics {
     /// An object of `kind` (for example `Secret`, or `Queue/status`) was written.
     pub fn kubernetes_write(&self, kind: &'static str) {
         self.kubernetes_writes.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// The admission webhook answered.
+    pub fn injection(&self, result: Injection) {
+        self.injections.get_or_create(&[("result", result.as_str())]).inc();
     }
 
     /// The reasons of the Ready conditions of all Queues that there are, one each.
@@ -258,6 +310,7 @@ mod tests {
         metrics.queues(["Ready", "Ready", "NotOwned"]);
         metrics.leader(true);
         metrics.kubernetes_write("Secret");
+        metrics.injection(Injection::Injected);
         metrics
     }
 
@@ -276,6 +329,7 @@ mod tests {
             r#"prism_queue_queues{reason="NotOwned"} 1"#,
             "prism_queue_leader 1",
             r#"prism_queue_kubernetes_writes_total{kind="Secret"} 1"#,
+            r#"prism_queue_injections_total{result="injected"} 1"#,
             "# EOF",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");

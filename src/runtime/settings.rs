@@ -13,6 +13,10 @@ use jiff::SignedDuration;
 use super::logs;
 use crate::domain::names::{NamePrefix, is_dns_label};
 
+mod webhook;
+
+pub use webhook::{Certificate, WebhookSettings};
+
 /// Makes Amazon SQS queues declarative: Queue objects in, queues out.
 #[derive(Debug, Parser)]
 #[command(name = "prism-queue", version, arg_required_else_help = true)]
@@ -155,6 +159,10 @@ pub struct ControllerSettings {
     #[arg(long, env = "PRISM_QUEUE_HTTP_ADDRESS", value_name = "IP:PORT", default_value = "0.0.0.0:8080")]
     pub http_address: SocketAddr,
 
+    /// The admission webhook.
+    #[command(flatten)]
+    pub webhook: WebhookSettings,
+
     /// The form of the log on standard error.
     #[arg(long, env = "PRISM_QUEUE_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = logs::Format::Text)]
     pub log_format: logs::Format,
@@ -269,6 +277,7 @@ mod tests {
         assert!(settings.leader_elect && !settings.allow_insecure_endpoints && !settings.allow_unsafe_statements);
         assert_eq!(settings.leader_election_namespace, None);
         assert_eq!(settings.http_address.to_string(), "0.0.0.0:8080");
+        assert_eq!(settings.webhook.wanted(), None);
         assert_eq!((settings.log_format, settings.log_filter.as_str()), (logs::Format::Text, "info"));
     }
 
@@ -288,6 +297,8 @@ mod tests {
             "--leader-elect=false",
             "--leader-election-namespace=prism-system",
             "--http-address=[::1]:9000",
+            "--webhook-address=127.0.0.1:9443",
+            "--webhook-host=prism-queue-webhook.prism-queue.svc",
             "--log-format=json",
             "--log-filter=warn,prism_queue=debug",
         ])
@@ -301,6 +312,8 @@ mod tests {
         assert_eq!(settings.concurrency, 256);
         assert_eq!(settings.leader_election_namespace.as_deref(), Some("prism-system"));
         assert_eq!(settings.http_address.to_string(), "[::1]:9000");
+        let made = Certificate::MadeFor("prism-queue-webhook.prism-queue.svc".to_owned());
+        assert_eq!(settings.webhook.wanted(), Some(("127.0.0.1:9443".parse().unwrap(), made)));
         assert_eq!((settings.log_format, settings.log_filter.as_str()), (logs::Format::Json, "warn,prism_queue=debug"));
     }
 
@@ -320,7 +333,7 @@ mod tests {
             }
             flags += 1;
         }
-        assert_eq!(flags, 15);
+        assert_eq!(flags, 18);
         let with_variables = controller().render_long_help().to_string();
         assert_eq!(with_variables.matches("[env: PRISM_QUEUE_").count(), flags);
     }
@@ -351,6 +364,9 @@ mod tests {
             ("--leader-elect", "perhaps", "true, false"),
             ("--leader-election-namespace", "Prism", "lower-case"),
             ("--http-address", "8080", "socket address"),
+            ("--webhook-address", "9443", "socket address"),
+            ("--webhook-host", "Queue.svc", "a DNS name in lower-case"),
+            ("--webhook-host", "", "a DNS name in lower-case"),
             ("--log-format", "xml", "text, json"),
             ("--log-filter", "prism_queue=loud", "levels by module"),
         ];
@@ -362,6 +378,24 @@ mod tests {
             }
             .expect_err(&bad);
             assert!(message.contains(flag) && message.contains(rule), "{bad}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_has_an_address_and_one_source_of_its_certificate() {
+        let address = "--webhook-address=127.0.0.1:9443";
+        let (host, folder) = ("--webhook-host=queues.svc", "--webhook-certificate-dir=/certificates");
+        let with = |flags: &[&str]| parse(&[&["--cluster-name=prod"], flags].concat());
+        let read = with(&[address, folder]).unwrap().webhook.wanted();
+        assert_eq!(read.unwrap().1, Certificate::InDirectory("/certificates".into()));
+        for (flags, words) in [
+            (&[address][..], "--webhook-host <HOST>|--webhook-certificate-dir <FOLDER>"),
+            (&[host], "--webhook-address <IP:PORT>"),
+            (&[folder], "--webhook-address <IP:PORT>"),
+            (&[address, host, folder], "cannot be used with"),
+        ] {
+            let refusal = with(flags).unwrap_err();
+            assert!(refusal.contains(words), "{flags:?}: {refusal}");
         }
     }
 

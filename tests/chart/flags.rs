@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::helm::{only, render};
-use crate::values::{everything, required};
+use crate::values::{everything, injecting, required};
 
 fn operator(arguments: &[String]) -> Output {
     let clean = std::env::vars().filter(|(name, _)| !name.starts_with("PRISM_QUEUE_"));
@@ -38,7 +38,9 @@ fn every_flag_of_the_operator_can_be_set_by_a_value() {
     let help = String::from_utf8(help.stdout).unwrap();
     let known = described(&help);
     assert!(!known.is_empty(), "the operator names its flags:\n{help}");
-    let set: BTreeSet<String> = arguments(&everything()).iter().filter_map(|argument| flag(argument)).collect();
+    // A certificate comes from one place.
+    let set = [everything(), injecting(&json!({}))].map(|values| arguments(&values)).concat();
+    let set: BTreeSet<String> = set.iter().filter_map(|argument| flag(argument)).collect();
     assert_eq!(set, known);
 }
 
@@ -47,7 +49,7 @@ fn every_flag_of_the_operator_can_be_set_by_a_value() {
 fn the_operator_understands_what_the_chart_passes() {
     let mut alone = required();
     alone["leaderElection"] = json!({"enabled": false});
-    for values in [required(), everything(), alone] {
+    for values in [required(), everything(), injecting(&json!({})), alone] {
         let mut arguments = arguments(&values);
         arguments.push("--help".to_owned());
         let output = operator(&arguments);

@@ -11,6 +11,7 @@ mod cluster;
 mod examples;
 mod flags;
 mod helm;
+mod injection;
 mod lifecycle;
 mod pods;
 mod rbac;

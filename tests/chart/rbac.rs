@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Scratch, client, eventually, scratch};
 use crate::helm::{chart, documents, kind, only, render};
-use crate::values::required;
+use crate::values::{injecting, required};
 
 /// All that the operator may do, as `verbs group/resource[/name]`. A longer list is a decision about security.
 const OPERATOR: [&str; 14] = [
@@ -34,6 +34,10 @@ const OPERATOR: [&str; 14] = [
 ];
 /// And in the namespace of its lease.
 const LEADER: [&str; 2] = ["create coordination.k8s.io/leases", "get,update coordination.k8s.io/leases prism-queue"];
+/// With injection on; and where the operator makes the certificate itself.
+const INJECTOR: [&str; 1] = ["get queue.prism.io/queueaccesses"];
+const CERTIFIER: [&str; 1] =
+    ["get,patch admissionregistration.k8s.io/mutatingwebhookconfigurations prism-queue-injection"];
 const VIEWER: [&str; 4] = [
     "get,list,watch queue.prism.io/queues",
     "get queue.prism.io/queues/status",
@@ -114,8 +118,24 @@ fn rules_of(objects: &[DynamicObject], role: &str) -> Value {
 
 #[tokio::test]
 async fn the_operator_may_do_what_it_needs_and_nothing_else() {
+    operator_may(&required(), &[&OPERATOR]).await;
+}
+
+#[tokio::test]
+async fn injection_takes_little_more() {
+    operator_may(&injecting(&json!({})), &[&OPERATOR, &INJECTOR, &CERTIFIER]).await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_somebody_elses_takes_nothing() {
+    let values = injecting(&json!({"certificates": {"source": "CertManager"}}));
+    operator_may(&values, &[&OPERATOR, &INJECTOR]).await;
+}
+
+/// Installs the roles of the chart with these values, and asks what they come to.
+async fn operator_may(values: &Value, wanted: &[&[&str]]) {
     scratch(&[], async |scratch| {
-        let rendered = render(&scratch.name, &scratch.name, &required());
+        let rendered = render(&scratch.name, &scratch.name, values);
         let parts = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
         for object in rendered.iter().filter(|object| parts.contains(&kind(object))) {
             scratch.apply(object).await;
@@ -123,8 +143,9 @@ async fn the_operator_may_do_what_it_needs_and_nothing_else() {
         let account = only(&rendered, "ServiceAccount").metadata.name.clone().unwrap();
         let operator = format!("system:serviceaccount:{}:{account}", scratch.name);
         let other = format!("system:serviceaccount:{}:nobody", scratch.name);
-        may_do_exactly(&operator, &other, &scratch.name, permissions(&[&OPERATOR, &LEADER])).await;
-        may_do_exactly(&operator, &other, "default", permissions(&[&OPERATOR])).await;
+        let wanted = permissions(wanted);
+        may_do_exactly(&operator, &other, &scratch.name, &wanted | &permissions(&[&LEADER])).await;
+        may_do_exactly(&operator, &other, "default", wanted).await;
     })
     .await;
 }
@@ -170,6 +191,29 @@ async fn kubernetes_own_roles_take_them_up() {
             )
             .await;
         }
+    })
+    .await;
+}
+
+/// Service Binding specification 1.1, "Role-Based Access Control": its controllers run under a role that gathers those with this label.
+#[tokio::test]
+async fn controllers_of_service_bindings_may_read_queues() {
+    scratch(&[], async |scratch| {
+        let name = format!("{}-bindings", scratch.name);
+        let controller = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": name},
+            "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {
+                "servicebinding.io/controller": "true", "app.kubernetes.io/instance": scratch.name,
+            }}]},
+        });
+        scratch.apply(&serde_json::from_value(controller).unwrap()).await;
+        for object in render(&scratch.name, &scratch.name, &required()).iter().filter(|o| kind(o) == "ClusterRole") {
+            scratch.apply(object).await;
+        }
+        let user = bind(scratch, &name).await;
+        may_do_exactly(&user, &scratch.name, &scratch.name, permissions(&[&VIEWER[..1]])).await;
     })
     .await;
 }
@@ -234,7 +278,7 @@ fn the_operators_roles_are_those_of_the_files() {
 
 #[test]
 fn no_role_has_a_wildcard() {
-    let rendered = render("prism-queue", "queues", &required());
+    let rendered = render("prism-queue", "queues", &injecting(&json!({})));
     for role in rendered.iter().filter(|object| kind(object).ends_with("Role")) {
         let rules = role.data["rules"].to_string();
         assert!(!rules.contains('*'), "{}: {rules}", kind(role));
@@ -243,7 +287,7 @@ fn no_role_has_a_wildcard() {
 
 #[test]
 fn roles_are_the_users_to_make_when_they_say_so() {
-    let mut values = required();
+    let mut values = injecting(&json!({}));
     values["rbac"] = json!({"create": false, "aggregate": false});
     let rendered = render("prism-queue", "queues", &values);
     let roles: Vec<_> = rendered.iter().filter(|object| kind(object).contains("Role")).map(kind).collect();

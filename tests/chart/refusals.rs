@@ -40,6 +40,14 @@ fn values_that_contradict_each_other_are_refused() {
             json!({"metrics": {"service": {"enabled": false}, "serviceMonitor": {"enabled": true}}}),
             "metrics.serviceMonitor.enabled=true needs metrics.service.enabled=true",
         ),
+        (
+            json!({"injection": {"enabled": true, "certificates": {"source": "Secret", "caBundle": "x"}}}),
+            "injection.certificates.secretName is required with source=Secret",
+        ),
+        (
+            json!({"injection": {"enabled": true, "certificates": {"source": "Secret", "secretName": "x"}}}),
+            "injection.certificates.caBundle is required with source=Secret",
+        ),
     ] {
         let complaint = refusal(&change);
         assert!(complaint.contains(words), "{change}: {complaint}");
@@ -65,6 +73,16 @@ fn bad_values_are_refused_with_their_path() {
         (json!({"admissionPolicies": {"enabled": "no"}}), "at '/admissionPolicies/enabled': got string, want boolean"),
         (json!({"rbac": {"classReaders": ["me"]}}), "at '/rbac/classReaders/0': got string, want object"),
         (json!({"rbac": {"classReaders": [{"kind": "User"}]}}), "at '/rbac/classReaders/0': missing property 'name'"),
+        (
+            json!({"injection": {"failurePolicy": "Open"}}),
+            "at '/injection/failurePolicy': value must be one of 'Fail', 'Ignore'",
+        ),
+        (json!({"injection": {"timeoutSeconds": 3}}), "at '/injection/timeoutSeconds': minimum: got 3, want 4"),
+        (json!({"injection": {"port": 443}}), "at '/injection/port': minimum: got 443, want 1,024"),
+        (
+            json!({"injection": {"certificates": {"source": "Vault"}}}),
+            "at '/injection/certificates/source': value must be one of 'Operator', 'CertManager', 'Secret'",
+        ),
         (json!({"image": {"digest": "latest"}}), "at '/image/digest': 'latest' does not match pattern"),
     ] {
         let complaint = refusal(&change);

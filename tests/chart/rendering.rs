@@ -8,14 +8,23 @@ use serde_json::{Value, json};
 
 use crate::cluster::scratch;
 use crate::helm::{chart, documents, kind, only, render, template};
-use crate::values::{everything, required, settings};
+use crate::values::{everything, injecting, required, settings};
 
 #[tokio::test]
 async fn the_api_server_accepts_every_object() {
     scratch(&[], async |scratch| {
-        for (name, values) in [("required", required()), ("everything", everything())] {
+        let own = injecting(&json!({}));
+        let by_cert_manager = injecting(&json!({"certificates": {"source": "CertManager"}}));
+        for (name, values) in [
+            ("required", required()),
+            ("everything", everything()),
+            ("injection", own),
+            ("injection with cert-manager", by_cert_manager),
+        ] {
             let objects = render(&scratch.name, &scratch.name, &values);
-            for object in objects.iter().filter(|object| kind(object) != "ServiceMonitor") {
+            // Of other projects, whose CRDs are not here.
+            let foreign = ["ServiceMonitor", "Certificate", "Issuer"];
+            for object in objects.iter().filter(|object| !foreign.contains(&kind(object))) {
                 scratch.dry_run(object).await.unwrap_or_else(|refusal| panic!("{name}: {} {refusal}", kind(object)));
             }
         }
@@ -46,7 +55,8 @@ fn required_values_render_what_an_operator_needs_and_no_more() {
 fn a_service_monitor_scrapes_the_port_of_the_service() {
     let rendered = render("release", "queues", &everything());
     let monitor = only(&rendered, "ServiceMonitor");
-    let service = only(&rendered, "Service");
+    let mut services = rendered.iter().filter(|object| kind(object) == "Service");
+    let service = services.find(|service| service.data["spec"]["ports"][0]["name"] == "http").unwrap();
     let selected = &monitor.data["spec"]["selector"]["matchLabels"];
     let labels = service.metadata.labels.as_ref().unwrap();
     for (key, value) in selected.as_object().unwrap() {
@@ -86,6 +96,10 @@ fn every_value_of_values_yaml_has_an_effect() {
         if setting == "/image/tag" {
             with["image"]["digest"] = json!("");
         }
+        // What belongs to one source of certificates is of no account with another.
+        if setting == "/injection/certificates/issuerRef" {
+            with["injection"]["certificates"]["source"] = json!("CertManager");
+        }
         let mut without = with.clone();
         let (changed, default) = (without.pointer_mut(&setting).unwrap(), defaults.pointer(&setting).unwrap());
         // Null is Helm's word for taking a default away, which tells a map that is merged from one that is ignored.
@@ -115,6 +129,9 @@ fn the_crds_are_those_of_the_checkout_and_outlive_the_chart() {
             .iter()
             .find(|object| object.metadata.name.as_deref() == wanted["metadata"]["name"].as_str())
             .unwrap_or_else(|| panic!("the chart has {}", source.display()));
+        for (label, value) in wanted["metadata"]["labels"].as_object().into_iter().flatten() {
+            assert_eq!(found.metadata.labels.as_ref().unwrap().get(label).map(String::as_str), value.as_str());
+        }
         let annotations = found.metadata.annotations.clone().unwrap();
         assert_eq!(annotations["helm.sh/resource-policy"], "keep");
         assert_eq!(numbers_as_floats(&found.data["spec"]), numbers_as_floats(&wanted["spec"].take()));

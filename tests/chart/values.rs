@@ -12,14 +12,24 @@ pub fn everything() -> Value {
     serde_yaml::from_str(include_str!("everything.yaml")).expect("YAML")
 }
 
+/// The least with injection on, and `change` in its section.
+pub fn injecting(change: &Value) -> Value {
+    let mut values = required();
+    values["injection"] = change.clone();
+    values["injection"]["enabled"] = json!(true);
+    values
+}
+
 /// The sections of values.yaml, as JSON pointers; every other map in it belongs to the user.
-pub const SECTIONS: [&str; 15] = [
+pub const SECTIONS: [&str; 17] = [
     "",
     "/admissionPolicies",
     "/aws",
     "/crds",
     "/http",
     "/image",
+    "/injection",
+    "/injection/certificates",
     "/leaderElection",
     "/log",
     "/metrics",

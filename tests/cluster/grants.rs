@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use prism_queue::api::{GROUP, QueueAccess};
+use prism_queue::api::{GROUP, QueueAccess, RECONCILE_AT};
 use serde_json::{Value, json};
 
 use crate::harness::audit::{Asked, asked};
@@ -26,7 +26,7 @@ pub struct Workload<'a> {
 
 impl<'a> Workload<'a> {
     /// In the Queue's own namespace.
-    fn beside(scope: &'a Scope) -> Self {
+    pub fn beside(scope: &'a Scope) -> Self {
         let accesses = Api::namespaced(scope.world.kube.clone(), &scope.name);
         Self { scope, namespace: scope.name.clone(), accesses }
     }
@@ -62,20 +62,39 @@ impl<'a> Workload<'a> {
         eventually(&format!("{name} says {reason}"), look, |seen| seen.as_deref() == Some(reason)).await;
     }
 
+    /// Deletes a `QueueAccess`, and waits until it is gone.
     pub async fn delete(&self, name: &str) {
+        self.begin_to_delete(name).await;
+        self.gone(name).await;
+    }
+
+    pub async fn begin_to_delete(&self, name: &str) {
         self.accesses.delete(name, &DeleteParams::default()).await.expect("it can be deleted");
+    }
+
+    pub async fn gone(&self, name: &str) {
         let look = async || self.accesses.get_opt(name).await.expect("it can be read");
         eventually(&format!("{name} is gone"), look, Option::is_none).await;
     }
 
-    async fn secret(&self, name: &str) -> Option<BTreeMap<String, String>> {
+    pub async fn get(&self, name: &str) -> QueueAccess {
+        self.accesses.get(name).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Asks for a look at a `QueueAccess` now.
+    pub async fn poke(&self, name: &str, when: &str) {
+        let annotation = Patch::Merge(json!({"metadata": {"annotations": {RECONCILE_AT: when}}}));
+        self.accesses.patch(name, &PatchParams::default(), &annotation).await.expect("it can be annotated");
+    }
+
+    pub async fn secret(&self, name: &str) -> Option<BTreeMap<String, String>> {
         let api: Api<Secret> = Api::namespaced(self.scope.world.kube.clone(), &self.namespace);
         let data = api.get_opt(name).await.expect("Secrets can be read")?.data.unwrap_or_default();
         Some(data.into_iter().map(|(key, value)| (key, String::from_utf8(value.0).expect("text"))).collect())
     }
 
     /// What the operator has written here, from one point on.
-    fn written(&self, from: usize) -> Vec<String> {
+    pub fn written(&self, from: usize) -> Vec<String> {
         let asked = asked(&self.scope.world.identity.user(), Some(&self.namespace)).into_iter();
         let writes = asked.filter(Asked::is_write).map(|asked| format!("{} {}", asked.verb, asked.resource));
         writes.filter(|write| !write.ends_with("events")).skip(from).collect()
@@ -185,8 +204,7 @@ fn letting_in_takes_few_writes_and_a_look_at_rest_none() {
         assert_eq!(here.count(), 1, "one policy");
 
         let before = writes.len();
-        let annotation = Patch::Merge(json!({"metadata": {"annotations": {"queue.prism.io/reconcile-at": "now"}}}));
-        web.accesses.patch("worker", &PatchParams::default(), &annotation).await.expect("it can be annotated");
+        web.poke("worker", "now").await;
         // What comes later has been seen once this has.
         web.apply("other", to(scope, "work", &["Send"], &role("other"))).await;
         web.says("other", "Granted").await;

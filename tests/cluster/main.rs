@@ -18,13 +18,16 @@ mod faults;
 mod grants;
 mod harness;
 mod identity;
+mod injection;
 mod invalid;
 #[path = "../judge/mod.rs"]
 mod judge;
 mod lifecycle;
 mod ownership;
+mod plugin;
 mod policies;
 mod proxy;
 mod restarts;
+mod roles;
 mod start;
 mod wire;

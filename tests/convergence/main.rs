@@ -13,6 +13,9 @@ mod history;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+#[path = "../judge/mod.rs"]
+mod judge;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod oracle;

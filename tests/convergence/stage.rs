@@ -1,17 +1,20 @@
 //! A world, a cluster and an operator, and the words in which scenarios are told.
 
+use std::sync::{Arc, LazyLock};
+
 use jiff::SignedDuration;
 use prism_queue::api::class::{ClassDefaults, DriftMode};
-use prism_queue::api::{Queue, QueueSpec};
+use prism_queue::api::{Queue, QueueClass, QueueSpec};
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::attributes::{Attribute, Attributes};
 use prism_queue::domain::class::{Class, FLAGS, Limits};
 use prism_queue::domain::fleet::Key;
 use prism_queue::domain::iam::IamPath;
 use prism_queue::domain::names::{Naming, QueueName};
+use prism_queue::domain::operator_policy::{Duties, Identity, Installation, operator_policy};
 use prism_queue::domain::outputs::OutputKind;
 use prism_queue::domain::tags::{ClusterIdentity, Tags};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cluster::{Kube, Object, ObjectId};
 use crate::driver::Operator;
@@ -20,6 +23,8 @@ use crate::model::{Caller, QueueView, Timing, World};
 pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "eu-central-1";
 pub const CLUSTER: &str = "prod";
+/// The boundary of the roles that are made.
+pub const BOUNDARY: &str = "arn:aws:iam::aws:policy/PowerUserAccess";
 pub const CLUSTER_UID: &str = "11111111-1111-1111-1111-111111111111";
 
 /// Everything that a scenario plays on.
@@ -34,9 +39,33 @@ pub fn place() -> Place {
     Place { account_id: ACCOUNT.to_owned(), region: REGION.to_owned() }
 }
 
-/// The operator's role.
+/// The operator's role, which may do what `kubectl queue render operator-policy` prints for a class that allows all that any
+/// test asks for.
 pub fn operator() -> Caller {
-    Caller::role(ACCOUNT, REGION, "prism-queue")
+    static POLICY: LazyLock<Arc<Value>> = LazyLock::new(|| Arc::new(printed(&Identity::Operator, &json!({}))));
+    Caller::role(ACCOUNT, REGION, "prism-queue").under(POLICY.clone())
+}
+
+/// The policy that is printed for `identity` under such a class, with these fields of `iam.podIdentity`.
+pub fn printed(identity: &Identity, pods: &Value) -> Value {
+    let mut cluster = json!({"clusterName": "prod-1", "region": REGION});
+    cluster.as_object_mut().expect("an object").extend(pods.as_object().expect("an object").clone());
+    let roles = ["worker*", "admin"].map(|role| format!("arn:aws:iam::{ACCOUNT}:role/batch/{role}"));
+    let spec = json!({
+        "aws": {"accountId": ACCOUNT, "region": REGION},
+        "allowedNamespaces": {"from": "All"},
+        "limits": {
+            "queueNamePattern": ".*",
+            "adoptionPolicies": ["Never", "Adopt"],
+            "iam": {"roleArnPatterns": roles},
+        },
+        "iam": {"permissionsBoundaryArn": BOUNDARY, "podIdentity": cluster},
+    });
+    let class = QueueClass::new("all", serde_json::from_value(spec).expect("a class"));
+    let installation =
+        Installation { cluster_name: CLUSTER.to_owned(), arn: None, account_id: Some(ACCOUNT.to_owned()) };
+    let duties = Duties::of_class(&class, &installation).expect("a policy can be made for it");
+    serde_json::to_value(operator_policy(identity, &[duties], &installation)).expect("it is JSON")
 }
 
 /// A workload, or a person with a console.

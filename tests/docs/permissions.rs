@@ -15,8 +15,11 @@ use crate::pages::{self, Block, Page, root};
 
 /// Resource and verbs of each rule in the chart.
 fn granted() -> BTreeSet<(String, String)> {
-    let text = fs::read_to_string(root().join("charts/prism-queue/files/cluster-role.yaml")).unwrap();
-    let rules: Vec<Value> = serde_yaml::from_str(&text).unwrap();
+    let files = ["cluster-role.yaml", "injection/cluster-role.yaml", "injection/own-certificates.yaml"];
+    let rules = files.into_iter().flat_map(|file| -> Vec<Value> {
+        let text = fs::read_to_string(root().join("charts/prism-queue/files").join(file)).unwrap();
+        serde_yaml::from_str(&text).unwrap()
+    });
     let words = |rule: &Value, key: &str| -> Vec<String> {
         rule[key].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     };
@@ -26,7 +29,7 @@ fn granted() -> BTreeSet<(String, String)> {
         let key = if rule["resourceNames"].is_array() { "resourceNames" } else { "resources" };
         words(rule, key).into_iter().map(|name| (name, verbs.clone())).collect()
     };
-    rules.iter().flat_map(of_rule).collect()
+    rules.flat_map(|rule| of_rule(&rule)).collect()
 }
 
 /// The rows of the table: what stands in backticks in the first cell, and the second cell.

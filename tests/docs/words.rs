@@ -1,16 +1,21 @@
 //! Words in backticks that look like a name of ours are one: flags, variables, metrics, annotations, tags, reasons, fields.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use clap::CommandFactory;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
 use prism_queue::api::conditions::{ConditionType, EventReason, Reason};
-use prism_queue::api::{ALLOW_MESSAGE_LOSS, FINALIZER, IS_DEFAULT_CLASS, MANAGED_BY_LABEL, RECONCILE_AT, crd};
+use prism_queue::api::{
+    ALLOW_MESSAGE_LOSS, FINALIZER, INJECT, INJECTED, INJECTION_WARNINGS, IS_DEFAULT_CLASS, MANAGED_BY_LABEL,
+    RECONCILE_AT, crd,
+};
 use prism_queue::cli as plugin;
 use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::tags::OWNER_KEYS;
 use prism_queue::runtime::metrics;
 use prism_queue::runtime::settings::Cli;
+use serde_json::Value;
 
 use crate::pages;
 
@@ -18,7 +23,7 @@ use crate::pages;
 const FLAGS_OF_OTHERS: [&str; 3] = ["--advisories", "--output", "--"];
 
 /// Words in capitals that are neither of our API nor attributes of a queue: kinds, calls to AWS, parts of policies and their Sids, code.
-const WORDS_OF_OTHERS: [&str; 28] = [
+const WORDS_OF_OTHERS: [&str; 29] = [
     "CreateContainerConfigError",
     "CreatePolicy",
     "CreatePolicyVersion",
@@ -43,6 +48,7 @@ const WORDS_OF_OTHERS: [&str; 28] = [
     "ReadKeys",
     "Resource",
     "SayWhatIsMissing",
+    "ServiceBinding",
     "SetQueueAttributes",
     "Terminating",
     "True",
@@ -111,6 +117,7 @@ fn every_word_of_the_api_named_exists() {
     for schema in schemas() {
         words(&schema, &mut known);
     }
+    known.extend(words_of_the_chart());
     known.extend(ConditionType::ALL.map(|condition| condition.as_str().to_owned()));
     known.extend(Reason::ALL.iter().map(|(reason, _)| reason.as_str().to_owned()));
     known.extend(EventReason::ALL.iter().map(|(reason, _)| reason.as_str().to_owned()));
@@ -121,6 +128,25 @@ fn every_word_of_the_api_named_exists() {
             && word.chars().all(|c| c.is_ascii_alphanumeric());
         looks_like_one.then(|| known.contains(word))
     });
+}
+
+/// The words of every enumeration among the chart's values.
+fn words_of_the_chart() -> Vec<String> {
+    fn collect(schema: &Value, words: &mut Vec<String>) {
+        match schema {
+            Value::Object(fields) => {
+                let own = fields.get("enum").and_then(Value::as_array).into_iter().flatten();
+                words.extend(own.filter_map(|word| word.as_str().map(str::to_owned)));
+                fields.values().for_each(|field| collect(field, words));
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, words)),
+            _ => {}
+        }
+    }
+    let schema = fs::read_to_string(pages::root().join("charts/prism-queue/values.schema.json")).unwrap();
+    let mut words = Vec::new();
+    collect(&serde_json::from_str(&schema).unwrap(), &mut words);
+    words
 }
 
 /// The schemas of all kinds.
@@ -140,7 +166,16 @@ fn words(schema: &JSONSchemaProps, known: &mut BTreeSet<String>) {
 
 #[test]
 fn every_key_with_our_prefix_exists() {
-    let ours = [FINALIZER, MANAGED_BY_LABEL, RECONCILE_AT, ALLOW_MESSAGE_LOSS, IS_DEFAULT_CLASS];
+    let ours = [
+        FINALIZER,
+        MANAGED_BY_LABEL,
+        RECONCILE_AT,
+        ALLOW_MESSAGE_LOSS,
+        IS_DEFAULT_CLASS,
+        INJECT,
+        INJECTED,
+        INJECTION_WARNINGS,
+    ];
     let keys: BTreeSet<&str> = OWNER_KEYS.into_iter().chain(ours).collect();
     check("key", |word| {
         let key = word.split([':', '=']).next()?.trim();

@@ -19,6 +19,7 @@ mod finding;
 mod fleet;
 mod iam;
 mod identity;
+mod injection;
 mod key_policy;
 mod names;
 mod observed;

@@ -204,3 +204,24 @@ proptest! {
         prop_assert_eq!(output_changes(&desired, &after), vec![]);
     }
 }
+
+/// Service Binding specification 1.1, "Provisioned Service".
+#[test]
+fn a_queue_is_a_provisioned_service() {
+    let crd = serde_json::to_value(prism_queue::api::crd::queue().unwrap()).unwrap();
+    assert_eq!(crd["metadata"]["labels"]["servicebinding.io/provisioned-service"], "true");
+    let name = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/binding/properties/name/type";
+    assert_eq!(crd.pointer(name).unwrap(), "string");
+
+    let binding = rendered(&json!({"binding": {"mode": "Enabled"}})).pop().unwrap();
+    assert_eq!(binding.secret_type, format!("servicebinding.io/{}", binding.data["type"]));
+    assert!(!binding.data["provider"].is_empty());
+    // What the specification reserves is what it says: `uri` is a URI, and nothing else of its names is there.
+    assert!(binding.data["uri"].starts_with("https://"));
+    for reserved in ["host", "port", "username", "password", "certificates", "private-key"] {
+        assert!(!binding.data.contains_key(reserved), "{reserved}");
+    }
+    let is_file_name =
+        |key: &str| key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c));
+    assert!(binding.data.keys().all(|key| is_file_name(key)));
+}

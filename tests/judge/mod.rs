@@ -51,8 +51,8 @@ pub fn allowing<'a>(policy: &'a Value, request: &Request) -> Vec<&'a str> {
         let elements: Vec<&String> = statement.as_object().unwrap().keys().collect();
         let known = ["Sid", "Effect", "Action", "Resource", "Condition"];
         assert!(elements.iter().all(|element| known.contains(&element.as_str())), "{elements:?}");
-        strings(&statement["Action"]).iter().any(|action| action.eq_ignore_ascii_case(&request.action))
-            && strings(&statement["Resource"]).iter().any(|resource| fits(resource, &request.resource))
+        texts(&statement["Action"]).any(|action| action.eq_ignore_ascii_case(&request.action))
+            && texts(&statement["Resource"]).any(|resource| fits(resource, &request.resource))
             && statement.get("Condition").is_none_or(|condition| holds(condition, request))
     });
     allowing.map(|statement| statement["Sid"].as_str().unwrap()).collect()
@@ -76,16 +76,15 @@ pub fn without(policy: &Value, sid: &str) -> Value {
 fn holds(condition: &Value, request: &Request) -> bool {
     condition.as_object().unwrap().iter().all(|(operator, keys)| {
         keys.as_object().unwrap().iter().all(|(key, wanted)| {
-            let wanted = strings(wanted);
             let known = request.context.iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
             let found = known.map(|(_, values)| values.as_slice()).unwrap_or_default();
             let one = |holds: &dyn Fn(&str) -> bool| found.len() == 1 && holds(&found[0]);
-            let is_wanted = |found: &str| wanted.iter().any(|wanted| wanted == found);
+            let is_wanted = |found: &str| texts(wanted).any(|wanted| wanted == found);
             match operator.as_str() {
                 "StringEquals" => one(&is_wanted),
                 "StringEqualsIfExists" => found.is_empty() || one(&is_wanted),
                 "ForAnyValue:StringEquals" => found.iter().any(|found| is_wanted(found)),
-                "ArnEquals" | "ArnLike" => one(&|found| wanted.iter().any(|wanted| fits_arn(wanted, found))),
+                "ArnEquals" | "ArnLike" => one(&|found| texts(wanted).any(|wanted| fits_arn(wanted, found))),
                 other => panic!("the judge does not know {other}"),
             }
         })
@@ -109,12 +108,10 @@ fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-fn strings(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(items) => items.iter().map(|item| item.as_str().unwrap().to_owned()).collect(),
-        Value::String(text) => vec![text.clone()],
-        other => panic!("not IAM's grammar: {other}"),
-    }
+/// A text, or a list of them.
+fn texts(value: &Value) -> impl Iterator<Item = &str> {
+    let all = if let Value::Array(items) = value { items.as_slice() } else { std::slice::from_ref(value) };
+    all.iter().map(|item| item.as_str().unwrap_or_else(|| panic!("not IAM's grammar: {item}")))
 }
 
 #[test]

@@ -47,6 +47,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- default .Release.Namespace .Values.leaderElection.namespace }}
 {{- end }}
 
+{{/* Where the API server finds the admission webhook. The name is part of a DNS name, which takes 63 characters. */}}
+{{- define "prism-queue.webhookService" -}}
+{{- printf "%s-webhook" (include "prism-queue.fullname" . | trunc 55 | trimSuffix "-") }}
+{{- end }}
+
+{{/* The Secret with the webhook's certificate, where another than the operator makes it. */}}
+{{- define "prism-queue.webhookSecret" -}}
+{{- if eq .Values.injection.certificates.source "CertManager" }}
+{{- printf "%s-certificate" (include "prism-queue.webhookService" .) }}
+{{- else }}
+{{- .Values.injection.certificates.secretName }}
+{{- end }}
+{{- end }}
+
 {{/*
 What values.schema.json cannot say, or not in words that help. All of it at once.
 */}}
@@ -66,6 +80,14 @@ What values.schema.json cannot say, or not in words that help. All of it at once
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
 {{- $errors = append $errors "metrics.serviceMonitor.enabled=true needs metrics.service.enabled=true: a ServiceMonitor selects a Service" }}
+{{- end }}
+{{- if and .Values.injection.enabled (eq .Values.injection.certificates.source "Secret") }}
+{{- if not .Values.injection.certificates.secretName }}
+{{- $errors = append $errors "injection.certificates.secretName is required with source=Secret: a Secret of type kubernetes.io/tls in the release's namespace" }}
+{{- end }}
+{{- if not .Values.injection.certificates.caBundle }}
+{{- $errors = append $errors "injection.certificates.caBundle is required with source=Secret: the certificates, as PEM, by which the API server knows the webhook" }}
+{{- end }}
 {{- end }}
 {{- if $errors }}
 {{- fail (printf "\n- %s" (join "\n- " $errors)) }}
@@ -102,6 +124,14 @@ What values.schema.json cannot say, or not in words that help. All of it at once
 - --leader-election-namespace={{ include "prism-queue.leaseNamespace" . }}
 {{- end }}
 - {{ printf "--http-address=%s:%d" .Values.http.host (int .Values.http.port) | quote }}
+{{- if .Values.injection.enabled }}
+- {{ printf "--webhook-address=%s:%d" .Values.http.host (int .Values.injection.port) | quote }}
+{{- if eq .Values.injection.certificates.source "Operator" }}
+- --webhook-host={{ include "prism-queue.webhookService" . }}.{{ .Release.Namespace }}.svc
+{{- else }}
+- --webhook-certificate-dir=/etc/prism-queue/webhook
+{{- end }}
+{{- end }}
 - --log-format={{ .Values.log.format }}
 - {{ printf "--log-filter=%s" .Values.log.filter | quote }}
 {{- end }}

@@ -190,6 +190,11 @@ impl Applier<'_> {
                     sight => sight,
                 }
             }
+            // Where only what is nobody's may be tagged, so that it is refused to make one that somebody has.
+            Err(error) if error.kind == ErrorKind::Denied => match self.observer.look(name, None, true).await {
+                sight @ Sight::Present(_) => sight,
+                _ => return Err(self.failed(name, &error, pass, memory)),
+            },
             // Which of its attributes AWS means, it does not say: the plan goes on with those that it always takes.
             Err(error) if error.kind == ErrorKind::Invalid && memory.suspect(name, attributes) => return Ok(false),
             Err(error) => return Err(self.failed(name, &error, pass, memory)),

@@ -14,7 +14,7 @@ use super::super::field::FieldError;
 use super::super::finding::Finding;
 use super::super::fleet::Key;
 use super::super::observed::{Memory, Observed, PATIENCE};
-use super::super::outputs::{Coordinates, OutputSettings};
+use super::super::outputs::{Coordinates, OutputSettings, default_secret_of_access};
 use super::super::plan::{Step, output_steps};
 use super::admission::{allows_namespace, crowded_out, no_such_queue};
 use super::grant::queue_of;
@@ -259,7 +259,7 @@ impl OutputSettings {
     #[must_use]
     pub fn of_access(access: &QueueAccess, class: &Class) -> Self {
         let OutputSpec { mode, name, key_prefix } = access.spec.secret.clone().unwrap_or_default();
-        let default = format!("{}-access", access.metadata.name.as_deref().unwrap_or_default());
+        let default = default_secret_of_access(access.metadata.name.as_deref().unwrap_or_default());
         let secret =
             (mode != Some(Switch::Disabled)).then(|| (name.unwrap_or(default), key_prefix.unwrap_or_default()));
         Self::secret_only(secret, class)

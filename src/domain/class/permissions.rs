@@ -313,8 +313,7 @@ impl Permissions {
             Self::Told(lacks) if lacks.is_empty() => (
                 "True",
                 Reason::Permitted,
-                "the policies allow all that the operator does with queues and with the roles of ServiceAccounts"
-                    .to_owned(),
+                "the policies allow all that the operator does with queues and with the roles of workloads".to_owned(),
             ),
             Self::Told(lacks) => {
                 let message =

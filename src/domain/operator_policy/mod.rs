@@ -12,7 +12,7 @@ mod roles;
 use std::collections::BTreeSet;
 
 use super::tags::OWNER_PREFIX;
-use document::Operator::StringEquals;
+use document::Operator::{StringEquals, StringEqualsIfExists};
 pub use document::{OperatorPolicy, Statement};
 pub use duties::{Duties, Identity, Installation};
 
@@ -60,22 +60,28 @@ struct Terms<'a> {
 }
 
 impl Terms<'_> {
-    /// An owner tag, where `what` says that it is looked for.
-    fn key(&self, what: &str, tag: &str) -> String {
-        format!("{what}/{OWNER_PREFIX}{tag}")
-    }
-
-    fn owner(&self, what: &str) -> String {
-        self.key(what, "cluster")
-    }
-
     /// Only where the call itself tags it as ours.
     fn in_request(&self, statement: Statement) -> Statement {
-        statement.when(StringEquals, &self.owner("aws:RequestTag"), [self.cluster])
+        statement.when(StringEquals, &owner_key("aws:RequestTag", "cluster"), [self.cluster])
     }
 
     /// Only on what is tagged as ours.
     fn on_ours(&self, statement: Statement) -> Statement {
-        statement.when(StringEquals, &self.owner("aws:ResourceTag"), [self.cluster])
+        statement.when(StringEquals, &owner_key("aws:ResourceTag", "cluster"), [self.cluster])
     }
+
+    /// Only where the call itself tags it as ours, and what is there already is nobody's or ours.
+    fn claiming(&self, statement: Statement) -> Statement {
+        self.on_nobody_elses(self.in_request(statement))
+    }
+
+    /// Only on what no other cluster has tagged as its own.
+    fn on_nobody_elses(&self, statement: Statement) -> Statement {
+        statement.when(StringEqualsIfExists, &owner_key("aws:ResourceTag", "cluster"), [self.cluster])
+    }
+}
+
+/// The condition key for an owner tag of the call or of what it is about.
+fn owner_key(of: &str, tag: &str) -> String {
+    format!("{of}/{OWNER_PREFIX}{tag}")
 }

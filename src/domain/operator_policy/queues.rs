@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::arn::partition_of;
-use super::Terms;
-use super::document::Operator::{AnyStringEquals, StringEquals, StringEqualsIfExists};
+use super::document::Operator::{AnyStringEquals, StringEquals};
 use super::document::Statement;
 use super::duties::Duties;
+use super::{Terms, owner_key};
 
 pub(super) fn statements(duties: &Duties, terms: &Terms<'_>) -> Vec<Statement> {
     let place = &duties.place;
@@ -27,10 +27,11 @@ pub(super) fn statements(duties: &Duties, terms: &Terms<'_>) -> Vec<Statement> {
         Statement::allow("TellAMissingQueueFromADeniedOne", &["sqs:ListQueues"], ["*".to_owned()]),
         terms.in_request(Statement::allow("CreateQueuesAsOurs", &["sqs:CreateQueue"], queues())),
         // Both for a queue as it is created and for one that is adopted: neither has an owner yet.
-        terms
-            .in_request(Statement::allow("TagQueuesOfNobodyAsOurs", &["sqs:TagQueue"], queues()))
-            .when(StringEquals, &terms.key("aws:RequestTag", "origin"), origins.iter().copied())
-            .when(StringEqualsIfExists, &terms.owner("aws:ResourceTag"), [terms.cluster]),
+        terms.claiming(Statement::allow("TagQueuesOfNobodyAsOurs", &["sqs:TagQueue"], queues())).when(
+            StringEquals,
+            &owner_key("aws:RequestTag", "origin"),
+            origins.iter().copied(),
+        ),
         terms.on_ours(Statement::allow(
             "ChangeAndDeleteOurQueues",
             &["sqs:SetQueueAttributes", "sqs:TagQueue", "sqs:UntagQueue", "sqs:DeleteQueue"],
@@ -49,7 +50,7 @@ fn on_keys(keys: &BTreeSet<String>) -> Vec<Statement> {
     for key in keys {
         match key.split_once(":alias/") {
             Some((keys, alias)) => {
-                _ = aliased.entry(format!("{keys}:key/*")).or_default().insert(format!("alias/{alias}"))
+                _ = aliased.entry(format!("{keys}:key/*")).or_default().insert(format!("alias/{alias}"));
             }
             None => _ = plain.insert(key.clone()),
         }

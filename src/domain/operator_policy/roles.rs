@@ -7,7 +7,7 @@
 
 use super::super::arn::{Place, partition_of};
 use super::Terms;
-use super::document::Operator::{ArnEquals, ArnLike, StringEquals, StringEqualsIfExists};
+use super::document::Operator::{ArnEquals, ArnLike, StringEquals};
 use super::document::Statement;
 use super::duties::{Associations, Duties};
 
@@ -22,7 +22,7 @@ struct Path {
     policies: String,
     roles: String,
     /// Roles of our names, `<readable>_<twelve digits>`, at whatever path. Calls name a role without its path, which IAM
-    /// learns from the role: of one that is not there it can only ask by the bare name.
+    /// learns from the role: about one that is not there it can only ask by the bare name.
     named_roles: String,
 }
 
@@ -50,12 +50,23 @@ pub(super) fn statements(duties: &Duties, terms: &Terms<'_>) -> Vec<Statement> {
     }
     if !duties.given_roles.is_empty() {
         let roles = || duties.given_roles.iter().cloned();
-        all.push(Statement::allow("SeeWhatIsAttachedToGivenRoles", &["iam:ListAttachedRolePolicies"], roles()));
+        let named = roles().chain(duties.given_roles.iter().filter_map(|pattern| bare(pattern)));
         let attach = ["iam:AttachRolePolicy", "iam:DetachRolePolicy"];
         let attach = Statement::allow("AttachOurPoliciesToGivenRoles", &attach, roles());
-        all.push(attach.when(ArnLike, POLICY_ARN, [path.policies.as_str()]));
+        all.extend([
+            Statement::allow("SeeGivenRoles", &["iam:GetRole"], named),
+            Statement::allow("SeeWhatIsAttachedToGivenRoles", &["iam:ListAttachedRolePolicies"], roles()),
+            attach.when(ArnLike, POLICY_ARN, [path.policies.as_str()]),
+        ]);
     }
     all
+}
+
+/// The pattern without a path, for roles that are not there; nothing where that would be any role at all.
+fn bare(pattern: &str) -> Option<String> {
+    let (account, role) = pattern.split_once(":role/")?;
+    let name = role.rsplit('/').next()?;
+    name.contains(|c| c != '*').then(|| format!("{account}:role/{name}"))
 }
 
 /// In the account of the cluster.
@@ -71,7 +82,6 @@ pub(super) fn of_pod_identity(pods: &Associations, duties: &Duties, terms: &Term
     let cluster = || [format!("{service}:cluster/{}", pods.cluster_name)];
     let associations = || [format!("{service}:podidentityassociation/{}/*", pods.cluster_name)];
     let pass = Statement::allow("PassOurRolesToPodIdentityOnly", &["iam:PassRole"], [path.roles.clone()]);
-    let tag = terms.in_request(Statement::allow("TagNewAssociationsAsOurs", &["eks:TagResource"], associations()));
     all.extend([
         Statement::allow("ListAssociations", &["eks:ListPodIdentityAssociations"], cluster()),
         Statement::allow("SeeAssociations", &["eks:DescribePodIdentityAssociation"], associations()),
@@ -80,7 +90,7 @@ pub(super) fn of_pod_identity(pods: &Associations, duties: &Duties, terms: &Term
             &["eks:CreatePodIdentityAssociation"],
             cluster(),
         )),
-        tag.when(StringEqualsIfExists, &terms.owner("aws:ResourceTag"), [terms.cluster]),
+        terms.claiming(Statement::allow("TagNewAssociationsAsOurs", &["eks:TagResource"], associations())),
         terms.on_ours(Statement::allow(
             "ChangeAndDeleteOurAssociations",
             &["eks:UpdatePodIdentityAssociation", "eks:DeletePodIdentityAssociation"],
@@ -100,7 +110,7 @@ fn policies(path: &Path, terms: &Terms<'_>) -> [Statement; 3] {
             &["iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"],
             policies(),
         ),
-        terms.in_request(create).when(StringEqualsIfExists, &terms.owner("aws:ResourceTag"), [terms.cluster]),
+        terms.claiming(create),
         terms.on_ours(Statement::allow(
             "ChangeAndDeleteOurPolicies",
             &["iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:UntagPolicy", "iam:DeletePolicy"],
@@ -113,16 +123,15 @@ fn made_roles(path: &Path, boundary: &str, terms: &Terms<'_>) -> [Statement; 8] 
     let allow = |sid, actions: &[&str]| Statement::allow(sid, actions, [path.roles.clone()]);
     let bound = |statement: Statement| statement.when(ArnEquals, BOUNDARY, [boundary]);
     let about_ours = |statement: Statement| statement.when(ArnLike, POLICY_ARN, [path.policies.as_str()]);
-    let tag = terms.in_request(allow("TagNewRolesAsOurs", &["iam:TagRole"]));
     [
         Statement::allow("SeeRolesOfOurNames", &["iam:GetRole"], [path.named_roles.clone()]),
         allow("SeeWhatIsAttachedToOurRoles", &["iam:ListAttachedRolePolicies"]),
         bound(terms.in_request(allow("CreateRolesAsOursWithTheBoundary", &["iam:CreateRole"]))),
-        tag.when(StringEqualsIfExists, &terms.owner("aws:ResourceTag"), [terms.cluster]),
+        terms.claiming(allow("TagNewRolesAsOurs", &["iam:TagRole"])),
         bound(terms.on_ours(allow("SetTheBoundaryOfOurRoles", &["iam:PutRolePermissionsBoundary"]))),
         about_ours(bound(terms.on_ours(allow("AttachOurPoliciesToOurBoundRoles", &["iam:AttachRolePolicy"])))),
-        // What has lost its boundary, or has that of another time, can still be let go.
-        about_ours(terms.on_ours(allow("DetachOurPoliciesFromOurRoles", &["iam:DetachRolePolicy"]))),
+        // Also where somebody has taken the boundary or our tags from a role, or it has the boundary of another time.
+        about_ours(terms.on_nobody_elses(allow("DetachOurPoliciesFromRoles", &["iam:DetachRolePolicy"]))),
         terms.on_ours(allow("ChangeAndDeleteOurRoles", &["iam:UpdateAssumeRolePolicy", "iam:DeleteRole"])),
     ]
 }

@@ -52,6 +52,26 @@ fn refused(table: &[(Value, &str, &str)]) {
     });
 }
 
+const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/boundary";
+const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC";
+
+/// A class that makes roles by tokens, with `changes` on its spec.iam.
+fn roles(changes: Value) -> Value {
+    with_iam(json!({"permissionsBoundaryArn": BOUNDARY, "oidcProviderArn": PROVIDER}), changes)
+}
+
+/// A class that makes roles by EKS Pod Identity, with `changes` on its spec.iam.podIdentity.
+fn associations(changes: Value) -> Value {
+    let mut cluster = json!({"clusterName": "prod-1", "region": "eu-central-1"});
+    cluster.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    with_iam(json!({"permissionsBoundaryArn": BOUNDARY}), json!({"podIdentity": cluster}))
+}
+
+fn with_iam(mut iam: Value, changes: Value) -> Value {
+    iam.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    json!({"iam": iam})
+}
+
 fn many(count: usize, name: impl Fn(usize) -> String) -> Value {
     (0..count).map(name).collect()
 }
@@ -91,6 +111,20 @@ fn good_extremes_are_taken() {
             json!({"iam": {"path": "/"}}),
             json!({"iam": {"path": format!("/{}/", "x".repeat(510))}}),
             json!({"iam": {"path": "/teams/media+a=b,c.d@e_f-g/"}}),
+            roles(json!({})),
+            roles(json!({"permissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess"})),
+            roles(json!({"permissionsBoundaryArn": format!("arn:aws:iam::{ACCOUNT}:policy/a/b/boundary")})),
+            json!({"iam": {"permissionsBoundaryArn": BOUNDARY}}),
+            associations(json!({})),
+            // The cluster may be in another account, with another boundary there.
+            associations(json!({
+                "roleArn": "arn:aws:iam::111122223333:role/eks",
+                "permissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary",
+            })),
+            associations(json!({"clusterName": format!("9{}", "x_-".repeat(33))})),
+            json!({"limits": {"iam": {"subjectKinds": ["ServiceAccount", "Role", "Principal"], "policies": ["Send"],
+                "roleArnPatterns": many(100, |n| format!("arn:aws:iam::{ACCOUNT}:role/batch-{n}/*"))}}}),
+            json!({"limits": {"iam": {"subjectKinds": [], "roleArnPatterns": []}}}),
         ];
         for changes in &table {
             dry_run(scope, "good", changes).await.unwrap_or_else(|refusal| panic!("{changes}: {}", refusal.message));
@@ -141,6 +175,87 @@ fn where_and_as_whom_is_checked() {
         (json!({"iam": {"path": format!("/{}/", "x".repeat(511))}}), "spec.iam.path", "may not be more than 512"),
         (aws(json!({"workloadEndpointUrl": "sqs.internal"})), "spec.aws.workloadEndpointUrl", "should match"),
     ]);
+}
+
+#[test]
+fn how_roles_are_made_is_checked() {
+    let (boundary, provider) = ("spec.iam.permissionsBoundaryArn", "spec.iam.oidcProviderArn");
+    let without_boundary = |way: Value| json!({"iam": way});
+    let cluster = json!({"clusterName": "prod-1", "region": "eu-central-1"});
+    let at = |field: &str| format!("spec.iam.podIdentity.{field}");
+    let of_cluster = |field: &str, value: Value| associations(json!({(field): value}));
+    let limited = |limits: Value| json!({"limits": {"iam": limits}});
+    refused(&[
+        // No role is made without a boundary.
+        (without_boundary(json!({"oidcProviderArn": PROVIDER})), boundary, "no role is made without a boundary"),
+        (without_boundary(json!({"podIdentity": cluster})), boundary, "no role is made without a boundary"),
+        (roles(json!({"podIdentity": cluster})), "spec.iam", "two ways to the same: give one"),
+        // Both are of the account in which roles are made.
+        (
+            roles(json!({"permissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary"})),
+            boundary,
+            "must be a policy of aws.accountId",
+        ),
+        (
+            roles(json!({"oidcProviderArn": "arn:aws:iam::111122223333:oidc-provider/example.com"})),
+            provider,
+            "must be a provider in aws.accountId",
+        ),
+        (roles(json!({"permissionsBoundaryArn": "boundary"})), boundary, "should match"),
+        (roles(json!({"permissionsBoundaryArn": format!("arn:aws:iam::{ACCOUNT}:role/x")})), boundary, "should match"),
+        (
+            roles(json!({"permissionsBoundaryArn": format!("arn:aws:iam::{ACCOUNT}:policy/*")})),
+            boundary,
+            "should match",
+        ),
+        (
+            roles(json!({"oidcProviderArn": format!("arn:aws:iam::{ACCOUNT}:saml-provider/x")})),
+            provider,
+            "should match",
+        ),
+        (
+            roles(json!({"oidcProviderArn": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/*")})),
+            provider,
+            "should match",
+        ),
+        (of_cluster("clusterName", json!(null)), &at("clusterName"), "Required value"),
+        (of_cluster("region", json!(null)), &at("region"), "Required value"),
+        (of_cluster("clusterName", json!("prod/1")), &at("clusterName"), "should match"),
+        (of_cluster("clusterName", json!("x".repeat(101))), &at("clusterName"), "may not be more than 100"),
+        (of_cluster("region", json!("Frankfurt")), &at("region"), "should match"),
+        (of_cluster("roleArn", json!("eks")), &at("roleArn"), "should match"),
+        (of_cluster("permissionsBoundaryArn", json!("boundary")), &at("permissionsBoundaryArn"), "should match"),
+        (limited(json!({"subjectKinds": ["User"]})), "spec.limits.iam.subjectKinds[0]", "Unsupported value"),
+        (limited(json!({"subjectKinds": ["Role", "Role"]})), "spec.limits.iam.subjectKinds[1]", "Duplicate value"),
+        (limited(json!({"roleArnPatterns": ["*"]})), "spec.limits.iam.roleArnPatterns[0]", "should match"),
+        (
+            limited(json!({"roleArnPatterns": ["arn:aws:iam::*:role/batch/*"]})),
+            "spec.limits.iam.roleArnPatterns[0]",
+            "should match",
+        ),
+    ]);
+}
+
+/// How roles are made may change: a boundary, a provider, a cluster. Where they are may not.
+#[test]
+fn how_roles_are_made_may_change() {
+    unattended(async |scope| {
+        let classes = api(scope);
+        let name = format!("{}-roles", scope.name);
+        let narrower = "arn:aws:iam::123456789012:policy/narrower";
+        for changes in [
+            json!({}),
+            roles(json!({})),
+            roles(json!({"permissionsBoundaryArn": narrower})),
+            associations(json!({})),
+            json!({}),
+        ] {
+            let parameters = PatchParams::apply("platform").force().validation_strict();
+            let applied = answer(classes.patch(&name, &parameters, &Patch::Apply(&class(&name, &changes))).await);
+            applied.unwrap_or_else(|refusal| panic!("{changes}: {}", refusal.message));
+        }
+        classes.delete(&name, &DeleteParams::default()).await.unwrap();
+    });
 }
 
 #[test]

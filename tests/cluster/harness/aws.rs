@@ -89,6 +89,17 @@ pub fn iam(endpoint: &str, account: &str) -> aws_sdk_iam::Client {
     aws_sdk_iam::Client::from_conf(config)
 }
 
+/// An ordinary client of EKS in an account.
+pub fn eks(endpoint: &str, account: &str) -> aws_sdk_eks::Client {
+    let config = aws_sdk_eks::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new(account, "secret", None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    aws_sdk_eks::Client::from_conf(config)
+}
+
 /// Makes a role that nobody may assume, unless it is there.
 pub async fn make_role(iam: &aws_sdk_iam::Client, role: &str) {
     let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();

@@ -107,7 +107,12 @@ impl Identity {
         let request = TokenRequest { spec, ..TokenRequest::default() };
         let made = accounts.create_token_request("operator", &PostParams::default(), &request).await;
         let token = made.expect("a token for the operator").status.expect("the token").token;
-        Self { namespace, kubeconfig: with_token(admin, &token) }
+        let mut kubeconfig = with_token(admin, &token);
+        // As in a Pod: its own namespace is where what names none is.
+        for context in kubeconfig.contexts.iter_mut().filter_map(|named| named.context.as_mut()) {
+            context.namespace = Some(namespace.clone());
+        }
+        Self { namespace, kubeconfig }
     }
 
     /// Takes the leader lease from whoever holds it.

@@ -6,7 +6,7 @@
 
 pub mod audit;
 pub mod aws;
-mod identity;
+pub mod identity;
 mod operator;
 mod scope;
 pub mod wait;
@@ -116,6 +116,11 @@ impl World {
     /// IAM as the tests see it: these calls are neither counted nor broken.
     pub fn iam(&self) -> aws_sdk_iam::Client {
         aws::iam(self.window.endpoint(), ACCOUNT)
+    }
+
+    /// EKS as the tests see it.
+    pub fn eks(&self) -> aws_sdk_eks::Client {
+        aws::eks(self.window.endpoint(), ACCOUNT)
     }
 
     /// A client of SQS that comes to it as the operator does.

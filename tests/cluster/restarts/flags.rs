@@ -120,12 +120,16 @@ fn every_flag_may_be_an_environment_variable() {
             ("PRISM_QUEUE_LEADER_ELECT", "true"),
             ("PRISM_QUEUE_LEADER_ELECTION_NAMESPACE", &scope.world.identity.namespace),
             ("PRISM_QUEUE_HTTP_ADDRESS", "127.0.0.1:0"),
+            ("PRISM_QUEUE_WEBHOOK_ADDRESS", "127.0.0.1:0"),
+            ("PRISM_QUEUE_WEBHOOK_CERTIFICATE_DIR", "/nowhere"),
             ("PRISM_QUEUE_LOG_FORMAT", "json"),
             ("PRISM_QUEUE_LOG_FILTER", "info,prism_queue=debug"),
         ];
         let command = Cli::command();
         let controller = command.find_subcommand("controller").unwrap();
-        let known: BTreeSet<_> = controller.get_arguments().filter_map(clap::Arg::get_env).collect();
+        let mut known: BTreeSet<_> = controller.get_arguments().filter_map(clap::Arg::get_env).collect();
+        // A certificate comes from one place. The other is in the tests of injection.
+        assert!(known.remove(OsStr::new("PRISM_QUEUE_WEBHOOK_HOST")));
         assert_eq!(environment.map(|(name, _)| OsStr::new(name)).into_iter().collect::<BTreeSet<_>>(), known);
 
         scope.world.identity.drop_lease(&scope.world.kube).await;
@@ -135,6 +139,7 @@ fn every_flag_may_be_an_environment_variable() {
         let public = json!([{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage"}]);
         scope.apply_ready("work", json!({"access": {"statements": public}})).await;
         assert!(operator.log().contains("\"level\":\"DEBUG\""));
+        operator.says("/nowhere/tls.crt: No such file").await;
         assert_eq!(operator.terminate().await.code, 0);
     });
 }

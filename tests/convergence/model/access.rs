@@ -33,7 +33,7 @@ impl State {
             };
         }
         let by_identity = match &caller.access {
-            Access::Full => true,
+            Access::Full | Access::Policy(_) => true,
             Access::Tagged { key, value } => {
                 queue.tags.get(key) == Some(value) && queue.tags_known_at.get(key).is_some_and(|at| *at <= self.now)
             }

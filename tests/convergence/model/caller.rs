@@ -1,7 +1,10 @@
 //! Who makes a call, and what it may do by its own identity policy.
 
+use std::sync::Arc;
+
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::tags::Tags;
+use serde_json::Value;
 
 /// An IAM identity with a client for one region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Access {
     Full,
     /// Creating with this tag, listing, and any call to a queue that carries it (`aws:ResourceTag`).
     Tagged { key: String, value: String },
+    /// What this policy says.
+    Policy(Arc<Value>),
 }
 
 impl Caller {
@@ -39,13 +44,21 @@ impl Caller {
         self.access = Access::Tagged { key: key.to_owned(), value: value.to_owned() };
         self
     }
+
+    /// The same caller, allowed only what this policy says.
+    #[must_use]
+    pub fn under(mut self, policy: Arc<Value>) -> Self {
+        self.access = Access::Policy(policy);
+        self
+    }
 }
 
 impl Access {
     /// Whether a queue may be created with these tags.
     pub fn may_create(&self, tags: &Tags) -> bool {
         match self {
-            Self::Full => true,
+            // The policy was asked before.
+            Self::Full | Self::Policy(_) => true,
             Self::Tagged { key, value } => tags.get(key) == Some(value),
         }
     }

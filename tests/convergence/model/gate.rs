@@ -60,7 +60,7 @@ impl State {
         let effect_of_call = match fault {
             Some(Fault::Refuse(kind)) => Err(Refusal::of(kind)),
             Some(Fault::CrashBefore) => Err(Refusal::of(ErrorKind::Transient)),
-            _ => self.admit(&request).and_then(|()| effect(self)),
+            _ => self.admit(&request).and_then(|()| self.permit(&request)).and_then(|()| effect(self)),
         };
         let took_effect = effect_of_call.is_ok();
         let answer = match fault {

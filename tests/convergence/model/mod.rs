@@ -19,6 +19,7 @@ mod late;
 mod messages;
 mod operations;
 mod outside;
+mod permit;
 mod policy;
 mod queue;
 mod redrive;

@@ -14,6 +14,7 @@ mod late;
 mod names;
 mod outputs;
 mod ownership;
+mod permissions;
 mod policies;
 mod promises;
 mod references;

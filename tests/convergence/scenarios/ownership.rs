@@ -4,6 +4,7 @@ use prism_queue::domain::attributes::{Attribute, Attributes};
 use prism_queue::domain::tags::OWNER_KEYS;
 use serde_json::json;
 
+use crate::model::{Denial, DeniedAs};
 use crate::stage::{Stage, attributes, queue_name, somebody, tags, url};
 
 fn legacy(stage: &Stage, owner: &[(&str, &str)]) {
@@ -43,6 +44,17 @@ async fn a_queue_without_owner_tags_or_with_anothers_is_left_untouched() {
         let after = stage.aws("legacy");
         assert_eq!((after.attributes, after.tags), (before.attributes, before.tags), "{owner:?}");
     }
+}
+
+/// Under a policy that lets queues be tagged that are nobody's only, creating one that somebody has is denied.
+#[tokio::test]
+async fn whose_a_queue_is_is_told_also_where_creating_it_is_denied() {
+    let mut stage = Stage::prompt();
+    legacy(&stage, &[("queue.prism.io/cluster", "other"), ("queue.prism.io/name", "images")]);
+    let create = Some("CreateQueue");
+    stage.world.deny(Denial { action: create, queue: Some("legacy".to_owned()), answer: DeniedAs::AccessDenied });
+    stage.applied("media/images", json!({"queueName": "legacy", "deadLetter": {"mode": "None"}})).await;
+    assert_eq!(stage.ready("media/images"), "False/NotOwned");
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use prism_queue::domain::identity::{EksCluster, Making, RoleArn, Way};
 use prism_queue::domain::tags::Tags;
 use serde_json::json;
 
-use super::roles::{BATCH, BOUNDARY, PROVIDER, for_resizer, for_role, making_roles, open, with_a_queue};
+use super::roles::{BATCH, for_resizer, for_role, making_roles, open, with_a_queue};
 use crate::model::{Caller, Fault, Timing, Trap};
-use crate::stage::{ACCOUNT, REGION, Stage, key, operator, place};
+use crate::stage::{BOUNDARY, REGION, Stage, key, place};
 
 const OTHER_ACCOUNT: &str = "222222222222";
 

@@ -7,14 +7,14 @@ use prism_queue::api::class::{ClassLimits, DriftMode, IamLimits};
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::class::Limits;
 use prism_queue::domain::identity::{EksCluster, Making, RoleArn, Way};
+use prism_queue::domain::operator_policy::Identity;
 use prism_queue::domain::tags::Tags;
 use serde_json::{Value, json};
 
 use crate::model::{Caller, Fault, RoleView, Timing, Trap};
-use crate::stage::{ACCOUNT, REGION, Stage, arn, class, key, operator, place};
+use crate::stage::{ACCOUNT, BOUNDARY, REGION, Stage, arn, class, key, operator, place, printed};
 
 pub(super) const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC";
-pub(super) const BOUNDARY: &str = "arn:aws:iam::aws:policy/PowerUserAccess";
 pub(super) const BATCH: &str = "arn:aws:iam::123456789012:role/batch/worker";
 
 /// A `QueueAccess` to `media/<queue>` for the `ServiceAccount` `resizer`.
@@ -613,7 +613,10 @@ async fn pod_identity_across_accounts_takes_a_role_in_each() {
         let cluster = EksCluster { name: "prod-1".to_owned(), place: there.clone(), boundary: boundary_there };
         Making { boundary: BOUNDARY.to_owned(), way: Way::PodIdentity(cluster) }
     };
-    stage.operator.cluster_caller = Some(Caller::role(CLUSTERS, REGION, "prism-queue"));
+    let assumed = format!("arn:aws:iam::{CLUSTERS}:role/prism-queue");
+    let pods = json!({"roleArn": assumed, "permissionsBoundaryArn": BOUNDARY});
+    let policy = printed(&Identity::Role(assumed), &pods).into();
+    stage.operator.cluster_caller = Some(Caller::role(CLUSTERS, REGION, "prism-queue").under(policy));
     stage.operator.class.roles = Some(class(None));
     stage.operator.restart();
     stage.grant("web/consume", for_resizer("images", &["Consume"]));

@@ -1,7 +1,9 @@
 //! The reference of the Queue, from the schema that the API server enforces.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use prism_queue::api::{ALLOW_MESSAGE_LOSS, FINALIZER, MANAGED_BY_LABEL, MANAGER, RECONCILE_AT};
+use prism_queue::api::{
+    ALLOW_MESSAGE_LOSS, FINALIZER, INJECT, INJECTED, INJECTION_WARNINGS, MANAGED_BY_LABEL, MANAGER, RECONCILE_AT,
+};
 use prism_queue::domain::tags::{ClusterIdentity, Origin, Owner};
 
 use super::markdown::{HEADER, code, codes, prose, table};
@@ -42,6 +44,24 @@ pub fn page(crd: &CustomResourceDefinition) -> String {
                     "Names exactly the changes that may destroy messages: `field=value[,field=value]`, the field's path below \
                      `spec`. See [the guard](../queue.md#changes-that-could-destroy-messages)."
                         .to_owned(),
+                ],
+            ],
+        ),
+        "## Annotations of Pods\n".to_owned(),
+        "With [injection](../injection.md) on.\n".to_owned(),
+        table(
+            ["Key", "Meaning"],
+            [
+                [
+                    code(INJECT),
+                    "The Queues and QueueAccesses of the Pod's namespace whose environment it gets: `NAME` or `access/NAME`, \
+                     separated by commas."
+                        .to_owned(),
+                ],
+                [code(INJECTED), "Written by the operator: what the Pod got, `NAME=SECRET`, separated by commas.".to_owned()],
+                [
+                    code(INJECTION_WARNINGS),
+                    "Written by the operator on a Pod that was admitted although something was wrong: what.".to_owned(),
                 ],
             ],
         ),

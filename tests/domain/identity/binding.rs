@@ -133,7 +133,21 @@ fn what_eks_does_not_tell_is_not_written_over() {
         code: "AccessDeniedException".to_owned(),
         message: "no".to_owned(),
     };
-    let case = by_association().recorded().associated(AssociationSight::Failed(error));
-    assert_eq!(case.desired().bindings, []);
-    assert_eq!(case.deleted().desired().bindings, []);
+    for (kind, reason) in [
+        (ErrorKind::Denied, "Denied"),
+        (ErrorKind::Transient, "AWSUnavailable"),
+        (ErrorKind::EntityDoesNotExist, "Refused"),
+    ] {
+        let failed = AssociationSight::Failed(CallError { kind, ..error.clone() });
+        // Nobody can say that Pods have the role, nor that nothing is left behind.
+        for case in [by_association(), by_association().recorded(), by_association().recorded().deleted()] {
+            let desired = case.associated(failed.clone()).desired();
+            assert_eq!(desired.bindings, [], "{kind:?}");
+            assert_eq!(desired.unread.map(|finding| finding.reason.as_str()), Some(reason));
+        }
+        let new = by_association().associated(failed.clone()).desired();
+        assert_eq!(new.role, DesiredRole::Nobody, "it may be of others");
+        let kept = by_association().recorded().associated(failed).desired();
+        assert!(matches!(kept.role, DesiredRole::Kept(_)));
+    }
 }

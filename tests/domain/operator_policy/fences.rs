@@ -109,7 +109,9 @@ fn roles_of_others_are_left_alone() {
     refused("looked at", &role("ListAttachedRolePolicies", "media_resizer_0123456789ab"));
     refused("taken over", &as_ours(of_another(role("TagRole", "prism-queue/theirs"))));
     let policy = "prism-queue/media_orders_Send";
-    refused("another's", &attaching(bound(of_another(role("AttachRolePolicy", "prism-queue/theirs"))), policy));
+    for action in ["AttachRolePolicy", "DetachRolePolicy"] {
+        refused("another's", &attaching(bound(of_another(role(action, "prism-queue/theirs"))), policy));
+    }
     refused("not a given one", &attaching(role("AttachRolePolicy", "admin"), policy));
 }
 

@@ -97,6 +97,19 @@ fn names_are_fenced_by_the_prefix_and_by_the_pattern_for_custom_ones() {
 }
 
 #[test]
+fn a_given_role_that_is_not_there_can_be_told_by_its_name() {
+    let of = |pattern: &str| {
+        let pattern = format!("arn:aws:iam::123456789012:role/{pattern}");
+        resources(&policy(&json!({"limits": {"iam": {"roleArnPatterns": [pattern]}}})), "SeeGivenRoles")
+    };
+    let arns =
+        |names: &[&str]| names.iter().map(|name| format!("arn:aws:iam::123456789012:role/{name}")).collect::<Vec<_>>();
+    assert_eq!(of("worker-*"), arns(&["worker-*"]));
+    assert_eq!(of("teams/worker-*"), arns(&["teams/worker-*", "worker-*"]), "IAM knows no path of what is not there");
+    assert_eq!(of("teams/*"), arns(&["teams/*"]), "but not any role at all");
+}
+
+#[test]
 fn keys_are_those_that_the_class_allows() {
     let of = |keys: Value| {
         let policy = policy(&json!({"limits": {"encryption": {"kms": {"keys": keys}}}}));

@@ -38,7 +38,13 @@ impl Iam {
 
     /// The tags of a role, when there is one.
     pub(in crate::model) fn tags_of_role(&self, caller: &Caller, meant: &RoleArn) -> Option<Tags> {
-        self.roles.get(&self.named(caller, meant.name())?).map(|role| role.tags.written().clone())
+        self.role(caller, meant).map(|(_, tags, _)| tags)
+    }
+
+    /// Where a role is, its tags and its boundary, when there is one.
+    pub(in crate::model) fn role(&self, caller: &Caller, meant: &RoleArn) -> Option<(RoleArn, Tags, Option<String>)> {
+        let (arn, role) = self.roles.get_key_value(&self.named(caller, meant.name())?)?;
+        Some((arn.clone(), role.tags.written().clone(), role.boundary.written().clone()))
     }
 }
 
