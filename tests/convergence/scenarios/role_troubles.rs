@@ -5,9 +5,9 @@ use prism_queue::domain::identity::{EksCluster, Making, RoleArn, Way};
 use prism_queue::domain::tags::Tags;
 use serde_json::json;
 
-use super::roles::{BATCH, for_resizer, for_role, making_roles, open, with_a_queue};
+use super::roles::{BATCH, PROVIDER, for_resizer, for_role, making_roles, open, with_a_queue};
 use crate::model::{Caller, Fault, Timing, Trap};
-use crate::stage::{BOUNDARY, REGION, Stage, key, place};
+use crate::stage::{ACCOUNT, BOUNDARY, REGION, Stage, key, place};
 
 const OTHER_ACCOUNT: &str = "222222222222";
 
@@ -290,7 +290,28 @@ async fn many_accesses_of_one_service_account_cost_little_while_something_is_den
     let mark = stage.world.mark();
     stage.run(3600).await;
     let calls = stage.actions_since(mark);
-    println!("calls in an hour: {}", calls.len());
     assert!(calls.len() < 1000, "{}", calls.len());
-    let _ = operator();
+}
+
+/// Only what was given stays while nobody can say whose queue it is.
+#[tokio::test]
+async fn an_access_to_a_queue_that_is_only_observed_gets_no_wider() {
+    let mut stage = with_a_queue(Timing::prompt()).await;
+    stage.grant("web/consume", for_resizer("images", &["Consume"]));
+    stage.run(60).await;
+    let mut observed = open();
+    observed["managementPolicy"] = json!("Observe");
+    stage.apply("media/images", observed);
+    stage.run(60).await;
+    stage.grant("web/consume", for_resizer("images", &["Consume", "Send"]));
+    stage.run(60).await;
+    let role = stage.only_role();
+    assert!(stage.may(&role, "sqs:ReceiveMessage", "media_images"));
+    assert!(!stage.may(&role, "sqs:SendMessage", "media_images"), "nothing new is given");
+    stage.grant("web/consume", for_resizer("images", &["Send"]));
+    stage.run(60).await;
+    assert!(
+        stage.allowed(&stage.only_role()).iter().all(|(action, _)| action != "sqs:ReceiveMessage"),
+        "narrower it gets"
+    );
 }
