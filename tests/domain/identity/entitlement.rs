@@ -36,6 +36,7 @@ fn having_given(mut access: QueueAccess, queue_uid: &str) -> QueueAccess {
         region: REGION.to_owned(),
         queue_arn: arn("media_orders"),
         queue_uid: Some(queue_uid.to_owned()),
+        permissions: access.spec.permissions.clone(),
         ..AccessTarget::default()
     };
     access.status.get_or_insert_default().target = Some(target);
