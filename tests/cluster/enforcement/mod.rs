@@ -13,6 +13,7 @@ mod permissions;
 mod policies;
 mod replay;
 mod roles;
+mod workloads;
 
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::names::{NamePrefix, Naming};
