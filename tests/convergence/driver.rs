@@ -50,6 +50,8 @@ pub struct Operator {
     /// Who it is in the account of the Kubernetes cluster, where that is another.
     pub cluster_caller: Option<Caller>,
     pub class: Class,
+    /// The Queues of other classes than that, and who the operator is in the accounts of those.
+    pub other_classes: BTreeMap<Key, (Class, Caller)>,
     /// How many changes each watch may be behind.
     pub lag: usize,
     /// How many writes the process may still make before it loses its leader claim.
@@ -69,25 +71,29 @@ struct Process {
     due: BTreeMap<Turn, Timestamp>,
 }
 
-/// All Queues are of one class.
-struct OneClass {
+/// All Queues are of one class, but for a few.
+struct Classes {
     class: Class,
     client: Arc<Client>,
+    others: BTreeMap<Key, (Class, Arc<Client>)>,
     cluster: Arc<Client>,
 }
 
 #[async_trait]
-impl Workplace for OneClass {
-    fn class_of(&self, _: &Queue) -> Result<Class, Refusal> {
-        Ok(self.class.clone())
+impl Workplace for Classes {
+    fn class_of(&self, queue: &Queue) -> Result<Class, Refusal> {
+        let other = self.others.get(&Key::of(queue));
+        Ok(other.map_or(&self.class, |(class, _)| class).clone())
     }
 
     fn class_named(&self, name: &str) -> Option<Class> {
-        (self.class.name == name).then(|| self.class.clone())
+        let mut all = std::iter::once(&self.class).chain(self.others.values().map(|(class, _)| class));
+        all.find(|class| class.name == name).cloned()
     }
 
-    async fn clients_of(&self, _: &Class, _: Session) -> Result<IdentityClients, Refusal> {
-        let client = &self.client;
+    async fn clients_of(&self, class: &Class, _: Session) -> Result<IdentityClients, Refusal> {
+        let other = self.others.values().find(|(other, _)| other.name == class.name);
+        let client = other.map_or(&self.client, |(_, client)| client);
         let roles = RoleClients { policies: client.clone(), roles: client.clone(), sts: client.clone() };
         // The cluster may be in another account.
         let other = self.cluster.clone();
@@ -113,6 +119,7 @@ impl Operator {
             caller: caller.clone(),
             cluster_caller: None,
             class: class.clone(),
+            other_classes: BTreeMap::new(),
             lag: 0,
             claim: Arc::new(AtomicUsize::new(usize::MAX)),
             passes: Vec::new(),
@@ -192,6 +199,11 @@ impl Operator {
         let view = Arc::new(View::new(&self.kube, &self.class));
         let client = Arc::new(self.world.client(&self.caller));
         let cluster = Arc::new(self.world.client(self.cluster_caller.as_ref().unwrap_or(&self.caller)));
+        let others = self
+            .other_classes
+            .iter()
+            .map(|(key, (class, caller))| (key.clone(), (class.clone(), Arc::new(self.world.client(caller)))));
+        let others = others.collect();
         let (claim, world) = (self.claim.clone(), self.world.clone());
         let reconciler = Reconciler {
             sqs: client.clone(),
@@ -209,7 +221,7 @@ impl Operator {
         let world = self.world.clone();
         let access_reconciler = AccessReconciler {
             cluster: view.clone(),
-            workplace: Arc::new(OneClass { class: self.class.clone(), client, cluster }),
+            workplace: Arc::new(Classes { class: self.class.clone(), client, others, cluster }),
             identities: Identities::default(),
             clock: Arc::new(move || world.now()),
             may_write: reconciler.may_write.clone(),

@@ -107,7 +107,9 @@ impl Pass<'_> {
         let Some(class) = self.home(&scene) else {
             return self.without_class(&scene, memory).await;
         };
-        if scene.own.given.is_some() && !self.is_deleting() && !self.is_held() {
+        // Whoever may edit the object may take its finalizer off: what is on record is to be taken away all the same.
+        let has_made = self.target().is_some_and(AccessTarget::has_made);
+        if (scene.own.given.is_some() || has_made) && !self.is_deleting() && !self.is_held() {
             self.set_finalizer(true, memory).await?;
         }
         if !self.is_held() {
@@ -131,7 +133,7 @@ impl Pass<'_> {
         let bound = Bound { account: &scene.account, association: &association };
         let Scene { namespace, subject, members, own, .. } = scene;
         let desired = Desired::of(&Request { namespace, subject, class, members, bound });
-        let before = self.access.status.as_ref().and_then(|status| status.target.clone());
+        let before = self.target().cloned();
         let given = own.given.as_ref().filter(|_| !self.is_deleting());
         let mut target = desired.to_record(before.as_ref(), given, class);
         if before.as_ref() != Some(&target) {
@@ -168,7 +170,7 @@ impl Pass<'_> {
         findings.extend(desired.unread.clone());
         findings.extend(desired.finding.clone());
         findings.extend(own.finding.clone());
-        findings.extend(given.and_then(|given| desired.hinders(&self.key(), given, class)));
+        findings.extend(given.and_then(|given| desired.hinders(&self.key(), given, class, scene.own_class.as_ref())));
         if findings.is_empty() && !outcome.is_done {
             findings.push(Finding::waiting(Reason::Progressing, "the role is being written", LOOK_AGAIN));
         }
@@ -228,7 +230,7 @@ impl Pass<'_> {
 
     /// Without a class nothing of AWS can be reached.
     async fn without_class(&mut self, scene: &Scene, memory: &mut Memory) -> Result<Option<Finding>, Failure> {
-        let target = self.access.status.as_ref().and_then(|status| status.target.as_ref());
+        let target = self.target();
         let is_empty = target.is_none_or(|target| !target.has_made());
         if self.is_deleting() && is_empty {
             self.set_finalizer(false, memory).await?;
@@ -291,6 +293,11 @@ impl Pass<'_> {
 
     pub(super) fn circumstances<'a>(&'a self, class: &'a Class, memory: &'a Memory) -> Circumstances<'a> {
         Circumstances { memory, uid: &self.uid, caller_arn: &class.caller_arn, now: self.now }
+    }
+
+    /// What it has on record.
+    fn target(&self) -> Option<&AccessTarget> {
+        self.access.status.as_ref().and_then(|status| status.target.as_ref())
     }
 
     fn key(&self) -> Key {

@@ -143,7 +143,14 @@ impl Pass<'_> {
             }
             self.may_write()?;
             let done = match step {
-                IdentityStep::Bind(binding) => self.bind(binding, work).await?,
+                IdentityStep::Bind(binding) => match self.bind(binding, work).await {
+                    Err(Failure::Finding(finding)) => {
+                        applied.is_withdrawn &= !step.takes_away();
+                        applied.findings.push(finding);
+                        continue;
+                    }
+                    other => other?,
+                },
                 step => carry_out(part.clients, step, picture).await,
             };
             match done {

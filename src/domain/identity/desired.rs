@@ -388,16 +388,33 @@ impl Choice<'_> {
     fn foreign(&self, arn: &str, at: &str, instead: DesiredRole) -> (DesiredRole, Option<Finding>) {
         let class = self.request.class;
         let role = RoleArn::parse(arn).filter(|role| role.account_id() == class.place.account_id);
-        if let Some(role) = role.filter(|_| class.limits.allows_role(arn)) {
-            return (DesiredRole::Foreign(role), None);
+        let role = role.filter(|role| class.limits.allows_role(arn) && !is_operators(role, class));
+        match role {
+            Some(role) => (DesiredRole::Foreign(role), None),
+            None => (instead, Some(role_not_allowed(at, arn, class))),
         }
-        let message = format!(
-            "{at} names {arn}, and {} lets no policies be attached to it (limits.iam.roleArnPatterns, roles of account {} only); it is left untouched. Name another, or have it allowed",
-            class.in_words(),
-            class.place.account_id
-        );
-        (instead, Some(Finding::stalled(Reason::RoleNotAllowed, message, SLOW)))
     }
+}
+
+/// Whether it is the operator's own role, or where those are that it makes for others: whoever attaches something to one of
+/// these keeps it from being deleted. No pattern allows them.
+fn is_operators(role: &RoleArn, class: &Class) -> bool {
+    // arn:<partition>:sts::<account>:assumed-role/<name>/<session>
+    let session = class.caller_arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split('/').next());
+    let assumed = RoleArn::parse(&class.caller_arn);
+    let own = session.or_else(|| assumed.as_ref().map(RoleArn::name));
+    let path = class.iam_path.as_str();
+    (path != "/" && role.path().starts_with(path)) || own == Some(role.name())
+}
+
+/// What to say when the class allows no policies to be attached to a role; `at` is where it is named.
+pub(super) fn role_not_allowed(at: &str, arn: &str, class: &Class) -> Finding {
+    let message = format!(
+        "{at} names {arn}, and {} lets no policies be attached to it (limits.iam.roleArnPatterns, roles of account {} only, and none of the operator's); it is left untouched. Name another, or have it allowed",
+        class.in_words(),
+        class.place.account_id
+    );
+    Finding::stalled(Reason::RoleNotAllowed, message, SLOW)
 }
 
 fn no_association(error: &CallError) -> Finding {

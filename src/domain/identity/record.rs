@@ -9,7 +9,7 @@ use super::super::class::Class;
 use super::super::finding::Finding;
 use super::super::fleet::Key;
 use super::super::iam::{PolicyArn, PolicySight};
-use super::desired::SLOW;
+use super::desired::{SLOW, role_not_allowed};
 use super::{Desired, DesiredRole, Given, Picture, RoleArn, RoleSight};
 
 impl Desired {
@@ -69,15 +69,21 @@ impl Desired {
         }
     }
 
-    /// What keeps one `QueueAccess` of the subject from having what it is `given`.
+    /// What keeps one `QueueAccess` of the subject from having what it is `given`. `class` is the one under which all is
+    /// made, `own_class` that of its own Queue.
     #[must_use]
-    pub fn hinders(&self, key: &Key, given: &Given, class: &Class) -> Option<Finding> {
+    pub fn hinders(&self, key: &Key, given: &Given, class: &Class, own_class: Option<&Class>) -> Option<Finding> {
         if given.place.account_id != class.place.account_id {
             let message = format!(
                 "spec.subject: its role is in account {}, as for the older QueueAccesses of it, and the queue is in account {}; use another subject",
                 class.place.account_id, given.place.account_id
             );
             return Some(Finding::stalled(Reason::InvalidSpec, message, SLOW));
+        }
+        if let (DesiredRole::Foreign(role), Some(own_class)) = (&self.role, own_class)
+            && !own_class.limits.allows_role(&role.to_string())
+        {
+            return Some(role_not_allowed("its subject", &role.to_string(), own_class));
         }
         self.left_out.contains(key).then(|| {
             let message = "spec.subject: the policies of its role have no room left for it: a role takes 10 managed policies of 6,144 characters, and older QueueAccesses fill them; use another ServiceAccount".to_owned();

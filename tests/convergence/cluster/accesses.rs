@@ -50,6 +50,11 @@ impl Kube {
         });
     }
 
+    /// Somebody takes every finalizer off a `QueueAccess` by hand.
+    pub fn tear_off_access_finalizers(&self, key: &Key) {
+        self.change_access(key, |access| access.metadata.finalizers = None);
+    }
+
     /// The status is lost, as in a backup that has none.
     pub fn forget_access_status(&self, key: &Key) {
         self.change_access(key, |access| access.status = Some(QueueAccessStatus::default()));

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use crate::model::{Caller, Fault, RoleView, Timing, Trap};
 use crate::stage::{ACCOUNT, BOUNDARY, REGION, Stage, arn, class, key, operator, place, printed};
 
-const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC";
-const BATCH: &str = "arn:aws:iam::123456789012:role/batch/worker";
+pub(super) const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC";
+pub(super) const BATCH: &str = "arn:aws:iam::123456789012:role/batch/worker";
 
 /// A `QueueAccess` to `media/<queue>` for the `ServiceAccount` `resizer`.
-fn for_resizer(queue: &str, permissions: &[&str]) -> Value {
+pub(super) fn for_resizer(queue: &str, permissions: &[&str]) -> Value {
     json!({
         "queueRef": {"name": queue, "namespace": "media"},
         "permissions": permissions,
@@ -26,7 +26,7 @@ fn for_resizer(queue: &str, permissions: &[&str]) -> Value {
     })
 }
 
-fn for_role(role: &str, permissions: &[&str]) -> Value {
+pub(super) fn for_role(role: &str, permissions: &[&str]) -> Value {
     json!({
         "queueRef": {"name": "images", "namespace": "media"},
         "permissions": permissions,
@@ -35,7 +35,7 @@ fn for_role(role: &str, permissions: &[&str]) -> Value {
 }
 
 /// A class that makes roles, and lets policies be attached to those of this pattern.
-fn making_roles(stage: &mut Stage, patterns: &[&str]) {
+pub(super) fn making_roles(stage: &mut Stage, patterns: &[&str]) {
     let iam = IamLimits {
         role_arn_patterns: Some(patterns.iter().map(|pattern| (*pattern).to_owned()).collect()),
         ..IamLimits::default()
@@ -51,7 +51,7 @@ fn making_roles(stage: &mut Stage, patterns: &[&str]) {
 }
 
 /// A ready Queue `media/images` that the namespace `web` may use, and the `ServiceAccount` `web/resizer`.
-async fn with_a_queue(timing: Timing) -> Stage {
+pub(super) async fn with_a_queue(timing: Timing) -> Stage {
     let mut stage = Stage::new(1, timing);
     making_roles(&mut stage, &["arn:aws:iam::123456789012:role/batch/*"]);
     stage.kube.put_account(&key("web/resizer"), None);
@@ -59,19 +59,19 @@ async fn with_a_queue(timing: Timing) -> Stage {
     stage
 }
 
-fn open() -> Value {
+pub(super) fn open() -> Value {
     json!({"access": {"allowedNamespaces": {"from": "Names", "names": ["web"]}}})
 }
 
 impl Stage {
-    fn only_role(&self) -> RoleView {
+    pub(super) fn only_role(&self) -> RoleView {
         let roles = self.world.roles();
         assert_eq!(roles.len(), 1, "{roles:?}");
         roles.into_iter().next().unwrap()
     }
 
     /// What all policies of a role allow, by action and resource.
-    fn allowed(&self, role: &RoleView) -> BTreeSet<(String, String)> {
+    pub(super) fn allowed(&self, role: &RoleView) -> BTreeSet<(String, String)> {
         let policies = self.world.policies();
         let attached = policies.iter().filter(|policy| role.attached.contains(&policy.arn.to_string()));
         let mut all = BTreeSet::new();
@@ -86,28 +86,28 @@ impl Stage {
         all
     }
 
-    fn may(&self, role: &RoleView, action: &str, queue: &str) -> bool {
+    pub(super) fn may(&self, role: &RoleView, action: &str, queue: &str) -> bool {
         self.allowed(role).contains(&(action.to_owned(), arn(queue)))
     }
 
-    fn annotation(&self) -> Option<String> {
+    pub(super) fn annotation(&self) -> Option<String> {
         self.kube.role_of(&key("web/resizer"))
     }
 
     /// Asks for a look at what is there now.
-    async fn ask(&mut self, access: &str) {
+    pub(super) async fn ask(&mut self, access: &str) {
         self.kube.annotate_access(&key(access), RECONCILE_AT, &self.world.now().to_string());
         self.run(30).await;
     }
 
-    fn assert_nothing_left(&self) {
+    pub(super) fn assert_nothing_left(&self) {
         assert_eq!(self.world.roles(), [], "no role");
         assert!(self.world.policies().is_empty(), "no policy: {:?}", self.world.policies());
         assert_eq!(self.annotation(), None);
     }
 
     /// From here on nothing is written, to AWS or to Kubernetes.
-    async fn assert_at_rest(&mut self) {
+    pub(super) async fn assert_at_rest(&mut self) {
         self.run(600).await;
         let (in_aws, in_kube) = (self.world.mark(), self.kube.mark());
         self.operator.round().await;

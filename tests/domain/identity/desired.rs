@@ -265,7 +265,7 @@ fn a_queue_of_another_account_is_told_so() {
     let desired = case.desired();
     assert_eq!(desired.policies.len(), 1);
     assert!(!named(&desired).iter().any(|name| name.contains(OTHER_ACCOUNT)));
-    let finding = desired.hinders(&away.key, &far_given("media_far"), &case.class).unwrap();
+    let finding = desired.hinders(&away.key, &far_given("media_far"), &case.class, Some(&case.class)).unwrap();
     assert_eq!((finding.reason, finding.is_stalled), (Reason::InvalidSpec, true));
     assert!(finding.message.contains(ACCOUNT) && finding.message.contains(OTHER_ACCOUNT), "{}", finding.message);
 }

@@ -152,8 +152,8 @@ fn where_ten_policies_are_full_the_youngest_are_left_out_and_told() {
     assert_eq!(desired.left_out, BTreeSet::from([key(20), key(21), key(22)]));
     assert_right(&all, &desired);
     let case = Case::of_resizer(members(&all));
-    assert!(case.desired().hinders(&key(19), &all[19], &case.class).is_none());
-    let finding = case.desired().hinders(&key(20), &all[20], &case.class).unwrap();
+    assert!(case.desired().hinders(&key(19), &all[19], &case.class, Some(&case.class)).is_none());
+    let finding = case.desired().hinders(&key(20), &all[20], &case.class, Some(&case.class)).unwrap();
     assert_eq!((finding.reason.as_str(), finding.is_stalled), ("PolicyFull", true));
     // A younger one that is small still fits.
     let small = all.iter().cloned().chain([in_region(REGION, "small", &[Send], None)]).collect::<Vec<_>>();
