@@ -145,7 +145,7 @@ pub struct AccessTarget {
     /// The UID of the Queue that gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_uid: Option<String>,
-    /// What it gives. While nobody can say what the Queue allows, it gives no more.
+    /// What it gives: while nobody can say whether more is allowed, it gives no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub permissions: Vec<Permission>,

@@ -9,7 +9,6 @@ use jiff::SignedDuration;
 
 use crate::api::conditions::Reason;
 use crate::api::queue::{DeadLetterMode, ManagementPolicy};
-use crate::api::queue_access::AccessTarget;
 use crate::api::status::Target;
 use crate::api::{Queue, QueueAccess};
 
@@ -79,7 +78,12 @@ impl Claim<'_> {
             return refused(not_ready(&to, &why));
         };
         let queue_uid = queue.metadata.uid.clone().unwrap_or_default();
-        let (mut permissions, errors) = self.permissions(queue, target, class.ok());
+        let given_before = self.given_before(&queue_uid, &coordinates);
+        let (permissions, errors) = self.permissions(queue, target, class.ok());
+        let given =
+            Given { place: target.place(), grants: grants(&permissions, queue, target), coordinates, queue_uid };
+        // IAM takes no policy that says nothing.
+        let given = Some(given).filter(|given| !given.grants.is_empty());
         // Nobody proves whose queue it is that is only observed.
         let doubt = match class {
             Err(refusal) => Some(in_short(refusal)),
@@ -93,19 +97,18 @@ impl Claim<'_> {
             }
             Ok(_) => None,
         };
-        if doubt.is_some() {
-            let before = self.given_before(&queue_uid, &coordinates);
-            permissions.retain(|permission| before.contains(permission));
-        }
-        let given =
-            Given { place: target.place(), grants: grants(&permissions, queue, target), coordinates, queue_uid };
-        // IAM takes no policy that says nothing.
-        let given = Some(given).filter(|given| !given.grants.is_empty());
         let refusal =
             class.ok().and_then(|class| class.limits.refuses_subject(Subject::of(&self.access.spec.subject).kind()));
         match (doubt, refusal) {
             (_, Some(error)) => refused(stalled(&Refusal::of(vec![error]))),
-            (Some(why), None) => Entitlement { given, finding: Some(not_ready(&to, &why)) },
+            (Some(why), None) => {
+                let narrowed = given.map(|mut given| {
+                    given.grants.retain(|grant| given_before.contains(&grant.permission));
+                    given
+                });
+                let given = narrowed.filter(|given| !given.grants.is_empty());
+                Entitlement { given, finding: Some(not_ready(&to, &why)) }
+            }
             (None, None) if errors.is_empty() => Entitlement { given, finding: None },
             // A dead-letter queue that went must not take the queue along.
             (None, None) => Entitlement { given, finding: Some(stalled(&Refusal::of(errors))) },
@@ -115,10 +118,9 @@ impl Claim<'_> {
     /// What it gave on this very queue of this very Queue before.
     fn given_before(&self, queue_uid: &str, coordinates: &Coordinates) -> &[Permission] {
         let target = self.access.status.as_ref().and_then(|status| status.target.as_ref());
-        let is_this = |target: &&AccessTarget| {
-            target.queue_uid.as_deref() == Some(queue_uid) && target.queue_arn == coordinates.arn
-        };
-        target.filter(is_this).map_or(&[], |target| &target.permissions)
+        let same = target
+            .filter(|target| target.queue_uid.as_deref() == Some(queue_uid) && target.queue_arn == coordinates.arn);
+        same.map_or(&[], |target| &target.permissions)
     }
 
     /// The permissions that the Queue can give, and what is wrong with the others.
