@@ -52,7 +52,11 @@ pub(super) fn making_roles(stage: &mut Stage, patterns: &[&str]) {
 
 /// A ready Queue `media/images` that the namespace `web` may use, and the `ServiceAccount` `web/resizer`.
 pub(super) async fn with_a_queue(timing: Timing) -> Stage {
-    let mut stage = Stage::new(1, timing);
+    seeded(1, timing).await
+}
+
+pub(super) async fn seeded(seed: u64, timing: Timing) -> Stage {
+    let mut stage = Stage::new(seed, timing);
     making_roles(&mut stage, &["arn:aws:iam::123456789012:role/batch/*"]);
     stage.kube.put_account(&key("web/resizer"), None);
     stage.applied("media/images", open()).await;
