@@ -532,10 +532,12 @@ async fn a_lost_status_loses_nothing() {
     stage.assert_nothing_left();
 }
 
+/// More than one policy holds.
+const QUEUES: usize = 90;
+
 #[tokio::test]
 async fn many_accesses_take_as_few_policies_as_hold_them() {
     let mut stage = with_a_queue(Timing::prompt()).await;
-    const QUEUES: usize = 90;
     for number in 0..QUEUES {
         let name = format!("a-queue-with-quite-a-long-name-so-that-few-of-them-fit-{number}");
         stage.apply(&format!("media/{name}"), open());
