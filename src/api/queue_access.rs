@@ -145,6 +145,10 @@ pub struct AccessTarget {
     /// The UID of the Queue that gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_uid: Option<String>,
+    /// What it gives: while nobody can say whether more is allowed, it gives no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub permissions: Vec<Permission>,
     /// The class under which the role or the policies were made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_class_name: Option<String>,

@@ -1,10 +1,7 @@
 //! Subjects that have a role: one pass over a `QueueAccess` brings all of its subject's role and policies up to date, and
 //! reports on that one `QueueAccess`. Passes over the same subject wait for each other.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::api::class::DriftMode;
 use crate::api::conditions::Reason;
@@ -16,8 +13,8 @@ use crate::domain::class::Class;
 use crate::domain::finding::{Circumstances, Finding};
 use crate::domain::fleet::Key;
 use crate::domain::identity::{
-    AccountSight, AssociationSight, Bound, Claim, Desired, Entitlement, Given, Member, Picture, Request,
-    account_on_record, home, word,
+    AccountSight, AssociationSight, Bound, Claim, Desired, Entitlement, Given, Member, Request, account_on_record,
+    home, word,
 };
 use crate::domain::observed::Memory;
 use crate::domain::outputs::OutputSettings;
@@ -27,6 +24,7 @@ use crate::domain::report::Verdict;
 use super::super::queue::apply::Failure;
 use super::Pass;
 use super::binding::association;
+use super::known::{Known, SETTLING};
 use super::part::{Outcome, parts};
 use super::workplace::IdentityClients;
 
@@ -35,37 +33,6 @@ pub(super) const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// How soon to look again at what only a person can change.
 pub(super) const SLOW: SignedDuration = SignedDuration::from_mins(5);
-
-/// What is known of all subjects between passes, by namespace.
-#[derive(Default)]
-pub struct Identities(Mutex<HashMap<(String, Subject), Shared>>);
-
-/// What passes over one subject share, one at a time.
-type Shared = Arc<tokio::sync::Mutex<Known>>;
-
-/// What is known of one subject.
-#[derive(Default)]
-pub(super) struct Known {
-    pub(super) picture: Option<Picture>,
-    /// Of the role in the cluster's own account, where that is another.
-    pub(super) source_picture: Option<Picture>,
-    pub(super) association: Option<AssociationSight>,
-    /// Since when a name is taken by nothing to be seen.
-    pub(super) taken_since: Option<Timestamp>,
-}
-
-impl Identities {
-    fn of(&self, namespace: &str, subject: &Subject) -> Shared {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry((namespace.to_owned(), subject.clone())).or_default().clone()
-    }
-
-    /// Forgets a subject of which nothing is left.
-    fn forget(&self, namespace: &str, subject: &Subject) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&(namespace.to_owned(), subject.clone()));
-    }
-}
 
 /// All that a subject's role depends on, of one pass.
 pub(super) struct Scene {
@@ -100,6 +67,7 @@ impl Pass<'_> {
         if self.is_deleting() && !self.is_held() {
             return Ok(None);
         }
+        known.left_at = None;
         if memory.follow_request(&self.access.metadata) {
             *known = Known::default();
         }
@@ -144,29 +112,30 @@ impl Pass<'_> {
         for part in parts(&desired, target.applied_digest.as_deref(), &work) {
             outcome.and(self.part(&part, &mut work).await?);
         }
-        if let Some(picture) = &work.known.picture {
+        let recorded = members.iter().filter_map(|member| member.target.as_ref()).flat_map(on_record).collect();
+        let is_sure = work.known.is_sure(&desired, &recorded);
+        if let Some(picture) = work.known.picture.as_ref().filter(|_| is_sure) {
             target = desired.to_keep(target, picture);
         }
-        if outcome.is_withdrawn {
+        if outcome.is_withdrawn && is_sure {
             target = desired.without_source(target);
         }
-        // What went wrong is looked at again; what went well is believed.
-        if outcome.is_done && outcome.findings.is_empty() {
-            work.memory.recovered();
-        } else {
-            work.memory.failed(self.now);
-            (work.known.picture, work.known.source_picture) = (None, None);
-        }
+        self.settle(&outcome, &mut work);
         let is_reported = class.drift == DriftMode::Report && outcome.is_done;
         target.applied_digest = is_reported.then(|| desired.digest()).or(target.applied_digest);
-        if self.is_deleting() && outcome.is_withdrawn {
+        if self.is_deleting() && outcome.is_withdrawn && is_sure {
             if members.len() == 1 {
-                self.reconciler.identities.forget(namespace, subject);
+                work.known.left_at = Some(self.now);
             }
+            self.reconciler.identities.tidy(self.now);
             self.set_finalizer(false, work.memory).await?;
             return Ok(None);
         }
         let mut findings = outcome.findings;
+        if self.is_deleting() && outcome.is_withdrawn {
+            let message = "what was made for its subject does not show in IAM: perhaps not yet; it is looked for again";
+            findings.push(Finding::waiting(Reason::Progressing, message, SETTLING));
+        }
         findings.extend(desired.unread.clone());
         findings.extend(desired.finding.clone());
         findings.extend(own.finding.clone());
@@ -177,10 +146,25 @@ impl Pass<'_> {
         self.tell(findings, Some(target), scene, work.memory).await
     }
 
+    /// What went well is believed, once all that was written before shows; what may be otherwise is looked at again.
+    fn settle(&mut self, outcome: &Outcome, work: &mut Work<'_>) {
+        let is_well = outcome.is_done && outcome.findings.is_empty();
+        work.known.is_in_trouble = !is_well;
+        if is_well {
+            work.memory.recovered();
+        } else {
+            work.memory.failed(self.now);
+        }
+        if outcome.is_in_doubt {
+            (work.known.picture, work.known.source_picture) = (None, None);
+        }
+        self.looks_again = work.known.is_to_settle().then_some(SETTLING);
+    }
+
     /// What the `ServiceAccount` is associated with in EKS: read as often as the rest.
     async fn association(&self, work: &mut Work<'_>) -> AssociationSight {
-        let is_fresh = work.known.picture.as_ref().is_some_and(|picture| picture.is_fresh(self.now));
         let known = work.known.association.clone();
+        let is_fresh = work.known.picture.as_ref().is_some_and(|picture| work.known.trusts(picture, self.now));
         if let Some(sight) = known.filter(|sight| is_fresh && !matches!(sight, AssociationSight::Failed(_))) {
             return sight;
         }
@@ -238,7 +222,7 @@ impl Pass<'_> {
         }
         let class = target.and_then(|target| target.queue_class_name.as_deref()).unwrap_or_default();
         let message = format!(
-            "the QueueClass {class:?}, under which the role or the policies were made, is not there or cannot be used; it is waited for"
+            "the QueueClass {class:?}, under which the role or the policies were made, is not there or cannot be used; it is waited for. If its account is gone for good, take the finalizer off: what is left there has the owner tags of the subject"
         );
         let gone = (!is_empty).then(|| Finding::waiting(Reason::ClassNotFound, message, SLOW));
         self.tell(gone.into_iter().chain(scene.own.finding.clone()).collect(), None, scene, memory).await
@@ -311,6 +295,11 @@ impl Pass<'_> {
     fn is_held(&self) -> bool {
         is_held(&self.access)
     }
+}
+
+/// All that may have been made.
+fn on_record(target: &AccessTarget) -> impl Iterator<Item = String> {
+    target.made().chain(&target.source_role_arn).cloned()
 }
 
 fn is_held(access: &QueueAccess) -> bool {

@@ -3,6 +3,7 @@
 
 mod binding;
 mod identity;
+mod known;
 mod part;
 mod roles;
 mod workplace;
@@ -29,7 +30,7 @@ use super::queue::Outcome;
 use super::queue::apply::{Failure, finalizers, superseded};
 use super::queue::events;
 
-pub use identity::Identities;
+pub use known::Identities;
 pub use workplace::{ClusterClients, IdentityClients, RoleClients, Workplace};
 
 /// How soon to begin again when the object changed during a pass; its watch event usually comes first.
@@ -57,12 +58,14 @@ impl AccessReconciler {
     pub async fn pass(&self, access: &QueueAccess, memory: &mut Memory) -> Outcome<QueueAccess> {
         let now = (self.clock)();
         let uid = access.metadata.uid.clone().unwrap_or_default();
-        let mut pass = Pass { reconciler: self, access: access.clone(), uid, superseded: Vec::new(), now };
+        let mut pass =
+            Pass { reconciler: self, access: access.clone(), uid, superseded: Vec::new(), looks_again: None, now };
         let ended = match Subject::of(&access.spec.subject) {
             Subject::Principal(_) => pass.work(memory).await,
             subject => pass.work_on_identity(&subject, memory).await,
         };
         let at_rest = resync_after(RESYNC, &pass.uid);
+        let at_rest = pass.looks_again.map_or(at_rest, |again| again.min(at_rest));
         let (requeue, kind) = match ended {
             Ok(None) => (at_rest, metrics::Outcome::Converged),
             Ok(Some(finding)) if finding.is_stalled => (finding.retry.min(at_rest), metrics::Outcome::Stalled),
@@ -87,6 +90,8 @@ struct Pass<'a> {
     uid: String,
     /// Resource versions that our own writes have replaced.
     superseded: Vec<String>,
+    /// How soon to look again at what IAM may not show yet.
+    looks_again: Option<SignedDuration>,
     now: Timestamp,
 }
 

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use crate::api::class::DriftMode;
 use crate::api::conditions::Reason;
-use crate::domain::call::{CallError, ErrorKind};
+use crate::domain::call::{CallError, ErrorClass, ErrorKind};
 use crate::domain::class::Class;
 use crate::domain::finding::Finding;
 use crate::domain::identity::{Desired, DesiredRole, IdentityStep, Picture};
@@ -15,7 +15,8 @@ use super::super::cluster::Owner;
 use super::super::queue::apply::Failure;
 use super::super::queue::events;
 use super::Pass;
-use super::identity::{Known, LOOK_AGAIN, SLOW, Work};
+use super::identity::{LOOK_AGAIN, SLOW, Work};
+use super::known::Known;
 use super::roles::{carry_out, look_at};
 use super::workplace::RoleClients;
 
@@ -59,10 +60,15 @@ pub(super) fn parts<'a>(desired: &'a Desired, applied_digest: Option<&str>, work
 }
 
 /// How steps ended.
+#[derive(Default)]
 struct Applied {
     findings: Vec<Finding>,
     /// Nothing failed that was to take something away.
     is_withdrawn: bool,
+    /// Nobody knows whether some write took effect.
+    is_uncertain: bool,
+    /// What there is may be another than was seen.
+    is_in_doubt: bool,
 }
 
 /// How bringing something up to date ended.
@@ -72,23 +78,26 @@ pub(super) struct Outcome {
     pub(super) is_done: bool,
     /// Nothing is left of what is not wanted.
     pub(super) is_withdrawn: bool,
+    /// What there is may be another than was seen.
+    pub(super) is_in_doubt: bool,
 }
 
 impl Default for Outcome {
     fn default() -> Self {
-        Self { findings: Vec::new(), is_done: true, is_withdrawn: true }
+        Self { findings: Vec::new(), is_done: true, is_withdrawn: true, is_in_doubt: false }
     }
 }
 
 impl Outcome {
     fn failed(finding: Finding) -> Self {
-        Self { findings: vec![finding], is_done: false, is_withdrawn: false }
+        Self { findings: vec![finding], is_done: false, is_withdrawn: false, is_in_doubt: true }
     }
 
     pub(super) fn and(&mut self, other: Self) {
         self.findings.extend(other.findings);
         self.is_done &= other.is_done;
         self.is_withdrawn &= other.is_withdrawn;
+        self.is_in_doubt |= other.is_in_doubt;
     }
 }
 
@@ -97,11 +106,16 @@ impl Pass<'_> {
     pub(super) async fn part(&self, part: &Part<'_>, work: &mut Work<'_>) -> Result<Outcome, Failure> {
         let Part { desired, clients, account_id, .. } = part;
         let class = work.class;
-        let known = part.slot(work.known).take().filter(|picture| picture.serves(desired, self.now));
+        let known = part.slot(work.known).take();
+        let known = known.filter(|picture| picture.serves(desired, self.now) && work.known.trusts(picture, self.now));
         let mut picture = match known {
             Some(picture) => picture,
             None => match clients.sts.caller_identity().await {
-                Ok(caller) if caller.account_id == *account_id => look_at(clients, desired, self.now).await,
+                Ok(caller) if caller.account_id == *account_id => {
+                    let picture = look_at(clients, desired, self.now).await;
+                    work.known.looked(&picture, self.now);
+                    picture
+                }
                 Ok(caller) => return Ok(Outcome::failed(other_account(class, &caller.account_id, account_id))),
                 Err(error) => {
                     let circumstances = self.circumstances(class, work.memory);
@@ -110,18 +124,22 @@ impl Pass<'_> {
             },
         };
         let plan = desired.plan(&picture, &self.circumstances(class, work.memory));
+        // A pass that is given up midway leaves writes behind of which nobody knows.
+        let certain_since = work.known.certain_since.take();
         let mut applied = if class.drift == DriftMode::Report && part.was_written && !plan.steps.is_empty() {
-            Applied { findings: vec![differs(class, &plan.steps)], is_withdrawn: true }
+            Applied { findings: vec![differs(class, &plan.steps)], is_withdrawn: true, ..Applied::default() }
         } else {
             self.apply(&plan.steps, part, &mut picture, work).await?
         };
+        work.known.certain_since = certain_since.filter(|_| !applied.is_uncertain);
         let after = desired.plan(&picture, &self.circumstances(class, work.memory));
         *part.slot(work.known) = Some(picture);
         let mut rest = after.steps.iter().filter(|step| !matches!(step, IdentityStep::Bind(_))).peekable();
         let is_done = applied.findings.is_empty() && rest.peek().is_none();
         let is_withdrawn = applied.is_withdrawn && after.left.is_empty() && !rest.any(IdentityStep::takes_away);
+        let is_in_doubt = applied.is_in_doubt || (!is_done && applied.findings.is_empty());
         applied.findings.extend(after.findings.into_iter().chain(after.left));
-        Ok(Outcome { is_done, is_withdrawn, findings: applied.findings })
+        Ok(Outcome { is_done, is_withdrawn, is_in_doubt, findings: applied.findings })
     }
 
     /// Carries out the steps. One that fails keeps only those waiting that are about the same: a permission that is to be
@@ -135,7 +153,7 @@ impl Pass<'_> {
     ) -> Result<Applied, Failure> {
         let owner = Owner::from(&self.access);
         let mut failed: BTreeSet<String> = BTreeSet::new();
-        let mut applied = Applied { findings: Vec::new(), is_withdrawn: true };
+        let mut applied = Applied { is_withdrawn: true, ..Applied::default() };
         for step in steps {
             let waits = step.wants_all() && !applied.findings.is_empty();
             if waits || step.waits_for().iter().any(|concern| failed.contains(concern)) {
@@ -155,6 +173,7 @@ impl Pass<'_> {
             };
             match done {
                 Ok(()) => {
+                    work.known.wrote(&step.concerns(), self.now);
                     work.known.taken_since = None;
                     if let Some(event) = events::of_identity_step(step) {
                         self.reconciler.cluster.publish(&owner, event).await;
@@ -163,6 +182,8 @@ impl Pass<'_> {
                 Err(error) => {
                     failed.extend(step.concerns());
                     applied.is_withdrawn &= !step.takes_away();
+                    applied.is_uncertain |= error.class() == ErrorClass::Transient;
+                    applied.is_in_doubt |= !matches!(error.class(), ErrorClass::Denied | ErrorClass::Throttled);
                     applied.findings.push(self.failed(step, &error, work));
                 }
             }

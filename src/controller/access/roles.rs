@@ -21,7 +21,14 @@ pub(super) async fn look_at(clients: &RoleClients, desired: &Desired, now: Times
         if !picture.policies.contains_key(arn) {
             let wanted = desired.policies.iter().find(|(policy, _)| policy == arn);
             let digest = wanted.map(|(_, document)| document.digest());
-            let sight = look(clients.policies.as_ref(), arn, None, digest.as_deref()).await;
+            let mut sight = look(clients.policies.as_ref(), arn, None, digest.as_deref()).await;
+            if let PolicySight::Present(present) = &mut sight
+                && digest.as_ref() == Some(&present.digest)
+                && let Ok(others) = clients.policies.other_versions(arn).await
+            {
+                // What is as declared now may have to change, or to go, before the next look.
+                present.others = others;
+            }
             picture.policies.insert(arn.clone(), sight);
         }
     }

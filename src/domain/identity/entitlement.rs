@@ -78,7 +78,7 @@ impl Claim<'_> {
             return refused(not_ready(&to, &why));
         };
         let queue_uid = queue.metadata.uid.clone().unwrap_or_default();
-        let was_given = self.was_given(&queue_uid, &coordinates);
+        let given_before = self.given_before(&queue_uid, &coordinates);
         let (permissions, errors) = self.permissions(queue, target, class.ok());
         let given =
             Given { place: target.place(), grants: grants(&permissions, queue, target), coordinates, queue_uid };
@@ -102,7 +102,12 @@ impl Claim<'_> {
         match (doubt, refusal) {
             (_, Some(error)) => refused(stalled(&Refusal::of(vec![error]))),
             (Some(why), None) => {
-                Entitlement { given: given.filter(|_| was_given), finding: Some(not_ready(&to, &why)) }
+                let narrowed = given.map(|mut given| {
+                    given.grants.retain(|grant| given_before.contains(&grant.permission));
+                    given
+                });
+                let given = narrowed.filter(|given| !given.grants.is_empty());
+                Entitlement { given, finding: Some(not_ready(&to, &why)) }
             }
             (None, None) if errors.is_empty() => Entitlement { given, finding: None },
             // A dead-letter queue that went must not take the queue along.
@@ -110,11 +115,12 @@ impl Claim<'_> {
         }
     }
 
-    /// Whether it gave this very queue of this very Queue before.
-    fn was_given(&self, queue_uid: &str, coordinates: &Coordinates) -> bool {
+    /// What it gave on this very queue of this very Queue before.
+    fn given_before(&self, queue_uid: &str, coordinates: &Coordinates) -> &[Permission] {
         let target = self.access.status.as_ref().and_then(|status| status.target.as_ref());
-        target
-            .is_some_and(|target| target.queue_uid.as_deref() == Some(queue_uid) && target.queue_arn == coordinates.arn)
+        let same = target
+            .filter(|target| target.queue_uid.as_deref() == Some(queue_uid) && target.queue_arn == coordinates.arn);
+        same.map_or(&[], |target| &target.permissions)
     }
 
     /// The permissions that the Queue can give, and what is wrong with the others.

@@ -100,10 +100,11 @@ fn place(before: Option<&AccessTarget>, given: Option<&Given>, class: &Class) ->
             region: given.place.region.clone(),
             queue_arn: given.coordinates.arn.clone(),
             queue_uid: Some(given.queue_uid.clone()),
+            permissions: given.grants.iter().map(|grant| grant.permission).collect(),
             queue_class_name: Some(class.name.clone()),
             ..before
         },
         // What is given anew later is no longer what was given before.
-        None => AccessTarget { queue_uid: None, ..before },
+        None => AccessTarget { queue_uid: None, permissions: Vec::new(), ..before },
     }
 }

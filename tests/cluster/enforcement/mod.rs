@@ -14,6 +14,7 @@ mod policies;
 mod replay;
 mod role_permissions;
 mod roles;
+mod workloads;
 
 use prism_queue::api::QueueClass;
 use prism_queue::domain::arn::Place;
