@@ -161,7 +161,7 @@ impl Duties {
     fn escapes(&self, installation: &Installation) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let path = self.path.as_str();
-        let account_of = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
+
         let is_under_path = |arn: &str, kind: &str| {
             let beginning = format!(":{kind}{path}");
             arn.splitn(6, ':').nth(5).is_some_and(|resource| format!(":{resource}").starts_with(&beginning))
@@ -186,8 +186,12 @@ impl Duties {
             Identity::Role(arn) => Some(arn.as_str()),
             Identity::Operator => None,
         }));
+        // Where roles are made.
+        let mut accounts: BTreeSet<&str> = self.boundary.iter().map(|_| self.place.account_id.as_str()).collect();
+        let beside = self.pod_identity.as_ref().filter(|pods| pods.boundary.is_some());
+        accounts.extend(beside.map(|pods| pods.place.account_id.as_str()));
         for arn in own {
-            if self.boundary.is_some() && is_under_path(arn, "role") && account_of(arn) == self.place.account_id {
+            if is_under_path(arn, "role") && accounts.contains(account_of(arn)) {
                 let rule = format!(
                     "{arn}, as which the operator acts, is under the path {path}, where it could change what it may do itself"
                 );
@@ -302,6 +306,10 @@ fn no_boundary(arn: &str) -> Option<String> {
         _ => false,
     };
     (!is_policy).then(|| format!("{arn:?} is no ARN of a policy"))
+}
+
+fn account_of(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
 }
 
 fn is_account(text: &str) -> bool {

@@ -30,17 +30,20 @@ pub(super) fn of_pattern(pattern: &str) -> Vec<String> {
         return Vec::new();
     };
     let beginnings = Extractor::new().extract(&parsed);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let name = |literal: &Literal| {
+        let name = text(literal.as_bytes())?;
+        Some(if literal.is_exact() { name } else { name + "*" })
+    };
     match beginnings.literals() {
-        Some(literals) if literals.len() <= MAX_BEGINNINGS => {
-            let name = |literal: &Literal| {
-                let name = text(literal.as_bytes());
-                if literal.is_exact() { name } else { name + "*" }
-            };
-            literals.iter().map(name).collect()
-        }
-        _ => vec![text(beginnings.longest_common_prefix().unwrap_or_default()) + "*"],
+        Some(literals) if literals.len() <= MAX_BEGINNINGS => literals.iter().filter_map(name).collect(),
+        _ => text(beginnings.longest_common_prefix().unwrap_or_default()).map(|name| name + "*").into_iter().collect(),
     }
+}
+
+/// A part of a queue's name; nothing for what no name has, which would mean something else in an ARN.
+fn text(bytes: &[u8]) -> Option<String> {
+    let is_of_names = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    bytes.iter().all(is_of_names).then(|| String::from_utf8_lossy(bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -63,8 +66,10 @@ mod tests {
             ("a?b", &["ab", "b"]),
             ("acme-?x", &["acme-x", "acmex"]),
             ("(?i)ab", &["AB", "Ab", "aB", "ab"]),
-            // It cannot be used, so no name matches it.
+            // It cannot be used, so no name matches it; and none has such characters.
             ("(", &[]),
+            (r"a\*", &[]),
+            (r"\$\{aws:username\}|a", &["a"]),
         ];
         for (pattern, names) in cases {
             let mut found = of_pattern(pattern);

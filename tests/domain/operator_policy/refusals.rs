@@ -67,6 +67,8 @@ fn a_cluster_in_another_account_needs_a_boundary_there() {
     assert_eq!(paths(&class), ["spec.iam.podIdentity.permissionsBoundaryArn"]);
     class["iam"]["podIdentity"]["permissionsBoundaryArn"] = json!("arn:aws:iam::300000000002:policy/boundary");
     assert_eq!(refused(&class), []);
+    class["iam"]["podIdentity"]["roleArn"] = json!("arn:aws:iam::300000000002:role/prism-queue/pods");
+    assert_eq!(paths(&class), ["spec.iam.path"], "it could rewrite its own trust and boundary");
 }
 
 #[test]

@@ -11,8 +11,7 @@ use super::{Asker, Context, NAME, Question, in_request, joined, on_resource, tex
 const SEES: &[&str] = &["iam:GetRole", "iam:ListAttachedRolePolicies"];
 const CREATES: &[&str] = &["iam:CreateRole"];
 const TAGS: &[&str] = &["iam:TagRole"];
-const BINDS: &[&str] = &["iam:PutRolePermissionsBoundary"];
-const CHANGES: &[&str] = &["iam:UpdateAssumeRolePolicy", "iam:DeleteRole"];
+const CHANGES: &[&str] = &["iam:PutRolePermissionsBoundary", "iam:UpdateAssumeRolePolicy", "iam:DeleteRole"];
 const ATTACHES: &[&str] = &["iam:AttachRolePolicy", "iam:DetachRolePolicy"];
 const SEES_POLICIES: &[&str] = &["iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"];
 const CREATES_POLICIES: &[&str] = &["iam:CreatePolicy", "iam:TagPolicy"];
@@ -45,7 +44,6 @@ pub(super) fn questions(asker: &Asker<'_>, pods: Option<&PodIdentity>) -> Vec<Qu
         asker.ask(SEES, &role, joined([reads(), ours()])),
         asker.ask(CREATES, &role, joined([writes(), in_request(&tags), bound()])),
         asker.ask(TAGS, &role, joined([writes(), in_request(&tags)])),
-        asker.ask(BINDS, &role, joined([writes(), ours()])),
         asker.ask(ATTACHES, &role, joined([writes(), ours(), is("iam:PolicyARN", &policy[0])])),
         asker.ask(CHANGES, &role, joined([writes(), ours()])),
         asker.ask(SEES_POLICIES, &policy, joined([reads(), on_resource(&tags)])),
