@@ -62,6 +62,9 @@ pub use limits::{
     validation = Rule::new("(has(self.iam) && has(self.iam.path) ? self.iam.path : '/prism-queue/') == (has(oldSelf.iam) && has(oldSelf.iam.path) ? oldSelf.iam.path : '/prism-queue/')")
         .message("iam.path is immutable, and /prism-queue/ when unset: IAM moves nothing to another path; make another class")
         .field_path(".iam.path"),
+    validation = Rule::new("!has(oldSelf.iam) || !has(oldSelf.iam.podIdentity) || (has(self.iam) && has(self.iam.podIdentity) && self.iam.podIdentity.clusterName == oldSelf.iam.podIdentity.clusterName && self.iam.podIdentity.region == oldSelf.iam.podIdentity.region && (has(self.iam.podIdentity.roleArn) ? self.iam.podIdentity.roleArn.split(':')[4] : '') == (has(oldSelf.iam.podIdentity.roleArn) ? oldSelf.iam.podIdentity.roleArn.split(':')[4] : ''))")
+        .message("iam.podIdentity cannot be taken away, and its clusterName, region and the account of its roleArn are immutable: associations would be left behind; make another class")
+        .field_path(".iam.podIdentity"),
     validation = Rule::new("!has(self.iam) || !has(self.iam.permissionsBoundaryArn) || self.iam.permissionsBoundaryArn.split(':')[4] in ['aws', self.aws.accountId]")
         .message("iam.permissionsBoundaryArn must be a policy of aws.accountId, or one of AWS: roles are made in that account")
         .field_path(".iam.permissionsBoundaryArn"),
@@ -294,7 +297,7 @@ pub struct ClassIam {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048), regex(pattern = r"^arn:[a-z0-9-]+:iam::[0-9]{12}:oidc-provider/[A-Za-z0-9._/-]+$"))]
     pub oidc_provider_arn: Option<String>,
-    /// The cluster in EKS: ServiceAccounts get their roles by EKS Pod Identity.
+    /// The cluster in EKS: ServiceAccounts get their roles by EKS Pod Identity. Once given it stays, with the same cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_identity: Option<PodIdentity>,
 }

@@ -222,7 +222,7 @@ impl Pass<'_> {
         }
         let class = target.and_then(|target| target.queue_class_name.as_deref()).unwrap_or_default();
         let message = format!(
-            "the QueueClass {class:?}, under which the role or the policies were made, is not there or cannot be used; it is waited for"
+            "the QueueClass {class:?}, under which the role or the policies were made, is not there or cannot be used; it is waited for. If its account is gone for good, take the finalizer off: what is left there has the owner tags of the subject"
         );
         let gone = (!is_empty).then(|| Finding::waiting(Reason::ClassNotFound, message, SLOW));
         self.tell(gone.into_iter().chain(scene.own.finding.clone()).collect(), None, scene, memory).await

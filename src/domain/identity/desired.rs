@@ -47,9 +47,9 @@ pub struct Member {
 }
 
 impl Member {
-    /// Whether nothing in the account is for it: it is on its way out, or what it gives is elsewhere.
+    /// Whether nothing in the account is for it: it is on its way out, never had anything, or what it gives is elsewhere.
     fn is_gone_from(&self, account_id: &str) -> bool {
-        self.deleting || self.given.as_ref().is_some_and(|given| given.place.account_id != account_id)
+        self.deleting || self.given.as_ref().map_or(!self.is_bound, |given| given.place.account_id != account_id)
     }
 }
 

@@ -413,6 +413,18 @@ fn what_would_move_or_rename_queues_never_changes() {
         (json!({"iam": {"path": "/queues/"}}), json!({}), "spec.iam.path", "iam.path is immutable"),
         (json!({"iam": {}}), json!({"iam": {"path": "/queues/"}}), "spec.iam.path", "iam.path is immutable"),
         (naming(json!({})), naming(json!({"template": "a-{namespace}_{name}"})), "spec.naming", "naming is immutable"),
+        // What was made in the one cluster would be left behind.
+        (associations(json!({})), roles(json!({})), "spec.iam.podIdentity", "cannot be taken away"),
+        (associations(json!({})), associations(json!({"clusterName": "prod-2"})), "spec.iam.podIdentity", "immutable"),
+        (associations(json!({})), associations(json!({"region": "us-east-1"})), "spec.iam.podIdentity", "immutable"),
+        (
+            associations(json!({})),
+            associations(
+                json!({"roleArn": "arn:aws:iam::111122223333:role/cluster", "permissionsBoundaryArn": BOUNDARY}),
+            ),
+            "spec.iam.podIdentity",
+            "immutable",
+        ),
     ];
     unattended(async |scope| {
         let classes = api(scope);

@@ -33,7 +33,7 @@ struct State {
     queues: BTreeMap<Key, Queue>,
     accesses: BTreeMap<Key, QueueAccess>,
     objects: BTreeMap<ObjectId, Object>,
-    /// ServiceAccounts: the role that each is annotated with, and its version.
+    /// `ServiceAccount`s: the role that each is annotated with, and its version.
     accounts: BTreeMap<Key, (Option<String>, u64)>,
     /// Every change of a Queue, of a `QueueAccess`, and of another object, for the watches.
     queue_changes: Vec<(Key, Option<Queue>)>,

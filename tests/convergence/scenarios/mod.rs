@@ -19,6 +19,7 @@ mod policies;
 mod promises;
 mod references;
 mod retention;
+mod role_lives;
 mod role_troubles;
 mod roles;
 mod switches;

@@ -315,3 +315,19 @@ async fn an_access_to_a_queue_that_is_only_observed_gets_no_wider() {
         "narrower it gets"
     );
 }
+
+/// One that never gave anything is not waited for.
+#[tokio::test]
+async fn the_last_access_that_gave_anything_takes_the_role_along() {
+    let mut stage = with_a_queue(Timing::prompt()).await;
+    stage.grant("web/consume", for_resizer("images", &["Consume"]));
+    stage.grant("web/waits", for_resizer("not-there", &["Consume"]));
+    stage.run(60).await;
+    stage.kube.delete_access(&key("web/consume"));
+    stage.run(60).await;
+    assert!(stage.kube.access(&key("web/consume")).is_none());
+    stage.assert_nothing_left();
+    stage.kube.delete_access(&key("web/waits"));
+    stage.run(60).await;
+    assert!(stage.kube.access(&key("web/waits")).is_none());
+}

@@ -52,7 +52,11 @@ pub(super) fn making_roles(stage: &mut Stage, patterns: &[&str]) {
 
 /// A ready Queue `media/images` that the namespace `web` may use, and the `ServiceAccount` `web/resizer`.
 pub(super) async fn with_a_queue(timing: Timing) -> Stage {
-    let mut stage = Stage::new(1, timing);
+    seeded(1, timing).await
+}
+
+pub(super) async fn seeded(seed: u64, timing: Timing) -> Stage {
+    let mut stage = Stage::new(seed, timing);
     making_roles(&mut stage, &["arn:aws:iam::123456789012:role/batch/*"]);
     stage.kube.put_account(&key("web/resizer"), None);
     stage.applied("media/images", open()).await;
@@ -528,10 +532,12 @@ async fn a_lost_status_loses_nothing() {
     stage.assert_nothing_left();
 }
 
+/// More than one policy holds.
+const QUEUES: usize = 90;
+
 #[tokio::test]
 async fn many_accesses_take_as_few_policies_as_hold_them() {
     let mut stage = with_a_queue(Timing::prompt()).await;
-    const QUEUES: usize = 90;
     for number in 0..QUEUES {
         let name = format!("a-queue-with-quite-a-long-name-so-that-few-of-them-fit-{number}");
         stage.apply(&format!("media/{name}"), open());
