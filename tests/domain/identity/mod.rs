@@ -1,5 +1,6 @@
 //! As whom workloads act: names, trust, what a subject comes to, and what is done about it.
 
+mod across;
 mod binding;
 mod desired;
 mod entitlement;
