@@ -35,5 +35,6 @@ COPY --from=build /prism-queue /kubectl-queue /usr/local/bin/
 COPY LICENSE /usr/share/doc/prism-queue/LICENSE
 # By number, because runAsNonRoot cannot tell who a name is.
 USER 65532:65532
-EXPOSE 8080
+# Health and metrics; the admission webhook, where it is on.
+EXPOSE 8080 9443
 ENTRYPOINT ["/usr/local/bin/prism-queue"]

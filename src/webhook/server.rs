@@ -1,5 +1,7 @@
 //! HTTP over TLS for the API server, with bounds on what a client may cost.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +18,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
-/// An API server needs a few.
+/// An API server needs a few. One Pod that takes all that it can get leaves room for it.
 const MOST_CONNECTIONS: usize = 256;
+const MOST_OF_ONE_ADDRESS: usize = 32;
 
 /// How long a client may take to agree on a key.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -38,6 +41,7 @@ pub(super) async fn serve(
 ) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
+    let mut guests: HashMap<IpAddr, usize> = HashMap::new();
     loop {
         let next = async {
             // Nobody is let in before there is something to show.
@@ -50,15 +54,27 @@ pub(super) async fn serve(
             () = stop.cancelled() => None,
         };
         // Those that have ended.
-        while connections.try_join_next().is_some() {}
+        while let Some(ended) = connections.try_join_next() {
+            if let Some(count) = ended.ok().and_then(|address| guests.get_mut(&address)) {
+                *count -= 1;
+            }
+        }
+        guests.retain(|_, count| *count > 0);
         // As it is now: the wait may have been long.
         let (Some((permit, accepted)), Some(config)) = (next, tls.borrow().clone()) else { break };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                let count = guests.entry(peer.ip()).or_default();
+                if *count == MOST_OF_ONE_ADDRESS {
+                    tracing::debug!(%peer, "too many connections to the webhook");
+                    continue;
+                }
+                *count += 1;
                 let (pages, stop) = (pages.clone(), stop.clone());
                 connections.spawn(async move {
                     converse(stream, config, pages, stop).await;
                     drop(permit);
+                    peer.ip()
                 });
             }
             Err(error) => {
@@ -193,6 +209,27 @@ mod tests {
         plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         let mut stream = server.connect(&certificate).await.unwrap();
         ask(&mut stream, "/", "hello").await;
+        server.stop.cancel();
+        timeout(SOON, server.ended).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_address_takes_no_more_than_its_share_and_gets_it_back() {
+        let server = start(Router::new()).await;
+        let certificate = server.renew();
+        let mut share = Vec::new();
+        for _ in 0..MOST_OF_ONE_ADDRESS {
+            share.push(server.connect(&certificate).await.unwrap());
+        }
+        assert!(server.connect(&certificate).await.is_err());
+        ask(share.last_mut().unwrap(), "/", "hello").await;
+        drop(share);
+        let again = async {
+            while server.connect(&certificate).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, again).await.unwrap();
         server.stop.cancel();
         timeout(SOON, server.ended).await.unwrap().unwrap();
     }

@@ -16,7 +16,7 @@ use crate::helm::{chart, documents, kind, only, render};
 use crate::values::{injecting, required};
 
 /// All that the operator may do, as `verbs group/resource[/name]`. A longer list is a decision about security.
-const OPERATOR: [&str; 14] = [
+const OPERATOR: [&str; 15] = [
     "get,list,watch,patch queue.prism.io/queues",
     "update queue.prism.io/queues/status",
     "update queue.prism.io/queues/finalizers",
@@ -24,6 +24,7 @@ const OPERATOR: [&str; 14] = [
     "update queue.prism.io/queueaccesses/status",
     "get,list,watch,create,patch,delete /secrets",
     "get,list,watch,create,patch,delete /configmaps",
+    "get,patch /serviceaccounts",
     "create events.k8s.io/events",
     "list,watch queue.prism.io/queueclasses",
     "update queue.prism.io/queueclasses/status",

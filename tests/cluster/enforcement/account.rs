@@ -3,7 +3,9 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_sts::error::ProvideErrorMetadata as _;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::types::Tag;
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use http_body_util::BodyExt as _;
@@ -100,6 +102,34 @@ impl Aws {
         aws_sdk_iam::Client::new(&self.config(self.window.endpoint(), &self.root(account).credentials))
     }
 
+    /// Makes a cluster in EKS, as far as the emulator has clusters.
+    pub async fn make_cluster(&self, account: &str, name: &str) {
+        let eks = aws_sdk_eks::Client::new(&self.config(self.window.endpoint(), &self.root(account).credentials));
+        let vpc = aws_sdk_eks::types::VpcConfigRequest::builder().build();
+        let role = self.role(account, &format!("cluster-{name}"), &policy(&[])).await;
+        let cluster = eks.create_cluster().name(name).role_arn(role).resources_vpc_config(vpc);
+        cluster.send().await.unwrap_or_else(|error| panic!("CreateCluster {name}: {error:?}"));
+    }
+
+    /// What STS gives for a token; nothing when the role does not trust it.
+    pub async fn assume_with(&self, role: &str, token: &str) -> Option<Caller> {
+        let sts = self.root("000000000000").sts;
+        let request = sts.assume_role_with_web_identity().role_arn(role).role_session_name("test");
+        match request.web_identity_token(token).send().await {
+            Ok(assumed) => Some(self.caller_of(assumed.credentials)),
+            Err(error) => {
+                assert_eq!(error.code(), Some("AccessDenied"), "{error:?}");
+                None
+            }
+        }
+    }
+
+    fn caller_of(&self, given: Option<aws_sdk_sts::types::Credentials>) -> Caller {
+        let given = given.expect("credentials");
+        let token = Some(given.session_token);
+        self.caller(Credentials::new(given.access_key_id, given.secret_access_key, token, None, "test"))
+    }
+
     pub fn kms(&self, account: &str) -> aws_sdk_kms::Client {
         aws_sdk_kms::Client::new(&self.config(self.window.endpoint(), &self.root(account).credentials))
     }
@@ -158,8 +188,19 @@ impl Caller {
         let request = self.sts.assume_role().role_arn(role).role_session_name("test");
         let assumed = request.set_external_id(external_id.map(str::to_owned)).send().await;
         let assumed = assumed.map_err(aws_sdk_sts::error::SdkError::into_service_error)?;
-        let given = assumed.credentials.expect("credentials");
-        let token = Some(given.session_token);
-        Ok(aws.caller(Credentials::new(given.access_key_id, given.secret_access_key, token, None, "test")))
+        Ok(aws.caller_of(assumed.credentials))
+    }
+
+    /// The same with session tags; nothing when the role does not trust whoever has these.
+    pub async fn assume_tagged(&self, aws: &Aws, role: &str, tags: &[(&str, &str)]) -> Option<Caller> {
+        let tag = |(key, value): &(&str, &str)| Tag::builder().key(*key).value(*value).build().expect("a tag");
+        let request = self.sts.assume_role().role_arn(role).role_session_name("test");
+        match request.set_tags(Some(tags.iter().map(tag).collect())).send().await {
+            Ok(assumed) => Some(aws.caller_of(assumed.credentials)),
+            Err(error) => {
+                assert_eq!(error.code(), Some("AccessDenied"), "{error:?}");
+                None
+            }
+        }
     }
 }

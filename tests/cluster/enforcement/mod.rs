@@ -12,8 +12,11 @@ mod pages;
 mod permissions;
 mod policies;
 mod replay;
+mod role_permissions;
 mod roles;
+mod workloads;
 
+use prism_queue::api::QueueClass;
 use prism_queue::domain::arn::Place;
 use prism_queue::domain::names::{NamePrefix, Naming};
 use prism_queue::domain::operator_policy::{Duties, Identity, Installation, operator_policy};
@@ -54,36 +57,57 @@ fn printed(scope: &Scope) -> Vec<Value> {
 
 /// The same for a role that makes queues with this prefix.
 fn printed_for(account: &str, role: &str, prefix: &str) -> Vec<Value> {
-    let installation = Installation {
+    let place = Place { account_id: account.to_owned(), region: REGION.to_owned() };
+    let naming = Naming::new(NamePrefix::parse(prefix).expect("a prefix"));
+    rendered(&Duties::of_flags(place, &naming), &installation(account, role))
+}
+
+/// What is printed for the operator of the tests and a class without a role.
+fn printed_for_class(scope: &Scope, spec: Value) -> Vec<Value> {
+    let class = QueueClass::new("printed", serde_json::from_value(spec).expect("the spec of a class"));
+    let installation = installation(ACCOUNT, &operator_role(scope));
+    rendered(&Duties::of_class(&class, &installation).expect("a policy can be made"), &installation)
+}
+
+fn installation(account: &str, role: &str) -> Installation {
+    Installation {
         cluster_name: CLUSTER_NAME.to_owned(),
         arn: Some(role_arn(account, role)),
         account_id: Some(account.to_owned()),
-    };
-    let place = Place { account_id: account.to_owned(), region: REGION.to_owned() };
-    let duties = Duties::of_flags(place, &Naming::new(NamePrefix::parse(prefix).expect("a prefix")));
-    let printed = operator_policy(&Identity::Operator, &[duties], &installation);
+    }
+}
+
+fn rendered(duties: &Duties, installation: &Installation) -> Vec<Value> {
+    let printed = operator_policy(&Identity::Operator, std::slice::from_ref(duties), installation);
     let statements = printed.statements().iter().map(serde_json::to_value);
     statements.map(|statement| statement.expect("a statement is JSON")).collect()
 }
 
-/// Statements as far as the emulator can hold the operator to them. What it does not see is proved by [`replay`], and by the
-/// judge in tests/domain/operator_policy.
+/// Statements as far as the emulator can hold the operator to them. What it does not see is proved by [`replay`], by the judge
+/// in tests/domain/operator_policy, and by tests/convergence, whose AWS sees all of it.
 fn emulated(mut statements: Vec<Value>) -> Vec<Value> {
     for statement in &mut statements {
         let actions = pages::actions(statement);
         let allows = |action: &str| actions.iter().any(|allowed| allowed == action);
+        let is_of_iam = actions.iter().all(|action| action.starts_with("iam:"));
         if allows("iam:SimulatePrincipalPolicy") || allows("iam:CreatePolicy") {
             // It does not see which role or policy these calls are about, and takes them to be about everything.
             statement["Resource"] = json!("*");
-        }
-        if allows("kms:DescribeKey") {
+        } else if actions.iter().any(|action| action.contains("Role")) {
+            // It takes all roles to be at the path /.
+            statement["Resource"] = json!(role_arn("*", "*"));
+        } else if allows("kms:DescribeKey") {
             // AWS looks for the statement by the key that an alias means, the emulator by the alias.
             let aliases = statement["Resource"].as_str().expect("one").replace(":key/", ":alias/");
             statement["Resource"] = json!([statement["Resource"], aliases]);
         }
-        if allows("iam:DeletePolicy") {
-            // It does not know the tags of policies.
-            statement.as_object_mut().expect("an object").remove("Condition");
+        if let Some(Value::Object(condition)) = statement.get_mut("Condition").filter(|_| is_of_iam) {
+            // Of policies and roles it knows neither tags nor boundaries, nor which policy is attached to a role.
+            let is_seen = |key: &str| key.starts_with("aws:RequestTag/");
+            for keys in condition.values_mut() {
+                keys.as_object_mut().expect("keys").retain(|key, _| is_seen(key));
+            }
+            condition.retain(|_, keys| keys.as_object().is_some_and(|keys| !keys.is_empty()));
         }
     }
     statements

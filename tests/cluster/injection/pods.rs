@@ -43,7 +43,7 @@ fn several_get_prefixes_and_a_pod_that_has_them_gets_nothing_again() {
         stage.scope.apply("image-processing", json!({})).await;
         stage.scope.apply("emails", json!({})).await;
         // As the Deployment of the example makes them.
-        let mut example = yaml("examples/10-injection.yaml")["spec"]["template"].take();
+        let mut example = yaml("examples/11-injection.yaml")["spec"]["template"].take();
         example["metadata"]["name"] = json!("p");
         let created = stage.dry_run(&example).await.unwrap();
         let wanted = ["resizer: IMAGE_PROCESSING_ image-processing-queue", "resizer: EMAILS_ emails-queue"];

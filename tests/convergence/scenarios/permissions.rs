@@ -1,4 +1,4 @@
-//! The operator's own permissions: a life of Queues and QueueAccesses under the printed policy, and what fails when a statement
+//! The operator's own permissions: a life of Queues and `QueueAccess`es under the printed policy, and what fails when a statement
 //! of it is left out.
 
 use std::collections::BTreeSet;
@@ -76,7 +76,7 @@ async fn queues(stage: &mut Stage) {
     stage.run(4000).await;
 }
 
-/// All that it does for QueueAccesses.
+/// All that it does for `QueueAccess`es.
 async fn accesses(stage: &mut Stage) {
     let access = |subject: Value| {
         json!({

@@ -93,7 +93,7 @@ fn by_pod_identity_an_association_is_made_kept_right_and_deleted() {
     let again = Binding::Reassociate { id: "a-1".to_owned(), role_arn: own.clone(), target_role_arn: None };
     assert_eq!(wrong.desired().bindings, [again]);
     let ends = Binding::Dissociate { id: "a-1".to_owned() };
-    assert_eq!(there.deleted().desired().bindings, [ends.clone()]);
+    assert_eq!(there.deleted().desired().bindings, std::slice::from_ref(&ends));
     assert_eq!(wrong.deleted().desired().bindings, [ends]);
     assert_eq!(case.associated(AssociationSight::Absent).deleted().desired().bindings, []);
 }

@@ -193,6 +193,7 @@ fn what_is_made_is_on_record_before_and_what_was_made_until_it_is_gone() {
     assert_eq!((target.policy_arns.len(), target.former_role_arns.len()), (1, 0));
     assert_eq!(target.queue_class_name.as_deref(), Some("prod"));
     assert_eq!(target.queue_uid.as_deref(), Some("uid-of-queue-media_orders"));
+    assert_eq!(target.permissions, [Consume]);
 
     let moved = recorded.annotated(Some(BATCH)).recorded().members[0].target.clone().unwrap();
     assert_eq!((moved.role_arn.as_deref(), &moved.former_role_arns[..]), (Some(BATCH), &[own][..]));
@@ -228,7 +229,7 @@ fn far_given(name: &str) -> prism_queue::domain::identity::Given {
     given_in(&place, name, &[Permission::Consume], None)
 }
 
-fn home_of<'a>(members: &'a [Member]) -> Option<&'a str> {
+fn home_of(members: &[Member]) -> Option<&str> {
     home(members, account_on_record(members).as_deref()).map(|class| class.name.as_str())
 }
 

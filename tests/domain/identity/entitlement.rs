@@ -26,10 +26,10 @@ fn ready(mut spec: Value) -> Queue {
 }
 
 fn consume() -> QueueAccess {
-    access("consume", &["Consume"], for_resizer())
+    access("consume", &["Consume"], &for_resizer())
 }
 
-/// With the record of having given `media_orders`, of the Queue with this UID.
+/// With the record of having given what it asks for on `media_orders`, of the Queue with this UID.
 fn having_given(mut access: QueueAccess, queue_uid: &str) -> QueueAccess {
     let target = AccessTarget {
         account_id: ACCOUNT.to_owned(),
@@ -81,7 +81,7 @@ fn a_ready_queue_gives_what_is_asked_for_on_its_own_queues() {
     let place = given.given.unwrap();
     assert_eq!((place.place, place.queue_uid.as_str()), (class().place, UID));
 
-    let all = access("all", &["Redrive", "Send", "Inspect", "Consume"], for_resizer());
+    let all = access("all", &["Redrive", "Send", "Inspect", "Consume"], &for_resizer());
     let given = entitlement(&all, Some(&ready(json!({}))), Ok(&making()));
     assert_eq!(grants(&given).len(), 4);
     assert!(grants(&given).iter().all(|(_, on, of)| *on == arn("media_orders") && *of == letters));
@@ -165,6 +165,16 @@ fn while_nobody_can_say_what_was_given_stays_and_nothing_new_is_given() {
         let old = entitlement(&having_given(consume(), UID), Some(&queue), class);
         assert_eq!(grants(&old).len(), 1, "{what}");
         assert_eq!(finding(&old), Some((Reason::QueueNotReady, false)), "{what}");
+        // More than was given is new.
+        let mut more = having_given(consume(), UID);
+        more.spec.permissions = vec![Permission::Send, Permission::Consume, Permission::Redrive];
+        assert_eq!(grants(&entitlement(&more, Some(&queue), class)), grants(&old), "{what}");
+        let mut less = having_given(access("both", &["Consume", "Send"], &for_resizer()), UID);
+        less.spec.permissions = vec![Permission::Consume];
+        assert_eq!(grants(&entitlement(&less, Some(&queue), class)), grants(&old), "{what}");
+        let mut exchanged = having_given(consume(), UID);
+        exchanged.spec.permissions = vec![Permission::Send];
+        assert_eq!(entitlement(&exchanged, Some(&queue), class).given, None, "{what}");
         // Another Queue of the name is another's to give, and so is another queue.
         let of_another = entitlement(&having_given(consume(), "another"), Some(&queue), class);
         assert_eq!(grants(&of_another), [], "{what}");
@@ -189,7 +199,7 @@ fn the_class_says_which_kinds_of_subjects_there_are_whatever_was_given() {
     }
     let only_accounts = making().allowing(&[], Some(&[SubjectKind::ServiceAccount]));
     assert!(entitlement(&consume(), Some(&ready(json!({}))), Ok(&only_accounts)).given.is_some());
-    let role = access("role", &["Send"], json!({"roleArn": super::BATCH}));
+    let role = access("role", &["Send"], &json!({"roleArn": super::BATCH}));
     assert!(entitlement(&role, Some(&ready(json!({}))), Ok(&only_accounts)).given.is_none());
 }
 
@@ -205,13 +215,13 @@ fn what_needs_a_dead_letter_queue_is_not_given_without_one_and_the_rest_is() {
     let mut not_yet = ready(json!({"deadLetter": {"mode": "None"}}));
     not_yet.spec.dead_letter = None;
     for queue in [none, reference, not_yet] {
-        let both = access("both", &["Consume", "Inspect", "Redrive"], for_resizer());
+        let both = access("both", &["Consume", "Inspect", "Redrive"], &for_resizer());
         let given = entitlement(&both, Some(&queue), Ok(&making()));
         assert_eq!(grants(&given), [(Permission::Consume, arn("media_orders"), None)]);
         let finding = given.finding.unwrap();
         assert_eq!((finding.reason, finding.is_stalled), (Reason::InvalidSpec, true));
         assert!(finding.message.contains("Inspect and Redrive cannot be given"), "{}", finding.message);
-        let only = access("only", &["Inspect"], for_resizer());
+        let only = access("only", &["Inspect"], &for_resizer());
         let nothing = entitlement(&only, Some(&queue), Ok(&making()));
         assert_eq!(nothing.given, None);
         assert!(nothing.finding.is_some());
@@ -223,7 +233,7 @@ fn what_needs_a_dead_letter_queue_is_not_given_without_one_and_the_rest_is() {
 fn nothing_is_not_given_in_any_doubt_either() {
     let gone = ready(json!({"deadLetter": {"mode": "None"}}));
     let observed = ready(json!({"deadLetter": {"mode": "None"}, "managementPolicy": "Observe"}));
-    let only = having_given(access("only", &["Inspect"], for_resizer()), UID);
+    let only = having_given(access("only", &["Inspect"], &for_resizer()), UID);
     for (what, queue) in [("deleted", gone.deleting()), ("observed", observed)] {
         let nothing = entitlement(&only, Some(&queue), Ok(&making()));
         assert_eq!(nothing.given, None, "{what}");

@@ -46,16 +46,17 @@ pub(super) struct Service<'a> {
     pub(super) name: &'a str,
     pub(super) cluster_arn: &'a str,
     pub(super) namespace: &'a str,
-    pub(super) service_account: &'a str,
+    /// The `ServiceAccount`.
+    pub(super) account: &'a str,
 }
 
 impl Service<'_> {
     pub(super) fn attempt(&self) -> Attempt {
-        let Self { name, cluster_arn, namespace, service_account } = self;
+        let Self { name, cluster_arn, namespace, account } = self;
         let tags = [
             ("eks-cluster-arn", cluster_arn),
             ("kubernetes-namespace", namespace),
-            ("kubernetes-service-account", service_account),
+            ("kubernetes-service-account", account),
             ("kubernetes-pod-name", &"resizer-5f7d"),
         ];
         let context = tags.map(|(key, value)| (format!("aws:RequestTag/{key}"), (*value).to_owned()));
@@ -124,7 +125,7 @@ fn the_judge_knows_iam() {
     assert!(judge(&by_role("a")));
     assert!(!judge(&by_role("b")), "it may not tag the session");
     assert!(!judge(&by_role("c")));
-    let service = |name, namespace| Service { name, cluster_arn: "c", namespace, service_account: "x" }.attempt();
+    let service = |name, namespace| Service { name, cluster_arn: "c", namespace, account: "x" }.attempt();
     assert!(judge(&service("s", "web")) && judge(&service("s", "shop")));
     assert!(!judge(&service("s", "media")) && !judge(&service("t", "web")));
 }

@@ -35,7 +35,7 @@ const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/boundary";
 const BATCH: &str = "arn:aws:iam::123456789012:role/batch/worker";
 const OTHER_ACCOUNT: &str = "999999999999";
 
-/// The ARN of an OpenID Connect provider of this house.
+/// The ARN of the provider in IAM for the tokens of this issuer.
 fn provider(issuer: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}")
 }
@@ -98,7 +98,7 @@ fn batch() -> Subject {
 }
 
 /// A `QueueAccess` `web/<name>` to `media/orders`.
-fn access(name: &str, permissions: &[&str], subject: Value) -> QueueAccess {
+fn access(name: &str, permissions: &[&str], subject: &Value) -> QueueAccess {
     let spec = json!({
         "queueRef": {"name": "orders", "namespace": "media"}, "permissions": permissions, "subject": subject,
     });

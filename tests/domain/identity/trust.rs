@@ -46,7 +46,7 @@ fn by_tokens_a_role_is_for_one_service_account_of_one_cluster_for_aws() {
             "{issuer} {audience} {namespace} {service_account}"
         );
     }
-    let of_aws = Service { name: SERVICE, cluster_arn: CLUSTER, namespace: "web", service_account: "resizer" };
+    let of_aws = Service { name: SERVICE, cluster_arn: CLUSTER, namespace: "web", account: "resizer" };
     assert!(!lets_in(&trust, &of_aws.attempt()));
     for arn in ["arn:aws:iam::123456789012:role/admin", "arn:aws:iam::123456789012:root", "*"] {
         assert!(!lets_in(&trust, &by_role(arn)), "{arn}");
@@ -58,8 +58,8 @@ fn by_pod_identity_a_role_is_for_one_service_account_of_one_cluster() {
     let class = associating();
     let members = vec![member("consume", &class, consuming().remove(0).given)];
     let trust = trust_of(&Case::of_resizer(members).under(class));
-    let judge = |name, cluster_arn, namespace, service_account| {
-        lets_in(&trust, &Service { name, cluster_arn, namespace, service_account }.attempt())
+    let judge = |name, cluster_arn, namespace, account| {
+        lets_in(&trust, &Service { name, cluster_arn, namespace, account }.attempt())
     };
     assert!(judge(SERVICE, CLUSTER, "web", "resizer"));
     for (name, cluster_arn, namespace, service_account) in [
@@ -124,7 +124,7 @@ proptest! {
         let (cluster, namespace, service_account) = &of;
         let trust = Trust::in_pod_identity(&arn(cluster), &Workload { namespace, service_account }).to_json();
         let judge = |(cluster, namespace, service_account): &(String, String, String)| {
-            lets_in(&trust, &Service { name: SERVICE, cluster_arn: &arn(cluster), namespace, service_account }.attempt())
+            lets_in(&trust, &Service { name: SERVICE, cluster_arn: &arn(cluster), namespace, account: service_account }.attempt())
         };
         prop_assert_eq!(judge(&by), of == by);
         prop_assert!(judge(&of));
@@ -167,6 +167,11 @@ fn what_iam_writes_anew_is_the_same_trust() {
     }
 }
 
+/// The keys that the condition of a statement compares.
+fn equal(statement: &mut Value) -> &mut serde_json::Map<String, Value> {
+    statement["Condition"]["StringEquals"].as_object_mut().unwrap()
+}
+
 #[test]
 fn another_meaning_is_another_trust() {
     let statement = |change: fn(&mut Value)| {
@@ -174,9 +179,6 @@ fn another_meaning_is_another_trust() {
         change(&mut policy["Statement"][0]);
         policy
     };
-    fn equal(statement: &mut Value) -> &mut serde_json::Map<String, Value> {
-        statement["Condition"]["StringEquals"].as_object_mut().unwrap()
-    }
     let mut two = written();
     two["Statement"].as_array_mut().unwrap().push(json!({
         "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole",
