@@ -236,7 +236,7 @@ fn how_roles_are_made_is_checked() {
     ]);
 }
 
-/// How roles are made may change: a boundary, a provider, a cluster. Where they are may not.
+/// How roles are made may change: a boundary, a provider, from IRSA to EKS Pod Identity. Where they are may not.
 #[test]
 fn how_roles_are_made_may_change() {
     unattended(async |scope| {
@@ -248,7 +248,6 @@ fn how_roles_are_made_may_change() {
             roles(json!({})),
             roles(json!({"permissionsBoundaryArn": narrower})),
             associations(json!({})),
-            json!({}),
         ] {
             let parameters = PatchParams::apply("platform").force().validation_strict();
             let applied = answer(classes.patch(&name, &parameters, &Patch::Apply(&class(&name, &changes))).await);
