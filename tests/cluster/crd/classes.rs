@@ -236,19 +236,17 @@ fn how_roles_are_made_is_checked() {
     ]);
 }
 
-/// How roles are made may change: a boundary, a provider, from IRSA to EKS Pod Identity. Where they are may not.
+/// A boundary or a provider may change, and tokens may give way to associations.
 #[test]
 fn how_roles_are_made_may_change() {
     unattended(async |scope| {
         let classes = api(scope);
         let name = format!("{}-roles", scope.name);
-        let narrower = "arn:aws:iam::123456789012:policy/narrower";
-        for changes in [
-            json!({}),
-            roles(json!({})),
-            roles(json!({"permissionsBoundaryArn": narrower})),
-            associations(json!({})),
-        ] {
+        let narrower = json!({"permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/narrower"});
+        let mut narrowed = associations(json!({}));
+        narrowed["iam"]["permissionsBoundaryArn"] = narrower["permissionsBoundaryArn"].clone();
+        let steps = [json!({}), roles(json!({})), roles(narrower), json!({}), associations(json!({})), narrowed];
+        for changes in steps {
             let parameters = PatchParams::apply("platform").force().validation_strict();
             let applied = answer(classes.patch(&name, &parameters, &Patch::Apply(&class(&name, &changes))).await);
             applied.unwrap_or_else(|refusal| panic!("{changes}: {}", refusal.message));
