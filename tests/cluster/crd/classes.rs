@@ -243,12 +243,9 @@ fn how_roles_are_made_may_change() {
         let classes = api(scope);
         let name = format!("{}-roles", scope.name);
         let narrower = "arn:aws:iam::123456789012:policy/narrower";
-        for changes in [
-            json!({}),
-            roles(json!({})),
-            roles(json!({"permissionsBoundaryArn": narrower})),
-            associations(json!({})),
-        ] {
+        for changes in
+            [json!({}), roles(json!({})), roles(json!({"permissionsBoundaryArn": narrower})), associations(json!({}))]
+        {
             let parameters = PatchParams::apply("platform").force().validation_strict();
             let applied = answer(classes.patch(&name, &parameters, &Patch::Apply(&class(&name, &changes))).await);
             applied.unwrap_or_else(|refusal| panic!("{changes}: {}", refusal.message));
