@@ -22,7 +22,7 @@ const CLASS: &str = "payments";
 const CLASS_NAMESPACE: &str = "billing";
 /// The Queue that is broken from outside.
 const THUMBNAILS: &str = "thumbnails";
-/// The ServiceAccount that gets a role, and its QueueAccess.
+/// The `ServiceAccount` that gets a role, and its `QueueAccess`.
 const WORKLOAD: &str = "previewer";
 const RECEIVES: usize = 3;
 /// SQS may show an old value for a minute after a write: so long the operator takes it for no drift.
