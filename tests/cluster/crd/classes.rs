@@ -242,18 +242,11 @@ fn how_roles_are_made_may_change() {
     unattended(async |scope| {
         let classes = api(scope);
         let name = format!("{}-roles", scope.name);
-<<<<<<< HEAD
         let narrower = json!({"permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/narrower"});
         let mut narrowed = associations(json!({}));
         narrowed["iam"]["permissionsBoundaryArn"] = narrower["permissionsBoundaryArn"].clone();
         let steps = [json!({}), roles(json!({})), roles(narrower), json!({}), associations(json!({})), narrowed];
         for changes in steps {
-=======
-        let narrower = "arn:aws:iam::123456789012:policy/narrower";
-        for changes in
-            [json!({}), roles(json!({})), roles(json!({"permissionsBoundaryArn": narrower})), associations(json!({}))]
-        {
->>>>>>> reviewroles
             let parameters = PatchParams::apply("platform").force().validation_strict();
             let applied = answer(classes.patch(&name, &parameters, &Patch::Apply(&class(&name, &changes))).await);
             applied.unwrap_or_else(|refusal| panic!("{changes}: {}", refusal.message));
