@@ -56,6 +56,16 @@ impl Classes {
         }
     }
 
+    /// The lane of Queues of the class of this name.
+    #[must_use]
+    pub fn lane_named(&self, name: &str) -> Lane {
+        match self.catalog().get(name) {
+            _ if name == FLAGS => Lane::Own,
+            Some(class) => Lane::Of(Box::new(target_of(class))),
+            None => Lane::Nowhere,
+        }
+    }
+
     /// Changes what is known. Answers as `change` does: whether Queues may have to decide anew.
     pub fn change<T>(&self, change: impl FnOnce(&mut Catalog) -> T) -> T {
         change(&mut self.catalog.write().unwrap_or_else(PoisonError::into_inner))

@@ -214,7 +214,7 @@ fn other_account(class: &Class, account_id: &str, wanted: &str) -> Finding {
 }
 
 fn differs(class: &Class, steps: &[IdentityStep]) -> Finding {
-    let mut what: Vec<String> = steps.iter().flat_map(IdentityStep::concerns).collect();
+    let mut what: Vec<String> = steps.iter().map(IdentityStep::subject).collect();
     what.dedup();
     let message = format!(
         "changed from outside: {}; class {:?} reports such changes (drift.mode: Report) and does not undo them",

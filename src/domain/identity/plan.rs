@@ -457,7 +457,9 @@ impl IdentityStep {
         }
     }
 
-    fn subject(&self) -> String {
+    /// What it changes, in words.
+    #[must_use]
+    pub fn subject(&self) -> String {
         match self {
             Self::CreateRole { arn, .. }
             | Self::TagRole { arn, .. }
@@ -468,6 +470,7 @@ impl IdentityStep {
                 format!("the policy {policy} at the role {role}")
             }
             Self::Policy { arn, .. } => format!("the policy {arn}"),
+            Self::Bind(Binding::Annotate(_) | Binding::Unannotate) => "the annotation of the ServiceAccount".to_owned(),
             Self::Bind(_) => "the EKS Pod Identity association".to_owned(),
         }
     }
