@@ -351,18 +351,18 @@ impl Work {
         let cluster = shared.cluster.clone();
         let pass = move |queue| pass(queue, shared.clone());
         let classes = self.classes.clone();
-        let lane_of_access = move |access: &QueueAccess| match Subject::of(&access.spec.subject) {
+        let lane_of_access = move |access: &QueueAccess| {
             // Nothing is asked of AWS.
-            Subject::Principal(_) => Lane::Nowhere,
-            _ => match cluster.queue(&queue_of(access)) {
-                Some(queue) => classes.lane_of(&queue),
-                // What was made under a class is taken away under it.
-                None => {
-                    let target = access.status.as_ref().and_then(|status| status.target.as_ref());
-                    let class = target.and_then(|target| target.queue_class_name.as_deref());
-                    class.map_or(Lane::Nowhere, |name| classes.lane_named(name))
-                }
-            },
+            if let Subject::Principal(_) = Subject::of(&access.spec.subject) {
+                return Lane::Nowhere;
+            }
+            if let Some(queue) = cluster.queue(&queue_of(access)) {
+                return classes.lane_of(&queue);
+            }
+            // What was made under a class is taken away under it.
+            let target = access.status.as_ref().and_then(|status| status.target.as_ref());
+            let class = target.and_then(|target| target.queue_class_name.as_deref());
+            class.map_or(Lane::Nowhere, |name| classes.lane_named(name))
         };
         let pass_over_access = move |access| access_pass(access, to_access.clone());
         tokio::join!(
