@@ -1,5 +1,36 @@
 //! The AWS SDK behind the traits: ordinary AWS configuration, no hidden retries, every call bounded in time.
 
+/// What clients that write have alike: those of the SDK share no trait.
+macro_rules! writing_client {
+    ($sdk:ty, $service:ident) => {
+        impl $sdk {
+            pub(super) fn new(client: $service::Client, meter: Meter, signer: Signer) -> Self {
+                Self { client, meter, signer }
+            }
+
+            /// The same client, which writes in the name of `session` where a role is assumed.
+            #[must_use]
+            pub fn writing_as(&self, session: Session) -> Self {
+                Self { signer: self.signer.of_session(session), ..self.clone() }
+            }
+
+            pub(super) async fn writer(&self) -> $service::Client {
+                let Some(credentials) = self.signer.credentials().await else {
+                    return self.client.clone();
+                };
+                let config = self.client.config().to_builder().credentials_provider(credentials);
+                // They are kept for the clients of all services.
+                $service::Client::from_conf(config.identity_cache($service::config::IdentityCache::no_cache()).build())
+            }
+
+            pub(super) fn writing_while(mut self, may_write: MayWrite) -> Self {
+                self.meter.may_write = may_write;
+                self
+            }
+        }
+    };
+}
+
 mod associations;
 mod iam;
 mod kms;

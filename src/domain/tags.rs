@@ -97,6 +97,12 @@ pub enum Ownership {
 }
 
 impl Owner {
+    /// Whether what carries these tags is ours, under this cluster or the one that it replaces.
+    #[must_use]
+    pub fn owns(&self, tags: &Tags) -> bool {
+        matches!(self.ownership(tags), Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
+    }
+
     /// The owner tags of a queue that is ours by `origin`.
     #[must_use]
     pub fn tags(&self, origin: Origin) -> Tags {

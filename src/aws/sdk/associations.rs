@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use aws_sdk_eks::Client;
-use aws_sdk_eks::config::IdentityCache;
 use aws_sdk_eks::types::{PodIdentityAssociation, PodIdentityAssociationSummary};
 
 use super::iam::MAX_PAGES;
@@ -22,31 +21,9 @@ pub struct SdkEks {
     signer: Signer,
 }
 
+writing_client!(SdkEks, aws_sdk_eks);
+
 impl SdkEks {
-    pub(super) fn new(client: Client, meter: Meter, signer: Signer) -> Self {
-        Self { client, meter, signer }
-    }
-
-    /// The same client, which writes in the name of `session` where a role is assumed.
-    #[must_use]
-    pub fn writing_as(&self, session: Session) -> Self {
-        Self { signer: self.signer.of_session(session), ..self.clone() }
-    }
-
-    async fn writer(&self) -> Client {
-        let Some(credentials) = self.signer.credentials().await else {
-            return self.client.clone();
-        };
-        let config = self.client.config().to_builder().credentials_provider(credentials);
-        // They are kept for the clients of all services.
-        Client::from_conf(config.identity_cache(IdentityCache::no_cache()).build())
-    }
-
-    pub(super) fn writing_while(mut self, may_write: MayWrite) -> Self {
-        self.meter.may_write = may_write;
-        self
-    }
-
     /// The id of the association of a ServiceAccount, if it has one.
     async fn find_id(&self, key: &AssociationKey) -> Result<Option<String>, CallError> {
         const ACTION: &str = "ListPodIdentityAssociations";

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use aws_sdk_iam::Client;
-use aws_sdk_iam::config::IdentityCache;
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
 
 use crate::aws::Iam;
@@ -20,31 +19,7 @@ pub struct SdkIam {
     signer: Signer,
 }
 
-impl SdkIam {
-    pub(super) fn new(client: Client, meter: Meter, signer: Signer) -> Self {
-        Self { client, meter, signer }
-    }
-
-    /// The same client, which writes in the name of `session` where a role is assumed.
-    #[must_use]
-    pub fn writing_as(&self, session: Session) -> Self {
-        Self { signer: self.signer.of_session(session), ..self.clone() }
-    }
-
-    pub(super) async fn writer(&self) -> Client {
-        let Some(credentials) = self.signer.credentials().await else {
-            return self.client.clone();
-        };
-        let config = self.client.config().to_builder().credentials_provider(credentials);
-        // They are kept for the clients of all services.
-        Client::from_conf(config.identity_cache(IdentityCache::no_cache()).build())
-    }
-
-    pub(super) fn writing_while(mut self, may_write: MayWrite) -> Self {
-        self.meter.may_write = may_write;
-        self
-    }
-}
+writing_client!(SdkIam, aws_sdk_iam);
 
 /// The most pages that are read: a page holds a hundred results unless IAM makes it shorter.
 pub(super) const MAX_PAGES: usize = 20;

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::IdentityCache;
 use aws_sdk_sqs::types::QueueAttributeName;
 
 use crate::aws::Sqs;
@@ -31,17 +30,9 @@ pub struct SdkSqs {
     signer: Signer,
 }
 
+writing_client!(SdkSqs, aws_sdk_sqs);
+
 impl SdkSqs {
-    pub(super) fn new(client: Client, meter: Meter, signer: Signer) -> Self {
-        Self { client, meter, signer }
-    }
-
-    /// The same client, which writes in the name of `session` where a role is assumed.
-    #[must_use]
-    pub fn writing_as(&self, session: Session) -> Self {
-        Self { signer: self.signer.of_session(session), ..self.clone() }
-    }
-
     /// Lists one queue, whichever: whether SQS answers, and lets queues be listed.
     ///
     /// # Errors
@@ -49,20 +40,6 @@ impl SdkSqs {
     pub async fn any_queue(&self) -> Result<(), CallError> {
         let request = self.client.list_queues().max_results(1);
         self.meter.call(read("ListQueues"), request.send()).await.map(|_| ())
-    }
-
-    async fn writer(&self) -> Client {
-        let Some(credentials) = self.signer.credentials().await else {
-            return self.client.clone();
-        };
-        let config = self.client.config().to_builder().credentials_provider(credentials);
-        // They are kept for the clients of all services.
-        Client::from_conf(config.identity_cache(IdentityCache::no_cache()).build())
-    }
-
-    pub(super) fn writing_while(mut self, may_write: MayWrite) -> Self {
-        self.meter.may_write = may_write;
-        self
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::access::{AccessPlan, Subject, queue_of};
 use crate::domain::class::Class;
 use crate::domain::finding::{Circumstances, Finding};
 use crate::domain::fleet::Key;
+use crate::domain::iam::SETTLING;
 use crate::domain::identity::{
     AccountSight, AssociationSight, Bound, Claim, Desired, Entitlement, Given, Member, Request, account_on_record,
     home, word,
@@ -24,7 +25,7 @@ use crate::domain::report::Verdict;
 use super::super::queue::apply::Failure;
 use super::Pass;
 use super::binding::association;
-use super::known::{Known, SETTLING};
+use super::known::Known;
 use super::part::{Outcome, parts};
 use super::workplace::IdentityClients;
 

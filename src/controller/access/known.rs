@@ -6,12 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::access::Subject;
-use crate::domain::iam::PolicySight;
+use crate::domain::iam::{PolicySight, SETTLING};
 use crate::domain::identity::{AssociationSight, Desired, Picture, RoleSight};
-
-/// How long IAM may show what was before a write.
-/// Source: IAM User Guide, "Changes that I make are not always immediately visible", which names no time.
-pub(super) const SETTLING: SignedDuration = SignedDuration::from_mins(1);
 
 /// How soon what only a person can change is looked at again: all `QueueAccess`es of a subject share the look.
 const LOOK_SOON: SignedDuration = SignedDuration::from_mins(4);

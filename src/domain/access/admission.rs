@@ -152,7 +152,7 @@ fn allows(allowed: Option<&GrantNamespaces>, namespace: &str, labels: Option<&La
 }
 
 /// The same words whether there is such a Queue or not: who may not point to it learns nothing of it.
-pub(in crate::domain) fn no_such_queue(queue: &Key) -> Refusal {
+pub(super) fn no_such_queue(queue: &Key) -> Refusal {
     let rule = format!("there is no Queue {queue} that allows this namespace (in its spec.access.allowedNamespaces)");
     Refusal { reason: Reason::NotAllowedByQueue, errors: vec![FieldError::new("spec.queueRef", rule)] }
 }

@@ -10,8 +10,9 @@ mod grant;
 mod plan;
 
 pub use admission::{Admissions, Admitted, allows_namespace};
-pub(in crate::domain) use admission::{Room, admit, in_turn, no_such_queue};
+pub(in crate::domain) use admission::{Room, admit, in_turn};
 pub use force::{Blame, blame, grants_in_force, let_in, only_tries};
 pub(in crate::domain) use force::{are_grants_changing, grants_to_record, next_trial};
 pub use grant::{Grant, Subject, queue_of};
 pub use plan::{AccessInput, AccessPlan, GrantingQueue, plan_access};
+pub(in crate::domain) use plan::{in_short, not_found, stalled};

@@ -160,13 +160,7 @@ impl<'a> Access<'a> {
     fn granting(&self) -> Result<GrantingQueue<'a>, Finding> {
         let namespace = self.input.access.metadata.namespace.as_deref().unwrap_or_default();
         let found = self.input.queue.filter(|found| allows_namespace(found.queue, namespace, self.input.labels));
-        found.ok_or_else(|| {
-            if self.queue.namespace == namespace {
-                let message = format!("there is no Queue {} in this namespace; it is waited for", self.queue.name);
-                return Finding::waiting(Reason::QueueNotFound, message, SLOW);
-            }
-            stalled(&no_such_queue(&self.queue))
-        })
+        found.ok_or_else(|| not_found(&self.queue, namespace))
     }
 
     /// What the Queue has on record of this very object.
@@ -210,7 +204,7 @@ impl<'a> Access<'a> {
 
     /// The Queue's own message is for those who may read it.
     fn refused(&self, refusal: &Refusal) -> Finding {
-        self.not_ready(&format!("{}; its own status says more", refusal.reason.as_str()))
+        self.not_ready(&in_short(refusal))
     }
 
     /// Waits until the queue policy lets the subject in no longer.
@@ -233,7 +227,21 @@ impl<'a> Access<'a> {
     }
 }
 
-fn stalled(refusal: &Refusal) -> Finding {
+/// What to say of a Queue that is not there, or does not allow this namespace.
+pub(in crate::domain) fn not_found(queue: &Key, namespace: &str) -> Finding {
+    if queue.namespace == namespace {
+        let message = format!("there is no Queue {} in this namespace; it is waited for", queue.name);
+        return Finding::waiting(Reason::QueueNotFound, message, SLOW);
+    }
+    stalled(&no_such_queue(queue))
+}
+
+/// Why a Queue is refused. Its own message is for those who may read it.
+pub(in crate::domain) fn in_short(refusal: &Refusal) -> String {
+    format!("{}; its own status says more", refusal.reason.as_str())
+}
+
+pub(in crate::domain) fn stalled(refusal: &Refusal) -> Finding {
     Finding::stalled(refusal.reason, refusal.message(), SLOW)
 }
 

@@ -5,18 +5,14 @@ use std::fmt;
 use crate::api::iam::Permission;
 
 use super::super::arn::Place;
-use super::super::digest::sha256;
 use super::super::fleet::Key;
-use super::entity::EntityArn;
+use super::entity::{EntityArn, hashed_name};
 
 /// The most characters of a policy's name. Source: "IAM and AWS STS quotas".
 pub const MAX_NAME: usize = 128;
 
 /// The most characters of a path. Source: `CreatePolicy` in the IAM API reference.
 const MAX_PATH: usize = 512;
-
-/// Digits of the hash that a name ends in; 48 bits.
-const HASH_DIGITS: usize = 12;
 
 /// The path of what is made in IAM: it begins and ends with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,10 +100,7 @@ pub fn policy_arn(cluster: &str, place: &Place, path: &IamPath, key: &Key, permi
     let Place { account_id, region } = place;
     let Key { namespace, name } = key;
     let all = [cluster, account_id, region, namespace, name, permission.as_str()];
-    let hash = sha256(&serde_json::Value::from(all.map(str::to_owned).to_vec()).to_string());
-    let tail = format!("_{}_{}", permission.as_str(), &hash[..HASH_DIGITS]);
-    let mut readable = format!("{namespace}_{name}");
-    // DNS labels are ASCII, so bytes are characters.
-    readable.truncate(MAX_NAME - tail.len());
-    PolicyArn::at(place, path, readable + &tail)
+    let word = format!("_{}", permission.as_str());
+    let name = hashed_name(&all, format!("{namespace}_{name}"), &word, MAX_NAME);
+    PolicyArn::at(place, path, name)
 }

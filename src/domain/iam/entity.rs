@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::super::arn::{Place, partition_of};
+use super::super::digest::sha256;
 use super::IamPath;
 
 /// `arn:<partition>:iam::<account>:<kind><path><name>`, of which the owner of this knows the kind.
@@ -66,4 +67,16 @@ impl EntityArn {
         let Self { partition, account_id, path, name } = self;
         write!(f, "arn:{partition}:iam::{account_id}:{kind}{path}{name}")
     }
+}
+
+/// Digits of the hash that a name ends in; 48 bits.
+const HASH_DIGITS: usize = 12;
+
+/// `<readable><word>_<hash>` in `most` characters, for which `readable` is cut. The hash is of `all` that tells it from others,
+/// because names are unique in an account. What it is made of is ASCII, so that bytes are characters.
+pub(in crate::domain) fn hashed_name(all: &[&str], mut readable: String, word: &str, most: usize) -> String {
+    let hash = sha256(&serde_json::Value::from(all.to_vec()).to_string());
+    let tail = format!("{word}_{}", &hash[..HASH_DIGITS]);
+    readable.truncate(most - tail.len());
+    readable + &tail
 }

@@ -11,7 +11,7 @@ use super::DesiredPolicy;
 
 /// How long IAM may show what was before a write.
 /// Source: IAM User Guide, "Changes that I make are not always immediately visible", which names no time.
-pub(super) const SETTLING: SignedDuration = SignedDuration::from_secs(60);
+pub const SETTLING: SignedDuration = SignedDuration::from_secs(60);
 
 /// A managed policy as `GetPolicy` tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::api::conditions::Reason;
 
 use super::super::finding::{Circumstances, Finding};
 use super::super::plan::Step;
-use super::super::tags::{OWNER_KEYS, Owner, Ownership};
+use super::super::tags::{OWNER_KEYS, Owner};
 use super::observed::SETTLING;
 use super::{PolicyArn, PolicySight, PresentPolicy};
 
@@ -73,8 +73,7 @@ pub(in crate::domain) fn let_go(arn: &PolicyArn, sight: &PolicySight, owner: &Ow
 
 /// Whether the policy is the owner's.
 pub(in crate::domain) fn is_ours(present: &PresentPolicy, owner: &Owner) -> bool {
-    let ownership = owner.ownership(&present.policy.tags);
-    matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
+    owner.owns(&present.policy.tags)
 }
 
 /// What to say of a policy that is not there and may only not show.

@@ -1,7 +1,7 @@
 //! How a `ServiceAccount` comes to its role: the annotation that IRSA reads, or an association of EKS Pod Identity.
 
 use super::super::call::CallError;
-use super::super::tags::{Origin, Owner, Ownership, Tags};
+use super::super::tags::{Origin, Owner, Tags};
 use super::{Association, Desired, DesiredRole, RoleArn};
 
 /// The annotation that IRSA reads. Source: Amazon EKS User Guide, "Assign IAM roles to Kubernetes service accounts".
@@ -115,7 +115,7 @@ impl Bound<'_> {
             return Some((arn.clone(), format!("the annotation {ROLE_ANNOTATION} of the ServiceAccount")));
         }
         let AssociationSight::Present(association) = self.association else { return None };
-        (!is_ours(association, owner)).then(|| {
+        (!owner.owns(&association.tags)).then(|| {
             let arn = association.target_role_arn.as_ref().unwrap_or(&association.role_arn);
             (arn.clone(), format!("the EKS Pod Identity association {}", association.id))
         })
@@ -151,7 +151,7 @@ impl Desired {
                 let tags = self.owner.tags(Origin::Created);
                 bindings.push(Binding::Associate { role_arn, target_role_arn, tags });
             }
-            (AssociationSight::Present(there), role) if is_ours(there, &self.owner) => {
+            (AssociationSight::Present(there), role) if self.owner.owns(&there.tags) => {
                 let id = there.id.clone();
                 let is_right = there.role_arn == role_arn && there.target_role_arn == target_role_arn;
                 match role {
@@ -166,9 +166,4 @@ impl Desired {
         }
         bindings
     }
-}
-
-fn is_ours(association: &Association, owner: &Owner) -> bool {
-    let ownership = owner.ownership(&association.tags);
-    matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
 }

@@ -5,14 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
-
 use crate::api::conditions::Reason;
 use crate::api::queue::{DeadLetterMode, ManagementPolicy};
 use crate::api::status::Target;
 use crate::api::{Queue, QueueAccess};
 
-use super::super::access::{Subject, allows_namespace, no_such_queue, queue_of};
+use super::super::access::{Subject, allows_namespace, in_short, not_found, queue_of, stalled};
 use super::super::arn::Place;
 use super::super::class::{Class, Labels};
 use super::super::desired::Refusal;
@@ -24,9 +22,7 @@ use super::super::names::QueueName;
 use super::super::outputs::Coordinates;
 use super::super::permission::Permission;
 use super::super::settings::dead_letter_mode;
-
-/// How soon to look again at what only a person can change; that is seen at once as well.
-const SLOW: SignedDuration = SignedDuration::from_mins(5);
+use super::desired::SLOW;
 
 /// What a `QueueAccess` depends on.
 #[derive(Clone, Copy, Debug)]
@@ -173,23 +169,6 @@ fn grants(permissions: &BTreeSet<Permission>, queue: &Queue, target: &Target) ->
     permissions.iter().map(grant).collect()
 }
 
-fn not_found(queue: &Key, namespace: &str) -> Finding {
-    if queue.namespace == namespace {
-        let message = format!("there is no Queue {} in this namespace; it is waited for", queue.name);
-        return Finding::waiting(Reason::QueueNotFound, message, SLOW);
-    }
-    stalled(&no_such_queue(queue))
-}
-
 fn not_ready(queue: &Key, why: &str) -> Finding {
     Finding::waiting(Reason::QueueNotReady, format!("nothing new is given on Queue {queue} now: {why}"), SLOW)
-}
-
-/// The Queue's own message is for those who may read it.
-fn in_short(refusal: &Refusal) -> String {
-    format!("{}; its own status says more", refusal.reason.as_str())
-}
-
-fn stalled(refusal: &Refusal) -> Finding {
-    Finding::stalled(refusal.reason, refusal.message(), SLOW)
 }

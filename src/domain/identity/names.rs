@@ -1,12 +1,8 @@
 //! What roles and their policies are called.
 
 use super::super::arn::Place;
-use super::super::digest::sha256;
-use super::super::iam::{IamPath, MAX_NAME, PolicyArn};
+use super::super::iam::{IamPath, MAX_NAME, PolicyArn, hashed_name};
 use super::{MAX_ROLE_NAME, RoleArn};
-
-/// Digits of the hash that a name ends in; 48 bits.
-const HASH_DIGITS: usize = 12;
 
 /// Whose role or policies: a subject of a namespace of a cluster, in one account.
 #[derive(Clone, Copy, Debug)]
@@ -49,16 +45,10 @@ impl Names<'_> {
         PolicyArn::at(self.place, self.path, self.name("assume", "assume", MAX_NAME))
     }
 
-    /// The hash is of all that tells it from others, because names are unique in an account, across clusters.
     fn name(&self, what: &str, word: &str, most: usize) -> String {
         let all = [what, self.cluster, &self.place.account_id, self.namespace, self.subject];
-        let hash = sha256(&serde_json::Value::from(all.map(str::to_owned).to_vec()).to_string());
         let word = if word.is_empty() { String::new() } else { format!("_{word}") };
-        let tail = format!("{word}_{}", &hash[..HASH_DIGITS]);
         let subject = self.subject.rsplit('/').next().unwrap_or_default();
-        let mut readable = format!("{}_{subject}", self.namespace);
-        // DNS names and names of roles are ASCII, so bytes are characters.
-        readable.truncate(most - tail.len());
-        readable + &tail
+        hashed_name(&all, format!("{}_{subject}", self.namespace), &word, most)
     }
 }

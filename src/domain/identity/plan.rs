@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
-
 use crate::api::conditions::{EventReason, Reason};
 
 use super::super::call::{CallError, ErrorKind};
@@ -13,12 +11,9 @@ use super::super::iam::{IdentityPolicy, PolicyArn, PolicySight, PresentPolicy, r
 use super::super::plan::Step;
 use super::super::tags::{Origin, Ownership, Tags};
 use super::binding::Binding;
-use super::desired::{Desired, DesiredRole};
+use super::desired::{Desired, DesiredRole, SLOW};
 use super::picture::{Picture, PresentRole, RoleSight};
 use super::{RoleArn, Trust};
-
-/// How soon to look again at what only a person can change.
-const SLOW: SignedDuration = SignedDuration::from_mins(5);
 
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -286,9 +281,7 @@ impl Planner<'_> {
         let Some(PolicySight::Present(present)) = self.picture.policies.get(arn) else {
             return None;
         };
-        let ownership = self.desired.owner.ownership(&present.policy.tags);
-        let is_ours = matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. });
-        is_ours.then_some(present)
+        self.desired.owner.owns(&present.policy.tags).then_some(present)
     }
 
     fn former_policy(&mut self, arn: &PolicyArn) {
@@ -346,8 +339,7 @@ impl Planner<'_> {
     }
 
     fn is_ours(&self, present: &PresentRole) -> bool {
-        let ownership = self.desired.owner.ownership(&present.role.tags);
-        matches!(ownership, Ownership::Ours { .. } | Ownership::OursFromPreviousCluster { .. })
+        self.desired.owner.owns(&present.role.tags)
     }
 
     /// What cannot be seen may still allow what is not declared.

@@ -10,7 +10,7 @@ use super::super::finding::Finding;
 use super::super::fleet::Key;
 use super::super::iam::{PolicyArn, PolicySight};
 use super::desired::{SLOW, role_not_allowed};
-use super::{Desired, DesiredRole, Given, Picture, RoleArn, RoleSight};
+use super::{Desired, DesiredRole, Given, Picture, RoleArn, RoleSight, Source};
 
 impl Desired {
     /// What the record of a `QueueAccess` becomes before anything is written to AWS: what is to be, beside what was. `given`
@@ -27,12 +27,11 @@ impl Desired {
         let wanted = self.policies.iter().filter(|_| is_here).map(|(arn, _)| arn.to_string());
         let policies: BTreeSet<String> = policies.chain(wanted).collect();
         target.role_arn = role;
-        let source = self.source.as_ref().filter(|source| is_here && source.desired.role != DesiredRole::Nobody);
-        let before_source = || before.and_then(|before| before.source_role_arn.clone());
-        target.source_role_arn = source.map(|source| source.arn.to_string()).or_else(before_source);
+        if let Some(source) = self.wanted_source().filter(|_| is_here) {
+            target.source_role_arn = Some(source.arn.to_string());
+        }
         target.former_role_arns = former.into_iter().collect();
         target.policy_arns = policies.into_iter().collect();
-        target.applied_digest = before.and_then(|before| before.applied_digest.clone());
         target
     }
 
@@ -53,9 +52,12 @@ impl Desired {
     /// The source role is gone, or there is none.
     #[must_use]
     pub fn without_source(&self, mut recorded: AccessTarget) -> AccessTarget {
-        let is_wanted = self.source.as_ref().is_some_and(|source| source.desired.role != DesiredRole::Nobody);
-        recorded.source_role_arn = recorded.source_role_arn.filter(|_| is_wanted);
+        recorded.source_role_arn = recorded.source_role_arn.filter(|_| self.wanted_source().is_some());
         recorded
+    }
+
+    fn wanted_source(&self) -> Option<&Source> {
+        self.source.as_deref().filter(|source| source.desired.role != DesiredRole::Nobody)
     }
 
     /// Whether nothing of the subject is on the role any more.

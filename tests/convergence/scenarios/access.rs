@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::model::{Fault, Trap};
 use crate::stage::{Stage, arn, key};
 
-const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
-const OTHER: &str = "arn:aws:iam::123456789012:role/other";
+pub(super) const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
+pub(super) const OTHER: &str = "arn:aws:iam::123456789012:role/other";
 
 /// A `QueueAccess` to `media/images`.
-fn to_images(permissions: &[&str], principal: &str) -> Value {
+pub(super) fn to_images(permissions: &[&str], principal: &str) -> Value {
     json!({
         "queueRef": {"name": "images", "namespace": "media"},
         "permissions": permissions,
@@ -51,8 +51,8 @@ impl Stage {
     }
 }
 
-/// A ready Queue, and a worker whom AWS knows.
-async fn with_a_queue(spec: Value) -> Stage {
+/// A ready Queue, and two whom AWS knows.
+pub(super) async fn with_a_queue(spec: Value) -> Stage {
     let mut stage = Stage::prompt();
     stage.world.create_principal(WORKER);
     stage.world.create_principal(OTHER);

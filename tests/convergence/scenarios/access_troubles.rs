@@ -5,33 +5,14 @@ use prism_queue::domain::attributes::Attribute;
 use prism_queue::domain::class::{Class, Labels};
 use prism_queue::domain::fleet::MOST_GRANTS;
 use prism_queue::domain::outputs::OutputKind;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::access::{OTHER, WORKER, to_images, with_a_queue};
 use crate::cluster::ObjectId;
 use crate::model::{Denial, DeniedAs, Timing};
 use crate::stage::{ACCOUNT, REGION, Stage, attributes, class, key, somebody, url};
 
-const WORKER: &str = "arn:aws:iam::123456789012:role/worker";
-const OTHER: &str = "arn:aws:iam::123456789012:role/other";
 const NOBODY: &str = "arn:aws:iam::123456789012:role/nobody";
-
-/// A `QueueAccess` to `media/images`.
-fn to_images(permissions: &[&str], principal: &str) -> Value {
-    json!({
-        "queueRef": {"name": "images", "namespace": "media"},
-        "permissions": permissions,
-        "subject": {"principalArn": principal},
-    })
-}
-
-/// A ready Queue, and two whom AWS knows.
-async fn with_a_queue(spec: Value) -> Stage {
-    let mut stage = Stage::prompt();
-    stage.world.create_principal(WORKER);
-    stage.world.create_principal(OTHER);
-    stage.applied("media/images", spec).await;
-    stage
-}
 
 #[tokio::test]
 async fn strangers_take_nobodys_place() {
